@@ -1,0 +1,278 @@
+use alloc::vec::Vec;
+
+use crate::digest::{Digest, Hasher};
+use crate::entry::Entry;
+use crate::environment::Rule;
+use crate::error::{Error, Part};
+use crate::mode::Modes;
+use crate::store_path::{StoreHash, StorePath};
+use crate::wire::{Reader, Writer};
+
+/// The version of the format that this crate writes and reads.
+pub const BUNDLE_VERSION: u32 = 1;
+
+/// The owner name of the ELF note whose content is the descriptor.
+pub const NOTE_NAME: &str = "packer";
+
+/// The type of that note.
+pub const NOTE_TYPE: u32 = 1;
+
+/// Bytes of the descriptor, used or not.
+///
+/// Two pages: room for the entries of coreutils and some environment rules, while a start touches only
+/// the bytes in use. Changing it breaks old files.
+pub const DESCRIPTOR_LEN: usize = 8192;
+
+/// Bytes before the digest: the version and the used length.
+const HEAD_LEN: usize = 8;
+
+/// A part of the file outside of the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Digest of these bytes.
+    pub digest: Digest,
+}
+
+impl Section {
+    /// Bytes from the start of the file up to the section's end.
+    ///
+    /// # Errors
+    ///
+    /// If that is more than a u64 holds.
+    pub fn end(&self) -> Result<u64, Error> {
+        self.offset.checked_add(self.len).ok_or(Error::Length(Part::Descriptor))
+    }
+}
+
+/// A store path that the start needs to know, with its content key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathKey {
+    /// The store path.
+    pub path: StorePath,
+    /// Its content key; see [`crate::PackedPath::key`].
+    pub key: Digest,
+}
+
+/// The descriptor: where everything is, and all that a start needs once the closure is unpacked.
+///
+/// It stands in the stub's memory when the bundle runs, so that such a start reads no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Bytes of the stub: the payload begins here.
+    pub payload: u64,
+    /// Bytes of the whole file.
+    pub file_len: u64,
+    /// The compressed manifest.
+    pub manifest: Section,
+    /// The compressed index.
+    pub index: Section,
+    /// The seek table.
+    pub seek_table: Section,
+    /// The modes that the packer allows.
+    pub modes: Modes,
+    /// The store paths that entries and rules name.
+    pub paths: Vec<PathKey>,
+    /// The programs; the first is the default. Never empty.
+    pub entries: Vec<Entry>,
+    /// The environment rules, in order.
+    pub environment: Vec<Rule>,
+}
+
+impl Descriptor {
+    /// Writes the descriptor, with zeros behind the bytes in use.
+    ///
+    /// # Errors
+    ///
+    /// If entries and rules do not fit, or a bound of the format is broken.
+    pub fn encode(&self) -> Result<[u8; DESCRIPTOR_LEN], Error> {
+        let part = Part::Descriptor;
+        let mut body = Writer::default();
+        body.u64(self.payload);
+        body.u64(self.file_len);
+        for section in [&self.manifest, &self.index, &self.seek_table] {
+            body.u64(section.offset);
+            body.u64(section.len);
+            body.bytes(&section.digest.0);
+        }
+        body.u32(self.modes.to_bits());
+        body.count(part, "store paths", self.paths.len())?;
+        for PathKey { path, key } in &self.paths {
+            body.bytes(&path.hash().0);
+            body.short(part, "bytes in a name", path.name().as_bytes())?;
+            body.bytes(&key.0);
+        }
+        body.count(part, "entries", self.entries.len())?;
+        self.entries.iter().try_for_each(|entry| entry.encode(&mut body))?;
+        body.count(part, "environment rules", self.environment.len())?;
+        self.environment.iter().try_for_each(|rule| rule.encode(&mut body))?;
+
+        let mut head = Writer::default();
+        head.u32(BUNDLE_VERSION);
+        head.count(part, "bytes", body.bytes.len())?;
+        let digest = digest(&head.bytes, &body.bytes);
+        let mut bytes = head.bytes;
+        bytes.extend_from_slice(&digest.0);
+        bytes.extend_from_slice(&body.bytes);
+        bytes.resize(bytes.len().max(DESCRIPTOR_LEN), 0);
+        bytes.try_into().map_err(|_| Error::Limit { part, what: "entries and environment rules" })
+    }
+
+    /// Reads a descriptor and checks that nobody changed it.
+    ///
+    /// The digest that is returned is the bundle's identity: it covers, through the sections' digests,
+    /// everything behind the stub.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unpacked`] for a stub that was never filled in, [`Error::Version`] for another version,
+    /// [`Error::Digest`] for changed bytes; others only if a packer wrote nonsense.
+    pub fn decode(bytes: &[u8; DESCRIPTOR_LEN]) -> Result<(Descriptor, Digest), Error> {
+        let part = Part::Descriptor;
+        let mut reader = Reader::new(part, bytes);
+        let head: [u8; HEAD_LEN] = reader.array()?;
+        let expected = Digest(reader.array()?);
+        let mut fields = Reader::new(part, &head);
+        match fields.u32()? {
+            BUNDLE_VERSION => {}
+            0 if bytes.iter().all(|byte| *byte == 0) => return Err(Error::Unpacked),
+            found => return Err(Error::Version { found }),
+        }
+        let len = usize::try_from(fields.u32()?).map_err(|_| Error::Length(part))?;
+        let body = reader.bytes(len)?;
+        if digest(&head, body) != expected {
+            return Err(Error::Digest(part));
+        }
+        let unused = bytes.len().saturating_sub(HEAD_LEN).saturating_sub(32).saturating_sub(len);
+        if reader.bytes(unused)?.iter().any(|byte| *byte != 0) {
+            return Err(Error::Digest(part));
+        }
+        Ok((decode_body(Reader::new(part, body))?, expected))
+    }
+}
+
+fn digest(head: &[u8], body: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(head);
+    hasher.update(body);
+    hasher.finish()
+}
+
+fn decode_body(mut reader: Reader<'_>) -> Result<Descriptor, Error> {
+    let payload = reader.u64()?;
+    let file_len = reader.u64()?;
+    let mut section = || -> Result<Section, Error> {
+        let section =
+            Section { offset: reader.u64()?, len: reader.u64()?, digest: Digest(reader.array()?) };
+        if section.offset < payload || section.end()? > file_len {
+            return Err(reader.invalid("a section is outside of the file"));
+        }
+        Ok(section)
+    };
+    let (manifest, index, seek_table) = (section()?, section()?, section()?);
+    let modes = Modes::from_bits(reader.u32()?)
+        .ok_or_else(|| reader.invalid("a mode is not known, or there is none"))?;
+    let paths = (0..reader.count(u16::MAX.into(), 55, "store paths")?)
+        .map(|_| {
+            let hash = StoreHash(reader.array()?);
+            let path = StorePath::new(hash, reader.short()?)
+                .map_err(|_| reader.invalid("a store path's name is not one"))?;
+            Ok(PathKey { path, key: Digest(reader.array()?) })
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    let entries = (0..reader.count(u32::MAX, 4, "entries")?)
+        .map(|_| Entry::decode(&mut reader, paths.len()))
+        .collect::<Result<Vec<_>, Error>>()?;
+    if entries.is_empty() {
+        return Err(reader.invalid("there is no entry"));
+    }
+    let environment = (0..reader.count(u32::MAX, 7, "environment rules")?)
+        .map(|_| Rule::decode(&mut reader, paths.len()))
+        .collect::<Result<Vec<_>, Error>>()?;
+    reader.finish()?;
+    Ok(Descriptor {
+        payload,
+        file_len,
+        manifest,
+        index,
+        seek_table,
+        modes,
+        paths,
+        entries,
+        environment,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::environment::{Action, Piece};
+    use crate::mode::Mode;
+
+    fn descriptor() -> Descriptor {
+        let section = |offset, len| Section { offset, len, digest: Digest::of(b"section") };
+        let path = StorePath::parse(b"1b9p07z77phvv2hf6gm9f28syp39f1ag-markov").unwrap();
+        Descriptor {
+            payload: 1000,
+            file_len: 5000,
+            manifest: section(3000, 100),
+            index: section(3200, 500),
+            seek_table: section(4000, 1000),
+            modes: [Mode::Namespace, Mode::Ram].into_iter().collect(),
+            paths: vec![PathKey { path, key: Digest::of(b"key") }],
+            entries: vec![Entry { path: 0, program: b"/bin/markov".into() }],
+            environment: vec![Rule {
+                action: Action::SetUnlessSet,
+                name: b"DATA".into(),
+                value: vec![Piece::Path(0), Piece::Bytes(b"/share".into())],
+            }],
+        }
+    }
+
+    #[test]
+    fn round_trips() {
+        let bytes = descriptor().encode().unwrap();
+        assert_eq!(Descriptor::decode(&bytes).unwrap().0, descriptor());
+        assert_eq!(descriptor().entries[0].name(), b"markov");
+    }
+
+    #[test]
+    fn every_flipped_byte_is_noticed() {
+        let good = descriptor().encode().unwrap();
+        for at in 0..good.len() {
+            let mut bad = good;
+            bad[at] ^= 0x10;
+            assert!(Descriptor::decode(&bad).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn empty_and_future_are_named() {
+        assert_eq!(Descriptor::decode(&[0; DESCRIPTOR_LEN]), Err(Error::Unpacked));
+        let mut future = descriptor().encode().unwrap();
+        future[0] = 2;
+        assert_eq!(Descriptor::decode(&future), Err(Error::Version { found: 2 }));
+    }
+
+    #[test]
+    fn entry_cannot_leave_its_store_path() {
+        for bad in ["bin/markov", "/../x", "/bin/../x", "//x", "/bin/", "/"] {
+            let mut descriptor = descriptor();
+            descriptor.entries[0].program = bad.into();
+            let bytes = descriptor.encode().unwrap();
+            assert!(Descriptor::decode(&bytes).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn too_many_entries_are_refused() {
+        let mut descriptor = descriptor();
+        descriptor.entries = vec![descriptor.entries[0].clone(); 1000];
+        assert!(matches!(descriptor.encode(), Err(Error::Limit { .. })));
+    }
+}

@@ -1,0 +1,93 @@
+use alloc::vec::Vec;
+
+use crate::error::{Error, Part};
+use crate::wire::{Reader, Writer};
+
+/// What a rule does with its variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Gives it the value: `K=V`.
+    Set,
+    /// Gives it the value if it is not set: `K?=V`.
+    SetUnlessSet,
+}
+
+/// A part of a variable's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Where the store path is at run time, such as `/nix/store/<hash>-<name>`: a number into the
+    /// descriptor's [`paths`](crate::Descriptor::paths).
+    Path(u16),
+}
+
+/// A change to the environment that the program gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What it does.
+    pub action: Action,
+    /// The variable's name: not empty, without `=` and NUL.
+    pub name: Vec<u8>,
+    /// The value's pieces, to be joined.
+    pub value: Vec<Piece>,
+}
+
+/// Marks a piece that is bytes, and one that is a path.
+const BYTES: u8 = 0;
+const PATH: u8 = 1;
+
+impl Rule {
+    pub(crate) fn encode(&self, writer: &mut Writer) -> Result<(), Error> {
+        writer.u8(match self.action {
+            Action::Set => 0,
+            Action::SetUnlessSet => 1,
+        });
+        writer.short(Part::Descriptor, "bytes in a variable's name", &self.name)?;
+        writer.count(Part::Descriptor, "pieces of a value", self.value.len())?;
+        for piece in &self.value {
+            match piece {
+                Piece::Bytes(bytes) => {
+                    writer.u8(BYTES);
+                    writer.short(Part::Descriptor, "bytes in a variable's value", bytes)?;
+                }
+                Piece::Path(path) => {
+                    writer.u8(PATH);
+                    writer.u16(*path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>, paths: usize) -> Result<Rule, Error> {
+        let action = match reader.u8()? {
+            0 => Action::Set,
+            1 => Action::SetUnlessSet,
+            _ => return Err(reader.invalid("an environment rule is of no known kind")),
+        };
+        let name = reader.short()?;
+        if name.is_empty() || name.contains(&b'=') || name.contains(&0) {
+            return Err(reader.invalid("a variable's name is empty or holds '=' or NUL"));
+        }
+        let mut value = Vec::new();
+        for _ in 0..reader.count(u32::MAX, 3, "pieces of a value")? {
+            value.push(match reader.u8()? {
+                BYTES => match reader.short()? {
+                    bytes if bytes.contains(&0) => {
+                        return Err(reader.invalid("a variable's value holds NUL"));
+                    }
+                    bytes => Piece::Bytes(bytes.into()),
+                },
+                PATH => match reader.u16()? {
+                    path if usize::from(path) >= paths => {
+                        return Err(reader.invalid("a value's store path is not in the table"));
+                    }
+                    path => Piece::Path(path),
+                },
+                _ => return Err(reader.invalid("a piece of a value is of no known kind")),
+            });
+        }
+        Ok(Rule { action, name: name.into(), value })
+    }
+}

@@ -1,0 +1,41 @@
+//! The bundle's file format: bytes in, values out.
+//!
+//! This crate is the only place that knows how a bundle is laid out; the packer writes with it, the
+//! runtime reads with it, and `docs/format.md` describes it. It does no I/O, needs no operating
+//! system and has no unsafe code. Everything that is decoded is hostile until checked: decoding may
+//! fail, but it never panics, never allocates more than the input's own length justifies, and
+//! accepts one encoding of a value only.
+
+#![no_std]
+
+extern crate alloc;
+
+mod descriptor;
+mod digest;
+mod entry;
+mod environment;
+mod error;
+mod index;
+pub mod limits;
+mod manifest;
+mod mode;
+mod relocation;
+mod seek_table;
+mod skippable;
+mod store_path;
+mod wire;
+
+pub use descriptor::{
+    BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, PathKey, Section,
+};
+pub use digest::{Digest, Hasher};
+pub use entry::Entry;
+pub use environment::{Action, Piece, Rule};
+pub use error::{Error, Part};
+pub use index::{Content, Extent, Index, IndexWriter, Kind, Node, Reference, References, Symlink};
+pub use manifest::{Manifest, PackedPath};
+pub use mode::{Mode, Modes, UnknownMode};
+pub use relocation::{BaseTooLong, REFERENCE_LEN, replacement};
+pub use seek_table::{Frame, SeekTable};
+pub use skippable::{INDEX_MAGIC, MANIFEST_MAGIC, SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN};
+pub use store_path::{HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath};

@@ -1,0 +1,181 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::digest::Digest;
+use crate::error::{Error, Part};
+use crate::limits;
+use crate::store_path::{StoreHash, StorePath};
+use crate::wire::{Reader, Writer};
+
+/// A store path of the bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedPath {
+    /// The store path.
+    pub path: StorePath,
+    /// SHA-256 of its NAR serialisation, as packed: files that were excluded are not in it.
+    pub nar_hash: Digest,
+    /// Bytes of that serialisation.
+    pub nar_len: u64,
+    /// The content key: what the path is and, transitively, what it refers to.
+    ///
+    /// Two paths with the same key are the same after relocation too.
+    pub key: Digest,
+    /// The store paths it refers to, itself excepted: rising numbers into [`Manifest::paths`].
+    pub references: Vec<u32>,
+}
+
+/// The manifest: what the bundle is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The packer's name and version.
+    pub packer: String,
+    /// The store paths, by rising base name.
+    pub paths: Vec<PackedPath>,
+}
+
+impl PackedPath {
+    /// Computes the content key of a store path.
+    ///
+    /// `references` are the keys of the store paths it refers to, in the order of their base names.
+    pub fn compute_key(path: &StorePath, nar_hash: Digest, references: &[Digest]) -> Digest {
+        let mut writer = Writer::default();
+        writer.bytes(b"packer content key 1\n");
+        writer.bytes(&path.hash().0);
+        writer.bytes(&nar_hash.0);
+        for key in references {
+            writer.bytes(&key.0);
+        }
+        writer.bytes(path.name().as_bytes());
+        Digest::of(&writer.bytes)
+    }
+}
+
+impl Manifest {
+    /// Writes the manifest, uncompressed.
+    ///
+    /// # Errors
+    ///
+    /// If a bound of the format is broken.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        let part = Part::Manifest;
+        let mut writer = Writer::default();
+        writer.short(part, "bytes in the packer's name", self.packer.as_bytes())?;
+        writer.count(part, "store paths", self.paths.len())?;
+        for path in &self.paths {
+            writer.bytes(&path.path.hash().0);
+            writer.short(part, "bytes in a name", path.path.name().as_bytes())?;
+            writer.bytes(&path.nar_hash.0);
+            writer.u64(path.nar_len);
+            writer.bytes(&path.key.0);
+            writer.count(part, "references", path.references.len())?;
+            path.references.iter().for_each(|number| writer.u32(*number));
+        }
+        Ok(writer.bytes)
+    }
+
+    /// Reads an uncompressed manifest.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one that [`Manifest::encode`] writes.
+    pub fn decode(bytes: &[u8]) -> Result<Manifest, Error> {
+        let mut reader = Reader::new(Part::Manifest, bytes);
+        let packer = core::str::from_utf8(reader.short()?)
+            .map_err(|_| reader.invalid("the packer's name is not UTF-8"))?
+            .into();
+        let count = reader.count(limits::STORE_PATHS, 98, "store paths")?;
+        let mut paths: Vec<PackedPath> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let path = decode_path(&mut reader, count)?;
+            // Also the digits of the hashes rise then: base 32 is written most significant first.
+            if paths.last().is_some_and(|last| base_name(&last.path) >= base_name(&path.path)) {
+                return Err(reader.invalid("the store paths are not in order"));
+            }
+            paths.push(path);
+        }
+        reader.finish()?;
+        Ok(Manifest { packer, paths })
+    }
+}
+
+fn base_name(path: &StorePath) -> ([u8; 32], &str) {
+    (path.hash().text(), path.name())
+}
+
+fn decode_path(reader: &mut Reader<'_>, count: usize) -> Result<PackedPath, Error> {
+    let hash = StoreHash(reader.array()?);
+    let path = StorePath::new(hash, reader.short()?)
+        .map_err(|_| reader.invalid("a store path's name is not one"))?;
+    let nar_hash = Digest(reader.array()?);
+    let nar_len = reader.u64()?;
+    let key = Digest(reader.array()?);
+    let mut references = Vec::new();
+    for _ in 0..reader.count(limits::STORE_PATHS, 4, "references")? {
+        let number = reader.u32()?;
+        if usize::try_from(number).is_ok_and(|number| number < count)
+            && references.last().is_none_or(|last| *last < number)
+        {
+            references.push(number);
+        } else {
+            return Err(reader.invalid("a reference is to no store path, or out of order"));
+        }
+    }
+    Ok(PackedPath { path, nar_hash, nar_len, key, references })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let path = |base_name: &str, references| PackedPath {
+            path: StorePath::parse(base_name.as_bytes()).unwrap(),
+            nar_hash: Digest::of(b"nar"),
+            nar_len: 120,
+            key: Digest::of(b"key"),
+            references,
+        };
+        Manifest {
+            packer: "packer 0.1.0".into(),
+            paths: vec![
+                path("1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc", vec![]),
+                path("2b9p07z77phvv2hf6gm9f28syp39f1ag-markov", vec![0]),
+            ],
+        }
+    }
+
+    #[test]
+    fn round_trips() {
+        let bytes = manifest().encode().unwrap();
+        assert_eq!(Manifest::decode(&bytes), Ok(manifest()));
+        for len in 0..bytes.len() {
+            assert!(Manifest::decode(&bytes[..len]).is_err(), "cut to {len}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let mut swapped = manifest();
+        swapped.paths.swap(0, 1);
+        let mut twice = manifest();
+        twice.paths[1].path = twice.paths[0].path.clone();
+        let mut wild = manifest();
+        wild.paths[0].references = vec![2];
+        let mut unordered = manifest();
+        unordered.paths[0].references = vec![1, 0];
+        for bad in [swapped, twice, wild, unordered] {
+            assert!(Manifest::decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn huge_count_is_refused_before_it_is_allocated() {
+        let mut bytes = manifest().encode().unwrap();
+        bytes[14..18].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(Manifest::decode(&bytes), Err(Error::Limit { .. })));
+        bytes[14..18].copy_from_slice(&limits::STORE_PATHS.to_le_bytes());
+        assert_eq!(Manifest::decode(&bytes), Err(Error::Length(Part::Manifest)));
+    }
+}

@@ -1,0 +1,118 @@
+use core::fmt;
+use core::str::FromStr;
+
+/// How a closure becomes visible to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// The host's own store has every store path: exec it there.
+    Host,
+    /// References are rewritten to the cache while unpacking: exec it there.
+    Relocate,
+    /// The cache appears at `/nix/store` in a mount namespace.
+    Namespace,
+    /// As `Namespace`, unpacked into memory.
+    Ram,
+}
+
+/// A name that is no mode's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownMode;
+
+impl fmt::Display for UnknownMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the modes are host, relocate, namespace, ram")
+    }
+}
+
+impl core::error::Error for UnknownMode {}
+
+impl Mode {
+    /// All modes, in the order in which they are tried.
+    pub const ALL: [Mode; 4] = [Mode::Host, Mode::Relocate, Mode::Namespace, Mode::Ram];
+
+    /// The mode's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Host => "host",
+            Mode::Relocate => "relocate",
+            Mode::Namespace => "namespace",
+            Mode::Ram => "ram",
+        }
+    }
+
+    fn bit(self) -> u32 {
+        match self {
+            Mode::Host => 1,
+            Mode::Relocate => 2,
+            Mode::Namespace => 4,
+            Mode::Ram => 8,
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = UnknownMode;
+
+    fn from_str(name: &str) -> Result<Mode, UnknownMode> {
+        Mode::ALL.into_iter().find(|mode| mode.name() == name).ok_or(UnknownMode)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of modes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modes(u32);
+
+impl Modes {
+    /// Whether `mode` is in the set.
+    pub fn contains(self, mode: Mode) -> bool {
+        self.0 & mode.bit() != 0
+    }
+
+    /// The modes of the set, in the order in which they are tried.
+    pub fn iter(self) -> impl Iterator<Item = Mode> {
+        Mode::ALL.into_iter().filter(move |mode| self.contains(*mode))
+    }
+
+    pub(crate) fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    /// `None` if a bit is set that is no mode's, or none is.
+    pub(crate) fn from_bits(bits: u32) -> Option<Modes> {
+        let modes: Modes = Modes(bits).iter().collect();
+        (modes.0 == bits && bits != 0).then_some(modes)
+    }
+}
+
+impl FromIterator<Mode> for Modes {
+    fn from_iter<I: IntoIterator<Item = Mode>>(modes: I) -> Modes {
+        Modes(modes.into_iter().fold(0, |bits, mode| bits | mode.bit()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mode, Modes};
+
+    #[test]
+    fn names_round_trip() {
+        for mode in Mode::ALL {
+            assert_eq!(mode.name().parse(), Ok(mode));
+        }
+        assert!("Host".parse::<Mode>().is_err());
+    }
+
+    #[test]
+    fn unknown_bits_are_refused() {
+        assert_eq!(Modes::from_bits(0), None);
+        assert_eq!(Modes::from_bits(16), None);
+        let all: Modes = Mode::ALL.into_iter().collect();
+        assert_eq!(Modes::from_bits(all.to_bits()), Some(all));
+    }
+}

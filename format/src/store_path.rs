@@ -1,0 +1,185 @@
+use alloc::string::String;
+use core::fmt;
+
+/// The directory of all store paths.
+///
+/// References in files are to this directory, so it is part of the format.
+pub const STORE_DIR: &str = "/nix/store";
+
+/// Characters of a store hash in text.
+pub const HASH_TEXT_LEN: usize = 32;
+
+/// Nix's digits: no `e`, `o`, `t` and `u`.
+const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
+
+/// Characters of a store path's name, from Nix's `checkName`.
+const NAME_LEN: usize = 211;
+
+/// The hash part of a store path: 160 bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreHash(pub [u8; 20]);
+
+impl StoreHash {
+    /// Reads 32 digits of Nix's base 32.
+    pub fn parse(text: &[u8; HASH_TEXT_LEN]) -> Option<StoreHash> {
+        let mut bytes = [0; 20];
+        // Nix writes the digits of the little-endian number most significant first.
+        for (n, digit) in text.iter().rev().enumerate() {
+            let value = DIGITS.iter().position(|d| d == digit)?;
+            let value = u16::try_from(value).ok()?;
+            let bit = n.checked_mul(5)?;
+            let (at, shift) = (bit.checked_div(8)?, bit.checked_rem(8)?);
+            let [low, high] = value.checked_shl(u32::try_from(shift).ok()?)?.to_le_bytes();
+            *bytes.get_mut(at)? |= low;
+            match at.checked_add(1).and_then(|next| bytes.get_mut(next)) {
+                Some(next) => *next |= high,
+                None if high != 0 => return None,
+                None => {}
+            }
+        }
+        Some(StoreHash(bytes))
+    }
+
+    /// Writes the hash as 32 digits.
+    pub fn text(&self) -> [u8; HASH_TEXT_LEN] {
+        base32(&self.0)
+    }
+}
+
+impl fmt::Debug for StoreHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().iter().try_for_each(|&c| write!(f, "{}", char::from(c)))
+    }
+}
+
+/// Writes the first `N` digits of `bytes` in Nix's base 32; bits past the end of `bytes` are zero.
+pub(crate) fn base32<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut text = [b'0'; N];
+    for (n, digit) in text.iter_mut().rev().enumerate() {
+        let bit = n.saturating_mul(5);
+        let (at, shift) = (bit >> 3, u32::try_from(bit & 7).unwrap_or(0));
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let pair = u16::from_le_bytes([byte(at), byte(at.saturating_add(1))]);
+        let value = usize::from(pair.checked_shr(shift).unwrap_or(0) & 31);
+        *digit = DIGITS.get(value).copied().unwrap_or(b'0');
+    }
+    text
+}
+
+/// A store path: `/nix/store/<hash>-<name>`.
+///
+/// The name has 1 to 211 of the characters that Nix allows, and does not start with a dot, so that the
+/// base name can never be `.`, `..` or hidden.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorePath {
+    hash: StoreHash,
+    name: String,
+}
+
+/// Bytes that are no store path's base name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidStorePath;
+
+impl fmt::Display for InvalidStorePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not of the form <32 characters>-<name>")
+    }
+}
+
+impl core::error::Error for InvalidStorePath {}
+
+impl StorePath {
+    /// Puts a store path together.
+    ///
+    /// # Errors
+    ///
+    /// If `name` is not one that Nix allows.
+    pub fn new(hash: StoreHash, name: &[u8]) -> Result<StorePath, InvalidStorePath> {
+        let allowed = |c: &u8| c.is_ascii_alphanumeric() || b"+-._?=".contains(c);
+        if name.len() > NAME_LEN
+            || name.first().is_none_or(|c| *c == b'.')
+            || !name.iter().all(allowed)
+        {
+            return Err(InvalidStorePath);
+        }
+        let name = core::str::from_utf8(name).map_err(|_| InvalidStorePath)?;
+        Ok(StorePath { hash, name: name.into() })
+    }
+
+    /// Reads a base name: `<hash>-<name>`.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are anything else.
+    pub fn parse(base_name: &[u8]) -> Result<StorePath, InvalidStorePath> {
+        let (hash, rest) = base_name.split_first_chunk().ok_or(InvalidStorePath)?;
+        let name = rest.strip_prefix(b"-").ok_or(InvalidStorePath)?;
+        StorePath::new(StoreHash::parse(hash).ok_or(InvalidStorePath)?, name)
+    }
+
+    /// The hash part.
+    pub fn hash(&self) -> StoreHash {
+        self.hash
+    }
+
+    /// The name part.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for StorePath {
+    /// Writes the base name; put [`STORE_DIR`] and `/` before it for the whole path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}-{}", self.hash, self.name)
+    }
+}
+
+impl fmt::Debug for StorePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn base_name_round_trips() {
+        let text = "1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc-2.33-59";
+        assert_eq!(StorePath::parse(text.as_bytes()).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn hash_is_nixs_base32() {
+        // nix hash to-base32 --type sha1 0102…14
+        let bytes: Vec<u8> = (1..=20).collect();
+        let hash = StoreHash(bytes.try_into().unwrap());
+        assert_eq!(&hash.text(), b"2h9i448h1w70s30b184hh1q60l2060h1");
+        assert_eq!(StoreHash::parse(&hash.text()), Some(hash));
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        let hash = "1b9p07z77phvv2hf6gm9f28syp39f1ag";
+        for bad in [
+            "",
+            "glibc",
+            hash,
+            &std::format!("{hash}-"),
+            &std::format!("{hash}-.hidden"),
+            &std::format!("{hash}-a/b"),
+            &std::format!("{hash}-a b"),
+            &std::format!("{hash}-{}", "a".repeat(212)),
+            "eb9p07z77phvv2hf6gm9f28syp39f1ag-e-is-no-digit",
+            "..",
+        ] {
+            assert_eq!(StorePath::parse(bad.as_bytes()), Err(InvalidStorePath), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Little-endian fields, one after the other.
+
+use alloc::vec::Vec;
+
+use crate::error::{Error, Part};
+
+/// Takes fields off the front of a part's bytes.
+pub(crate) struct Reader<'a> {
+    part: Part,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(part: Part, bytes: &'a [u8]) -> Reader<'a> {
+        Reader { part, rest: bytes }
+    }
+
+    pub(crate) fn part(&self) -> Part {
+        self.part
+    }
+
+    /// The error for a value that breaks `rule`.
+    pub(crate) fn invalid(&self, rule: &'static str) -> Error {
+        Error::Value { part: self.part, rule }
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Error> {
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Error::Length(self.part))?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (array, rest) = self.rest.split_first_chunk().ok_or(Error::Length(self.part))?;
+        self.rest = rest;
+        Ok(*array)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, Error> {
+        self.array().map(|[byte]| byte)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, Error> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, Error> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, Error> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// Takes a u16 length and as many bytes.
+    pub(crate) fn short(&mut self) -> Result<&'a [u8], Error> {
+        let len = self.u16()?;
+        self.bytes(len.into())
+    }
+
+    /// Takes a u32 count of items that take at least `item_len` bytes each.
+    ///
+    /// The count is refused if it is over `limit` or could not fit into the rest, so that a vector of
+    /// that capacity is never larger than a small multiple of the input.
+    pub(crate) fn count(
+        &mut self,
+        limit: u32,
+        item_len: usize,
+        what: &'static str,
+    ) -> Result<usize, Error> {
+        let count = self.u32()?;
+        if count > limit {
+            return Err(Error::Limit { part: self.part, what });
+        }
+        let count = usize::try_from(count).map_err(|_| Error::Limit { part: self.part, what })?;
+        match count.checked_mul(item_len) {
+            Some(len) if len <= self.rest.len() => Ok(count),
+            _ => Err(Error::Length(self.part)),
+        }
+    }
+
+    /// Ends reading: nothing may be left.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Error::Length(self.part)) }
+    }
+}
+
+/// Appends fields to a part's bytes.
+#[derive(Default)]
+pub(crate) struct Writer {
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Writer {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn u8(&mut self, value: u8) {
+        self.bytes(&[value]);
+    }
+
+    pub(crate) fn u16(&mut self, value: u16) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub(crate) fn u32(&mut self, value: u32) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    /// Appends a u16 length and the bytes.
+    pub(crate) fn short(
+        &mut self,
+        part: Part,
+        what: &'static str,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let len = u16::try_from(bytes.len()).map_err(|_| Error::Limit { part, what })?;
+        self.u16(len);
+        self.bytes(bytes);
+        Ok(())
+    }
+
+    /// Appends a u32 count.
+    pub(crate) fn count(
+        &mut self,
+        part: Part,
+        what: &'static str,
+        count: usize,
+    ) -> Result<(), Error> {
+        self.u32(u32::try_from(count).map_err(|_| Error::Limit { part, what })?);
+        Ok(())
+    }
+}
