@@ -1,0 +1,200 @@
+//! Which bundles are unpacked, and who is running one.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::fmt::Write as _;
+use core::str::FromStr;
+
+use format::Manifest;
+use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{BUNDLES, Cache, PRIVATE, c_string};
+use crate::error::Error;
+use crate::file;
+use crate::payload::Bundle;
+
+/// A record's first line: the layout of the rest.
+const HEADER: &str = "packed 1\n";
+
+/// Bytes of a record that a start needs: the header and the store's number.
+const HEAD_LEN: usize = 32;
+
+/// Seconds for which the time of the last use may be wrong: writing it costs more than reading it.
+const FRESH: i64 = 24 * 60 * 60;
+
+/// Descriptors below this are the program's own choice, as with `exec 3<file` in a shell.
+const LEASE_NUMBER: i32 = 100;
+
+/// A bundle whose store paths are whole.
+#[derive(Debug)]
+pub struct Ready {
+    /// The number of the store that has them.
+    pub store: u32,
+    /// The record, locked: nobody removes the store paths while it is open.
+    lease: OwnedFd,
+}
+
+impl Ready {
+    /// Leaves the lock to the program: its descriptor stays open over exec, out of the way.
+    ///
+    /// # Errors
+    ///
+    /// If no number is free for it.
+    pub fn keep(self) -> Result<(), Errno> {
+        let duplicate = |least| {
+            let lease = fcntl_dupfd_cloexec(&self.lease, least)?;
+            // The one descriptor that exec is to leave open.
+            fcntl_setfd(&lease, FdFlags::empty()).map(|()| lease)
+        };
+        let lease = match duplicate(LEASE_NUMBER) {
+            // The limit of open files is lower: the highest that is left.
+            Err(Errno::INVAL | Errno::MFILE) => {
+                let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+                let limit = i32::try_from(limit.unwrap_or(0)).unwrap_or(i32::MAX);
+                (self.lease.as_raw_fd()..limit).rev().find_map(|least| duplicate(least).ok())
+            }
+            result => Some(result?),
+        };
+        lease.map(core::mem::forget).ok_or(Errno::MFILE)
+    }
+}
+
+fn name(bundle: &Bundle) -> alloc::ffi::CString {
+    c_string(alloc::format!("{}/{}", BUNDLES.to_str().unwrap_or_default(), bundle.id))
+}
+
+/// Finds and locks the bundle's record.
+pub(super) fn find(cache: &Cache, bundle: &Bundle) -> Result<Option<Ready>, Error> {
+    let name = name(bundle);
+    loop {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        let lease = match file::open(&cache.directory, &name, flags, Mode::empty()) {
+            Ok(lease) => lease,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(Error::file("open", &*name)(errno)),
+        };
+        let read = || {
+            match retry_on_intr(|| flock(&lease, FlockOperation::LockShared)) {
+                Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+                Err(errno) => return Err(errno),
+            }
+            let stat = rustix::fs::fstat(&lease)?;
+            let mut head = [0; HEAD_LEN];
+            let len = retry_on_intr(|| rustix::io::pread(&lease, &mut head, 0))?;
+            Ok((stat, parse_head(&head[..len])))
+        };
+        let (stat, store) = read().map_err(Error::file("read", &*name))?;
+        if stat.st_nlink == 0 {
+            // Removed between open and lock.
+            continue;
+        }
+        let Some(store) = store.filter(|store| has_entry(cache, bundle, *store)) else {
+            return Ok(None);
+        };
+        mark_used(&lease, stat.st_mtime);
+        return Ok(Some(Ready { store, lease }));
+    }
+}
+
+/// Whether the store path of the first entry is still there: who deleted files of the cache by hand
+/// most likely deleted all.
+fn has_entry(cache: &Cache, bundle: &Bundle, store: u32) -> bool {
+    let descriptor = &bundle.descriptor;
+    let path = &descriptor.paths[usize::from(descriptor.entries[0].path)].path;
+    let name = c_string(alloc::format!("stores/{store}/{path}"));
+    rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+/// Writes the time of this use to the record, once a day; the sweep goes by it.
+fn mark_used(lease: &OwnedFd, last: i64) {
+    if clock_gettime(ClockId::RealtimeCoarse).tv_sec.saturating_sub(last) > FRESH {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        // On a read-only disk nothing is swept either.
+        let _ =
+            rustix::fs::futimens(lease, &Timestamps { last_access: now, last_modification: now });
+    }
+}
+
+fn parse_head(head: &[u8]) -> Option<u32> {
+    let text = core::str::from_utf8(head.split(|byte| *byte == 0).next()?).ok()?;
+    let line = text.strip_prefix(HEADER)?.split_once('\n')?.0;
+    u32::from_str(line.strip_prefix("store ")?).ok()
+}
+
+/// Writes the record that says: all store paths of the manifest are in this store.
+pub(super) fn write(
+    cache: &Cache,
+    bundle: &Bundle,
+    manifest: &Manifest,
+    store: u32,
+    work: &OwnedFd,
+) -> Result<(), Error> {
+    let mut text = String::from(HEADER);
+    let mut line = |line: core::fmt::Arguments<'_>| {
+        // Writing to a string cannot fail.
+        let _ = text.write_fmt(line);
+    };
+    line(format_args!("store {store}\n"));
+    for path in &manifest.paths {
+        line(format_args!("{} {}\n", path.nar_hash, path.path));
+    }
+    let name = name(bundle);
+    cache.subdirectory(BUNDLES, PRIVATE)?;
+    let write = || {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let record = file::open(work, c"record", flags, Mode::from_raw_mode(0o600))?;
+        file::write_at(record.as_fd(), text.as_bytes(), 0)?;
+        // The store paths' names have to reach the disk before the record that counts on them.
+        rustix::fs::syncfs(&record)?;
+        rustix::fs::renameat(work, c"record", &cache.directory, &name)
+    };
+    write().map_err(Error::file("write", &*name))
+}
+
+/// A record, as the sweep needs it.
+pub(super) struct Record {
+    /// The store's number.
+    pub(super) store: u32,
+    /// The base names of its store paths.
+    pub(super) names: Vec<String>,
+}
+
+/// Reads a whole record; `None` if it is none of ours.
+pub(super) fn parse(text: &[u8]) -> Option<Record> {
+    let store = parse_head(text.get(..text.len().min(HEAD_LEN))?)?;
+    let text = core::str::from_utf8(text).ok()?;
+    let names = text.lines().skip(2).filter_map(|line| Some(line.split_once(' ')?.1.to_string()));
+    Some(Record { store, names: names.collect() })
+}
+
+/// Takes the record of a bundle that nobody runs; `false` if somebody does.
+pub(super) fn remove(bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+    let record = match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(record) => record,
+        Err(Errno::NOENT) => return Ok(true),
+        Err(errno) => return Err(errno),
+    };
+    match flock(&record, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => rustix::fs::unlinkat(bundles, name, AtFlags::empty()).map(|()| true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_parsed_and_others_are_not() {
+        let record = parse(b"packed 1\nstore 12\nabc 1b9-x\ndef 2c8-y\n").unwrap();
+        assert_eq!((record.store, record.names), (12, ["1b9-x".into(), "2c8-y".into()].into()));
+        for bad in [&b""[..], b"packed 1\n", b"packed 1\nstore ", b"packed 2\nstore 0\n", b"\xff"] {
+            assert!(parse(bad).is_none(), "{bad:?}");
+        }
+    }
+}

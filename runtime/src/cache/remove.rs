@@ -1,0 +1,150 @@
+//! Removing what nobody uses.
+
+use alloc::collections::BTreeSet;
+use alloc::ffi::CString;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::io::Errno;
+
+use super::{BUNDLES, Cache, PRIVATE, STORES, WORK, c_string, record};
+use crate::error::Error;
+use crate::file;
+use crate::payload::Bundle;
+
+/// Bytes of a record: a store path takes at most 300.
+const RECORD_LEN: usize = 512 << 20;
+
+/// What became of a bundle that was to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone, and the store paths that only it used.
+    Gone,
+    /// Somebody is running it: nothing was removed.
+    InUse,
+}
+
+impl Cache {
+    /// Removes the bundle, and the store paths that no other bundle uses.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be read or written.
+    pub fn clear(&self, bundle: &Bundle) -> Result<Removed, Error> {
+        let _lock = self.lock()?;
+        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
+        let name = c_string(bundle.id.to_string());
+        if !record::remove(&bundles, &name).map_err(Error::file("remove", &*name))? {
+            return Ok(Removed::InUse);
+        }
+        self.sweep()?;
+        Ok(Removed::Gone)
+    }
+
+    /// Removes all store paths that no record names; the lock is held.
+    fn sweep(&self) -> Result<(), Error> {
+        let used = self.used()?;
+        let stores = self.subdirectory(STORES, PRIVATE)?;
+        let work = self.subdirectory(WORK, PRIVATE)?;
+        for number in children(&stores).map_err(Error::file("list", STORES))? {
+            let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok())
+            else {
+                continue;
+            };
+            let store = super::Store::open(&stores, number)?;
+            for name in children(&store.directory).map_err(Error::file("list", STORES))? {
+                if used.contains(&(number, name.to_string_lossy().into())) {
+                    continue;
+                }
+                let take = || {
+                    // Out of sight first: a half-removed tree must not be taken for a whole one.
+                    let aside = c_string(alloc::format!("{:016x}", file::random()));
+                    make_writable(&store.directory, &name)?;
+                    rustix::fs::renameat(&store.directory, &name, &work, &aside)?;
+                    unlink_if_there(&store.contents, &name)
+                };
+                take().map_err(Error::file("remove", &*name))?;
+            }
+        }
+        contents(&work)
+    }
+
+    /// The store paths that records name, by store.
+    fn used(&self) -> Result<BTreeSet<(u32, String)>, Error> {
+        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
+        let mut used = BTreeSet::new();
+        for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
+            let text =
+                file::read(&bundles, &name, RECORD_LEN).map_err(Error::file("read", &*name))?;
+            if let Some(record) = record::parse(&text) {
+                used.extend(record.names.into_iter().map(|name| (record.store, name)));
+            }
+        }
+        Ok(used)
+    }
+}
+
+/// Removes everything in a directory of ours, however deep: directories inside are emptied into it, so
+/// that no path gets long and no stack deep.
+pub(super) fn contents(directory: &OwnedFd) -> Result<(), Error> {
+    let remove = || loop {
+        let names = children(directory)?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            remove_one(directory, &name)?;
+        }
+    };
+    remove().map_err(Error::file("remove", WORK))
+}
+
+fn remove_one(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
+    if !is_directory(directory, name)? {
+        return rustix::fs::unlinkat(directory, name, AtFlags::empty());
+    }
+    make_writable(directory, name)?;
+    let inner = file::open_directory(directory, name)?;
+    for child in children(&inner)? {
+        if is_directory(&inner, &child)? {
+            make_writable(&inner, &child)?;
+            let aside = c_string(alloc::format!("{:016x}", file::random()));
+            rustix::fs::renameat(&inner, &child, directory, &aside)?;
+        } else {
+            rustix::fs::unlinkat(&inner, &child, AtFlags::empty())?;
+        }
+    }
+    rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)
+}
+
+fn is_directory(directory: &OwnedFd, name: &CString) -> Result<bool, Errno> {
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode).is_dir())
+}
+
+/// A directory of a Nix store has mode 0555: nothing can be taken out of it, nor can it be moved.
+fn make_writable(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
+    if is_directory(directory, name)? {
+        let mode = Mode::from_raw_mode(0o700);
+        rustix::fs::chmodat(directory, name, mode, AtFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn unlink_if_there(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn children(directory: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    file::list(directory, |name, _| {
+        names.push(name.into());
+        Ok::<(), Errno>(())
+    })?;
+    Ok(names)
+}

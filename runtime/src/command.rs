@@ -1,0 +1,161 @@
+//! What `PACKED=…` asks for in place of running the program.
+
+use alloc::ffi::CString;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_int};
+use core::fmt::{self, Write as _};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use format::STORE_DIR;
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::io::Errno;
+
+use crate::cache::Removed;
+use crate::error::{Error, Megabytes, Shown};
+use crate::payload::{Bundle, FrameReader, Payload};
+use crate::place::{self, Absent};
+use crate::progress::Progress;
+use crate::settings::{Command, Settings};
+use crate::{file, sys, unpack};
+
+/// Carries a command out; the result is the exit status.
+///
+/// # Errors
+///
+/// If the bundle is damaged, or a directory cannot be written.
+pub fn run(
+    command: Command<'_>,
+    bundle: &Bundle,
+    settings: &Settings<'_>,
+    environment: &[&CStr],
+) -> Result<c_int, Error> {
+    match command {
+        Command::Info => info(bundle),
+        Command::Verify => {
+            let frames = verify(&Payload::open_own(&bundle.descriptor)?)?;
+            print(format_args!("{frames} frames, manifest, index and seek table are whole\n"))
+        }
+        Command::Extract(directory) => {
+            extract(&Payload::open_own(&bundle.descriptor)?, directory)?;
+            Ok(())
+        }
+        Command::Clear => clear(bundle, settings, environment),
+    }?;
+    Ok(0)
+}
+
+fn info(bundle: &Bundle) -> Result<(), Error> {
+    let descriptor = &bundle.descriptor;
+    let payload = Payload::open_own(descriptor)?;
+    let contents = payload.contents()?;
+    let mut text = String::new();
+    let mut line = |name: &str, value: fmt::Arguments<'_>| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<12} {value}");
+    };
+    line("bundle", format_args!("{}", bundle.id));
+    line("packed by", format_args!("{}", contents.manifest.packer));
+    for entry in &descriptor.entries {
+        let path = &descriptor.paths[usize::from(entry.path)].path;
+        line("entry", format_args!("{STORE_DIR}/{path}{}", Shown::from(&*entry.program)));
+    }
+    let modes: Vec<&str> = descriptor.modes.iter().map(format::Mode::name).collect();
+    line("modes", format_args!("{}", modes.join(", ")));
+    let (packed, unpacked) = (descriptor.file_len, contents.seek_table.tar_len());
+    line("size", format_args!("{} of {}", Megabytes(packed), Megabytes(unpacked)));
+    for path in &contents.manifest.paths {
+        line("store path", format_args!("{STORE_DIR}/{} {}", path.path, Megabytes(path.nar_len)));
+    }
+    print(format_args!("{text}"))
+}
+
+/// Checks every digest, and that everything can be decoded; returns the number of frames.
+///
+/// # Errors
+///
+/// The first thing that is not what the packer wrote.
+pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
+    let contents = payload.contents()?;
+    let index = contents.index()?;
+    let frames = contents.seek_table.data_frames();
+    let next = AtomicUsize::new(0);
+    sys::parallel(unpack::threads(frames, frames.len()), || {
+        let mut reader = FrameReader::new(payload, frames)?;
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(frame), Some(digest)) = (frames.get(number), index.frames.get(number)) else {
+                return Ok::<(), Error>(());
+            };
+            // The seek table has fewer frames than a u32 can count.
+            reader.read(u32::try_from(number).unwrap_or(u32::MAX), frame, *digest)?;
+        }
+    })?;
+    Ok(frames.len())
+}
+
+/// Writes the closure to `nix/store` below `directory`, which is created if it is absent.
+///
+/// # Errors
+///
+/// If a store path is there already, or cannot be written. What was written until then stays.
+pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
+    let contents = payload.contents()?;
+    let index = contents.index()?;
+    let root =
+        CString::new(directory).map_err(|_| Error::file("create", directory)(Errno::INVAL))?;
+    let mode = Mode::from_raw_mode(0o755);
+    match rustix::fs::mkdirat(CWD, &*root, mode) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(Error::file("create", directory)(errno)),
+    }
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+    let store = file::open(CWD, &root, flags, Mode::empty())
+        .and_then(|root| file::ensure_directory(&root, c"nix", mode))
+        .and_then(|nix| file::ensure_directory(&nix, c"store", mode))
+        .map_err(Error::file("create", directory))?;
+    let names: Vec<Option<CString>> = contents
+        .manifest
+        .paths
+        .iter()
+        .map(|path| CString::new(path.path.to_string()).ok())
+        .collect();
+    for name in names.iter().flatten() {
+        if rustix::fs::statat(&store, &**name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(Error::file("create", &**name)(Errno::EXIST));
+        }
+    }
+    unpack::unpack(payload, &contents, &index, store.as_fd(), &names, &Progress::start())?;
+    for name in names.iter().flatten() {
+        unpack::seal(&store, name).map_err(Error::file("change", &**name))?;
+    }
+    Ok(())
+}
+
+fn clear(bundle: &Bundle, settings: &Settings<'_>, environment: &[&CStr]) -> Result<(), Error> {
+    for place in place::places(settings, environment) {
+        if let Ok(cache) = place.open(Absent::Fail) {
+            let path = Shown::from(&*cache.path);
+            match cache.clear(bundle)? {
+                Removed::Gone => print(format_args!("cleared {path}\n"))?,
+                Removed::InUse => print(format_args!("in use, not cleared: {path}\n"))?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes to stdout, which is the launcher's own here; a reader who went away is no error.
+fn print(text: fmt::Arguments<'_>) -> Result<(), Error> {
+    let text = alloc::format!("{text}");
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::retry_on_intr(|| rustix::io::write(sys::stdout(), rest)) {
+            Ok(len) => rest = &rest[len..],
+            Err(Errno::PIPE) => return Ok(()),
+            Err(errno) => return Err(Error::file("write to", "stdout")(errno)),
+        }
+    }
+    Ok(())
+}

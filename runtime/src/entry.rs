@@ -1,0 +1,99 @@
+//! The program: which one, with which environment, and its execution.
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use format::{Action, Descriptor, Entry, Piece, Rule};
+use rustix::io::Errno;
+
+use crate::error::Error;
+use crate::log::Log;
+use crate::store::Store;
+use crate::sys;
+
+/// Chooses the entry by the last component of argv\[0\], as busybox does; else the first.
+pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry {
+    let name = argv0.map(CStr::to_bytes).and_then(|argv0| argv0.rsplit(|c| *c == b'/').next());
+    let named = descriptor.entries.iter().find(|entry| Some(entry.name()) == name);
+    // The descriptor's decoder refuses an empty list.
+    named.unwrap_or(&descriptor.entries[0])
+}
+
+/// Executes the entry; returns only if that fails.
+pub fn exec(
+    descriptor: &Descriptor,
+    entry: &Entry,
+    store: &Store,
+    arguments: &[&CStr],
+    environment: &[&CStr],
+    log: Log,
+) -> Error {
+    let mut program = store.directory(&descriptor.paths[usize::from(entry.path)]);
+    program.extend_from_slice(&entry.program);
+    let program = match CString::new(program) {
+        Ok(program) => program,
+        Err(error) => {
+            return Error::Exec { program: (&*error.into_vec()).into(), errno: Errno::INVAL };
+        }
+    };
+    log.debug(format_args!("exec {}", crate::error::Shown::from(&*program)));
+    let errno = if descriptor.environment.is_empty() {
+        sys::exec(&program, arguments, environment)
+    } else {
+        let environment = apply(descriptor, store, environment);
+        let environment: Vec<&CStr> = environment.iter().map(Changed::as_c_str).collect();
+        sys::exec(&program, arguments, &environment)
+    };
+    Error::Exec { program: program.into(), errno }
+}
+
+/// A string of the new environment.
+enum Changed<'a> {
+    Kept(&'a CStr),
+    New(CString),
+}
+
+impl Changed<'_> {
+    fn as_c_str(&self) -> &CStr {
+        match self {
+            Changed::Kept(string) => string,
+            Changed::New(string) => string,
+        }
+    }
+}
+
+/// Applies the bundle's rules; everything else stays, in its order.
+fn apply<'a>(descriptor: &Descriptor, store: &Store, environment: &[&'a CStr]) -> Vec<Changed<'a>> {
+    let mut changed: Vec<Changed<'a>> = environment.iter().copied().map(Changed::Kept).collect();
+    for rule in &descriptor.environment {
+        let sets_name = |string: &Changed<'_>| {
+            string
+                .as_c_str()
+                .to_bytes()
+                .strip_prefix(&*rule.name)
+                .is_some_and(|s| s.starts_with(b"="))
+        };
+        let new = || Changed::New(value(descriptor, store, rule));
+        match changed.iter_mut().find(|string| sets_name(string)) {
+            Some(_) if rule.action == Action::SetUnlessSet => {}
+            Some(old) => *old = new(),
+            None => changed.push(new()),
+        }
+    }
+    changed
+}
+
+fn value(descriptor: &Descriptor, store: &Store, rule: &Rule) -> CString {
+    let mut string = rule.name.clone();
+    string.push(b'=');
+    for piece in &rule.value {
+        match piece {
+            Piece::Bytes(bytes) => string.extend_from_slice(bytes),
+            Piece::Path(path) => {
+                string.extend(store.directory(&descriptor.paths[usize::from(*path)]));
+            }
+        }
+    }
+    CString::new(string).expect("the decoder refuses NUL in names and values")
+}

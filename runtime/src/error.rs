@@ -1,0 +1,373 @@
+//! All ways to fail, with their texts.
+//!
+//! A text has two lines: what failed, with the object in it; then `hint:` and what to do now.
+
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::fmt;
+
+use format::{Mode, Modes};
+use rustix::io::Errno;
+
+use crate::sys;
+
+/// Why the program was not run, or the launcher's own work not done.
+#[derive(Debug)]
+pub enum Error {
+    /// The bundle is not what the packer wrote. Running it could run altered content.
+    Damaged(format::Error),
+    /// The file ends early or late: the payload is gone or something was put behind it.
+    FileLength {
+        /// Bytes there should be.
+        expected: u64,
+        /// Bytes there are.
+        found: u64,
+    },
+    /// The bundle cannot read its own file.
+    OwnFile(Errno),
+    /// A system call on a file failed.
+    File {
+        /// What was tried, such as `create`.
+        operation: &'static str,
+        /// The file's name.
+        object: Shown,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// There is no room to unpack to.
+    NoSpace {
+        /// Bytes that have to be unpacked.
+        needed: u64,
+        /// Where to.
+        place: Shown,
+        /// What the kernel said: no space, no quota.
+        errno: Errno,
+    },
+    /// None of the places for a cache can be used.
+    NoCache(Vec<(Shown, Unusable)>),
+    /// `PACKED_MODE` is no mode's name.
+    UnknownMode(Shown),
+    /// `PACKED_MODE` names a mode that the packer did not allow.
+    ModeNotAllowed {
+        /// The mode.
+        mode: Mode,
+        /// Those that are allowed.
+        allowed: Modes,
+    },
+    /// No mode works on this host; a reason for each that was tried.
+    NoMode(Vec<(Mode, Impossible)>),
+    /// `PACKED` is no command.
+    UnknownCommand(Shown),
+    /// The program was made visible but cannot be executed.
+    Exec {
+        /// Its path.
+        program: Shown,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// Memory ran out.
+    Memory,
+}
+
+/// Why a mode cannot be used here.
+#[derive(Debug)]
+pub enum Impossible {
+    /// The host's own store lacks this store path.
+    NotOnHost(Shown),
+    /// The kernel refused a namespace, or to map the user into it.
+    Namespace {
+        /// The call.
+        call: &'static str,
+        /// What it said.
+        errno: Errno,
+    },
+    /// A mount was refused.
+    Mount {
+        /// What was to be mounted, and where.
+        object: Shown,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// This version has no way to do it yet.
+    Unsupported,
+    /// Something else failed on the way.
+    Failed(alloc::boxed::Box<Error>),
+}
+
+/// Why a directory cannot hold the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// A system call failed.
+    Failed(&'static str, Errno),
+    /// It belongs to another user, who could change what runs.
+    ForeignOwner(u32),
+    /// Others may write to it, and could change what runs.
+    WritableByOthers,
+    /// Programs cannot be executed from there.
+    NoExec,
+    /// Its path is not absolute.
+    Relative,
+}
+
+/// Bytes as a message shows them: what is not printable ASCII or UTF-8 is escaped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shown(Vec<u8>);
+
+impl From<&[u8]> for Shown {
+    fn from(bytes: &[u8]) -> Shown {
+        Shown(bytes.into())
+    }
+}
+
+impl From<&CStr> for Shown {
+    fn from(bytes: &CStr) -> Shown {
+        Shown(bytes.to_bytes().into())
+    }
+}
+
+impl From<CString> for Shown {
+    fn from(bytes: CString) -> Shown {
+        Shown(bytes.into_bytes())
+    }
+}
+
+impl From<String> for Shown {
+    fn from(text: String) -> Shown {
+        Shown(text.into_bytes())
+    }
+}
+
+impl From<&str> for Shown {
+    fn from(text: &str) -> Shown {
+        Shown(text.as_bytes().into())
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_control() {
+                    write!(f, "{}", c.escape_default())?
+                } else {
+                    write!(f, "{c}")?
+                }
+            }
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<format::Error> for Error {
+    fn from(error: format::Error) -> Error {
+        Error::Damaged(error)
+    }
+}
+
+impl Error {
+    /// Makes the error of a system call on a file.
+    pub fn file(operation: &'static str, object: impl Into<Shown>) -> impl FnOnce(Errno) -> Error {
+        move |errno| Error::File { operation, object: object.into(), errno }
+    }
+
+    /// The exit status: 126 and 127 as env(1) has them, 125 for the launcher's own failures.
+    pub fn exit_status(&self) -> i32 {
+        match self {
+            Error::Exec { errno: Errno::NOENT, .. } => 127,
+            Error::Exec { .. } => 126,
+            _ => 125,
+        }
+    }
+
+    /// Whether there may be room or permission at another place.
+    pub fn depends_on_place(&self) -> bool {
+        match self {
+            Error::NoSpace { .. } => true,
+            Error::File { errno, .. } => {
+                matches!(*errno, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::IO)
+            }
+            _ => false,
+        }
+    }
+
+    /// What to do now.
+    fn hint(&self) -> Hint<'_> {
+        Hint(self)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Damaged(error @ (format::Error::Unpacked | format::Error::Version { .. })) => {
+                write!(f, "{error}")
+            }
+            Error::Damaged(error) => write!(f, "this bundle is damaged: {error}"),
+            Error::FileLength { expected, found } if found < expected => {
+                write!(f, "payload missing: the file has {found} bytes of {expected}")
+            }
+            Error::FileLength { expected, found } => {
+                write!(f, "the file has {found} bytes, {expected} were packed")
+            }
+            Error::OwnFile(errno) => {
+                write!(f, "cannot read this bundle's own file: {}", sys::message(*errno))
+            }
+            Error::File { operation, object, errno } => {
+                write!(f, "cannot {operation} {object}: {}", sys::message(*errno))
+            }
+            Error::NoSpace { needed, place, errno } => {
+                let text = sys::message(*errno);
+                write!(f, "cannot unpack {} to {place}: {text}", Megabytes(*needed))
+            }
+            Error::NoCache(tried) => {
+                f.write_str("no directory can hold the cache: ")?;
+                list(f, tried, |f, (place, reason)| write!(f, "{place} ({reason})"))
+            }
+            Error::UnknownMode(name) => write!(f, "PACKED_MODE={name} is no mode"),
+            Error::ModeNotAllowed { mode, .. } => {
+                write!(f, "this bundle does not allow the mode {mode}")
+            }
+            Error::NoMode(tried) => {
+                f.write_str("the closure cannot be made visible: ")?;
+                list(f, tried, |f, (mode, reason)| write!(f, "{mode}: {reason}"))
+            }
+            Error::UnknownCommand(name) => write!(f, "PACKED={name} is no command"),
+            Error::Exec { program, errno } => {
+                write!(f, "cannot execute {program}: {}", sys::message(*errno))
+            }
+            Error::Memory => f.write_str("out of memory"),
+        }?;
+        write!(f, "\nhint: {}", self.hint())
+    }
+}
+
+/// The second line of a message.
+struct Hint<'a>(&'a Error);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Error::Damaged(format::Error::Unpacked) => {
+                f.write_str("this is the bare stub; `packer build` makes a bundle of it")
+            }
+            Error::Damaged(format::Error::Version { .. }) => {
+                f.write_str("use the `packer` that made it, or a newer one")
+            }
+            Error::Damaged(_) => f.write_str("get the file again and compare its size and digest"),
+            Error::FileLength { expected, found } if found < expected => f.write_str(
+                "was this file stripped, or its download cut short? get it again, unchanged",
+            ),
+            Error::FileLength { .. } => f.write_str("get the file again, unchanged"),
+            Error::OwnFile(Errno::ACCESS) => {
+                f.write_str("it must be readable, not just executable: chmod +r")
+            }
+            Error::OwnFile(_) => f.write_str("run it by a path that stays while it starts"),
+            Error::File { errno: Errno::MFILE, .. } => {
+                f.write_str("raise the limit of open files: ulimit -n 64")
+            }
+            Error::File { .. } => f.write_str("set PACKED_CACHE to a directory of yours on another disk"),
+            Error::NoSpace { .. } => {
+                f.write_str("make room there, or set PACKED_CACHE to a directory on another disk")
+            }
+            Error::NoCache(_) => f.write_str(
+                "set PACKED_CACHE to a directory of yours from which programs may be executed",
+            ),
+            Error::UnknownMode(_) => write!(f, "{}", format::UnknownMode),
+            Error::ModeNotAllowed { allowed, .. } => {
+                f.write_str("unset PACKED_MODE, or use one of ")?;
+                let allowed: Vec<Mode> = allowed.iter().collect();
+                list(f, &allowed, |f, mode| write!(f, "{mode}"))
+            }
+            Error::NoMode(tried) => no_mode_hint(f, tried),
+            Error::UnknownCommand(_) => {
+                f.write_str("the commands are info, verify, extract=DIR and clear; unset PACKED to run the program")
+            }
+            Error::Exec { errno: Errno::NOENT, .. } => {
+                f.write_str("the program or its interpreter is missing; was it excluded when packing?")
+            }
+            Error::Exec { errno: Errno::ACCESS, .. } => f.write_str(
+                "is its directory on a file system mounted noexec? set PACKED_CACHE to another place",
+            ),
+            Error::Exec { .. } => f.write_str("was it packed for this machine's processor? see PACKED=info"),
+            Error::Memory => f.write_str("raise the limit of memory: ulimit -v unlimited"),
+        }
+    }
+}
+
+/// The hint fits the last mode's reason: it is the one that could do without all the others' needs.
+fn no_mode_hint(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt::Result {
+    match tried.last() {
+        Some((_, Impossible::NotOnHost(_))) => {
+            f.write_str("unset PACKED_MODE: the other modes bring the store paths along")
+        }
+        Some((_, Impossible::Unsupported)) | None => f.write_str("unset PACKED_MODE"),
+        Some((_, Impossible::Namespace { errno: Errno::NOSPC, .. })) => f.write_str(
+            "user namespaces are switched off: sysctl -w user.max_user_namespaces=10000",
+        ),
+        Some((_, Impossible::Namespace { .. } | Impossible::Mount { .. })) => f.write_str(
+            "allow user namespaces for this program, or run it outside of the container or as root",
+        ),
+        Some((_, Impossible::Failed(error))) => fmt::Display::fmt(&error.hint(), f),
+    }
+}
+
+impl fmt::Display for Impossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Impossible::NotOnHost(path) => write!(f, "the host has no {path}"),
+            Impossible::Namespace { call, errno } => write!(f, "{call}: {}", sys::message(*errno)),
+            Impossible::Mount { object, errno } => {
+                write!(f, "mount {object}: {}", sys::message(*errno))
+            }
+            Impossible::Unsupported => f.write_str("not supported by this version"),
+            Impossible::Failed(error) => {
+                write!(f, "{}", alloc::format!("{error}").lines().next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Failed(call, errno) => write!(f, "{call}: {}", sys::message(*errno)),
+            Unusable::ForeignOwner(uid) => write!(f, "belongs to user {uid}"),
+            Unusable::WritableByOthers => f.write_str("others may write to it"),
+            Unusable::NoExec => f.write_str("mounted noexec"),
+            Unusable::Relative => f.write_str("not an absolute path"),
+        }
+    }
+}
+
+/// Bytes as a person reads them.
+pub struct Megabytes(pub u64);
+
+impl fmt::Display for Megabytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.saturating_add(50_000) / 100_000;
+        write!(f, "{}.{} MB", tenths / 10, tenths % 10)
+    }
+}
+
+fn list<T>(
+    f: &mut fmt::Formatter<'_>,
+    items: &[T],
+    show: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (number, item) in items.iter().enumerate() {
+        if number > 0 {
+            f.write_str(", ")?;
+        }
+        show(f, item)?;
+    }
+    Ok(())
+}

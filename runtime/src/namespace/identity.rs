@@ -1,0 +1,64 @@
+//! A mount namespace in which this process may mount, and is still who it was.
+
+use alloc::string::String;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::process::{getegid, geteuid};
+use rustix::thread::UnshareFlags;
+
+use crate::error::Impossible;
+use crate::log::Log;
+use crate::{file, sys};
+
+/// Times to ask again while the kernel still counts a thread that has ended.
+const ATTEMPTS: u32 = 1000;
+
+/// Enters a new mount namespace: as real root directly, else through a user namespace.
+///
+/// A user namespace would take root's powers over the host away (mounts, devices, network). In one that
+/// was made, users and groups keep their numbers: mapped to 0, the program would find itself root.
+pub(super) fn enter(log: Log) -> Result<(), Impossible> {
+    if geteuid().is_root() {
+        match unshare(UnshareFlags::NEWNS) {
+            Ok(()) => {
+                // Mounts of the host still arrive; ours do not leave.
+                let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+                return mount_change(c"/", flags).map_err(|errno| super::refused("/", errno));
+            }
+            // Root of a container that may not mount: as any other user.
+            Err(errno) => log.debug(format_args!("unshare: {}", sys::message(errno))),
+        }
+    }
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)
+        .map_err(|errno| Impossible::Namespace { call: "unshare", errno })?;
+    // Without this, a group map needs a privilege: it would let a user leave groups that deny access.
+    write("/proc/self/setgroups", "deny".into())?;
+    write("/proc/self/uid_map", alloc::format!("{user} {user} 1"))?;
+    write("/proc/self/gid_map", alloc::format!("{group} {group} 1"))
+}
+
+fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+    let mut result = sys::unshare(flags);
+    for _ in 0..ATTEMPTS {
+        // A thread that was joined is counted until the kernel has cleared it away.
+        if result != Err(Errno::INVAL) {
+            break;
+        }
+        rustix::thread::sched_yield();
+        result = sys::unshare(flags);
+    }
+    result
+}
+
+fn write(path: &'static str, text: String) -> Result<(), Impossible> {
+    let write = || {
+        let name = alloc::ffi::CString::new(path).map_err(|_| Errno::INVAL)?;
+        let map = file::open(CWD, &name, OFlags::WRONLY, Mode::empty())?;
+        // One call: the kernel takes a map whole or not at all.
+        rustix::io::write(map, text.as_bytes()).map(|_| ())
+    };
+    write().map_err(|errno| Impossible::Namespace { call: path, errno })
+}

@@ -1,0 +1,219 @@
+//! The bundle's own file: frames and sections → checked bytes.
+
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use format::{
+    DESCRIPTOR_LEN, Descriptor, Digest, Frame, Index, Manifest, Part, Section, SeekTable, limits,
+};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use zstd_safe::DCtx;
+
+use crate::error::Error;
+use crate::{file, sys};
+
+/// A bundle, as its descriptor describes it.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Where everything is.
+    pub descriptor: Descriptor,
+    /// The bundle's identity: the descriptor's digest.
+    pub id: Digest,
+}
+
+impl Bundle {
+    /// Reads the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one that a packer of this version wrote.
+    pub fn decode(descriptor: &[u8; DESCRIPTOR_LEN]) -> Result<Bundle, Error> {
+        let (descriptor, id) = Descriptor::decode(descriptor)?;
+        Ok(Bundle { descriptor, id })
+    }
+}
+
+/// The bundle's file, open for reading.
+#[derive(Debug)]
+pub struct Payload<'a> {
+    file: OwnedFd,
+    descriptor: &'a Descriptor,
+}
+
+/// What has to be known to read the frames.
+#[derive(Debug)]
+pub struct Contents {
+    /// What the bundle is.
+    pub manifest: Manifest,
+    /// Where the frames are.
+    pub seek_table: SeekTable,
+    /// The index, not decoded.
+    index: Vec<u8>,
+}
+
+impl<'a> Payload<'a> {
+    /// Opens the file that this process executes.
+    ///
+    /// Another file in its place does no harm: every byte is checked against the descriptor, which the
+    /// kernel mapped when it started the process.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened, or has not the length it had when it was packed.
+    pub fn open_own(descriptor: &'a Descriptor) -> Result<Payload<'a>, Error> {
+        let open = |path: &CStr| file::open(CWD, path, OFlags::RDONLY, Mode::empty());
+        let file = match (open(c"/proc/self/exe"), sys::executed_as()) {
+            (Ok(file), _) => Ok(file),
+            // Where /proc is not mounted, the path it was called by is the next best.
+            (Err(Errno::NOENT), Some(path)) => open(path),
+            (Err(errno), _) => Err(errno),
+        };
+        Payload::new(file.map_err(Error::OwnFile)?, descriptor)
+    }
+
+    /// Takes an open bundle.
+    ///
+    /// # Errors
+    ///
+    /// If it has not the length it had when it was packed.
+    pub fn new(file: OwnedFd, descriptor: &'a Descriptor) -> Result<Payload<'a>, Error> {
+        let found = rustix::fs::fstat(&file).map_err(Error::OwnFile)?.st_size;
+        let found = u64::try_from(found).unwrap_or(0);
+        let expected = descriptor.file_len;
+        if found != expected {
+            return Err(Error::FileLength { expected, found });
+        }
+        Ok(Payload { file, descriptor })
+    }
+
+    /// Reads the manifest, the index and the seek table.
+    ///
+    /// # Errors
+    ///
+    /// If one is not what the packer wrote.
+    pub fn contents(&self) -> Result<Contents, Error> {
+        let Descriptor { manifest, index, seek_table, .. } = self.descriptor;
+        Ok(Contents {
+            manifest: Manifest::decode(&self.section(Part::Manifest, manifest)?)?,
+            seek_table: SeekTable::decode(&self.stored(Part::SeekTable, seek_table)?)?,
+            index: self.section(Part::Index, index)?,
+        })
+    }
+
+    /// Reads a section's bytes as they are in the file, and checks them.
+    fn stored(&self, part: Part, section: &Section) -> Result<Vec<u8>, Error> {
+        if section.len > limits::SECTION_LEN {
+            return Err(format::Error::Limit { part, what: "bytes" }.into());
+        }
+        let mut bytes = buffer(section.len)?;
+        let whole = file::read_at(self.file.as_fd(), &mut bytes, section.offset);
+        if !whole.map_err(Error::OwnFile)? {
+            return Err(format::Error::Length(part).into());
+        }
+        if Digest::of(&bytes) != section.digest {
+            return Err(format::Error::Digest(part).into());
+        }
+        Ok(bytes)
+    }
+
+    /// Reads and decompresses a section.
+    fn section(&self, part: Part, section: &Section) -> Result<Vec<u8>, Error> {
+        let compressed = self.stored(part, section)?;
+        let len = match zstd_safe::get_frame_content_size(&compressed) {
+            Ok(Some(len)) if len <= limits::SECTION_LEN => len,
+            _ => return Err(format::Error::Limit { part, what: "bytes" }.into()),
+        };
+        let mut bytes = buffer(len)?;
+        let mut decoder = DCtx::try_create().ok_or(Error::Memory)?;
+        decode(&mut decoder, part, &compressed, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl Contents {
+    /// Decodes the index.
+    ///
+    /// # Errors
+    ///
+    /// If it is not one that a packer writes, or does not fit the manifest and the seek table.
+    pub fn index(&self) -> Result<Index<'_>, Error> {
+        let paths = self.manifest.paths.len();
+        let index = Index::decode(&self.index, paths, self.seek_table.tar_len())?;
+        if index.frames.len() != self.seek_table.data_frames().len() {
+            let rule = "not one digest for each frame";
+            return Err(format::Error::Value { part: Part::Index, rule }.into());
+        }
+        Ok(index)
+    }
+}
+
+/// Reads frames, one after the other, with one pair of buffers.
+pub struct FrameReader<'a> {
+    payload: &'a Payload<'a>,
+    decoder: DCtx<'static>,
+    compressed: Vec<u8>,
+    content: Vec<u8>,
+}
+
+impl<'a> FrameReader<'a> {
+    /// Makes buffers for the largest of `frames`.
+    ///
+    /// # Errors
+    ///
+    /// If there is not enough memory.
+    pub fn new(payload: &'a Payload<'a>, frames: &[Frame]) -> Result<FrameReader<'a>, Error> {
+        let largest = |len: fn(&Frame) -> u32| frames.iter().map(len).max().unwrap_or(0).into();
+        Ok(FrameReader {
+            payload,
+            decoder: DCtx::try_create().ok_or(Error::Memory)?,
+            compressed: buffer(largest(|frame| frame.compressed_len))?,
+            content: buffer(largest(|frame| frame.len))?,
+        })
+    }
+
+    /// Returns a frame's content, once its digest is known to be right.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is not what the packer wrote.
+    pub fn read(&mut self, number: u32, frame: &Frame, digest: Digest) -> Result<&[u8], Error> {
+        let part = Part::Frame(number);
+        // Frames before the seek table's limit are below 2³⁰ bytes.
+        let compressed = &mut self.compressed[..frame.compressed_len as usize];
+        let content = &mut self.content[..frame.len as usize];
+        let offset = self.payload.descriptor.payload.saturating_add(frame.offset);
+        let whole = file::read_at(self.payload.file.as_fd(), compressed, offset);
+        if !whole.map_err(Error::OwnFile)? {
+            return Err(format::Error::Length(part).into());
+        }
+        if Digest::of(compressed) != digest {
+            return Err(format::Error::Digest(part).into());
+        }
+        decode(&mut self.decoder, part, compressed, content)?;
+        Ok(content)
+    }
+}
+
+/// Decompresses one zstd frame that has exactly `content`'s length.
+fn decode(
+    decoder: &mut DCtx<'_>,
+    part: Part,
+    compressed: &[u8],
+    content: &mut [u8],
+) -> Result<(), Error> {
+    match decoder.decompress(content, compressed) {
+        Ok(len) if len == content.len() => Ok(()),
+        _ => Err(format::Error::Length(part).into()),
+    }
+}
+
+/// Allocates zeroed bytes, or says that memory is out.
+fn buffer(len: u64) -> Result<Vec<u8>, Error> {
+    let len = usize::try_from(len).map_err(|_| Error::Memory)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Error::Memory)?;
+    bytes.resize(len, 0);
+    Ok(bytes)
+}

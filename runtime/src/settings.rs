@@ -1,0 +1,113 @@
+//! What the user asks of the launcher, by environment variables alone: arguments are the program's.
+
+use core::ffi::CStr;
+use core::str::FromStr;
+
+use format::Mode;
+
+use crate::error::Error;
+
+/// The launcher's variables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings<'a> {
+    /// `PACKED_MODE`: the one mode to use.
+    pub mode: Option<Mode>,
+    /// `PACKED_CACHE`: the one directory to unpack to.
+    pub cache: Option<&'a [u8]>,
+    /// `PACKED_LOG=debug`: whether to say on stderr what is done and why.
+    pub log: bool,
+    /// `PACKED`: what to do in place of running the program.
+    pub command: Option<Command<'a>>,
+}
+
+/// Something the launcher does in place of running the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Says what the bundle is.
+    Info,
+    /// Checks every digest.
+    Verify,
+    /// Writes the closure below this directory.
+    Extract(&'a [u8]),
+    /// Removes from the cache what only this bundle uses.
+    Clear,
+}
+
+/// Returns a variable's value; `None` if it is not set or empty.
+pub fn variable<'a>(environment: &[&'a CStr], name: &str) -> Option<&'a [u8]> {
+    environment
+        .iter()
+        .find_map(|string| string.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .filter(|value| !value.is_empty())
+}
+
+impl<'a> Settings<'a> {
+    /// Reads the settings, or the defaults if the process is `privileged`: then the environment comes
+    /// from somebody with fewer rights than the program.
+    ///
+    /// # Errors
+    ///
+    /// If a value is not one of those that are known.
+    pub fn read(environment: &[&'a CStr], privileged: bool) -> Result<Settings<'a>, Error> {
+        if privileged {
+            return Ok(Settings::default());
+        }
+        let parse_mode = |name: &[u8]| {
+            let text = core::str::from_utf8(name).unwrap_or_default();
+            Mode::from_str(text).map_err(|_| Error::UnknownMode(name.into()))
+        };
+        Ok(Settings {
+            mode: variable(environment, "PACKED_MODE").map(parse_mode).transpose()?,
+            cache: variable(environment, "PACKED_CACHE"),
+            log: variable(environment, "PACKED_LOG") == Some(b"debug"),
+            command: variable(environment, "PACKED").map(Command::parse).transpose()?,
+        })
+    }
+}
+
+impl<'a> Command<'a> {
+    fn parse(text: &'a [u8]) -> Result<Command<'a>, Error> {
+        match text {
+            b"info" => Ok(Command::Info),
+            b"verify" => Ok(Command::Verify),
+            b"clear" => Ok(Command::Clear),
+            _ => match text.strip_prefix(b"extract=") {
+                Some(directory) if !directory.is_empty() => Ok(Command::Extract(directory)),
+                _ => Err(Error::UnknownCommand(text.into())),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_read() {
+        let environment =
+            [c"PACKED_MODEX=ram", c"PACKED_MODE=ram", c"PACKED_LOG=debug", c"PACKED=extract=/a=b"];
+        let settings = Settings::read(&environment, false).unwrap();
+        assert_eq!(
+            settings,
+            Settings {
+                mode: Some(Mode::Ram),
+                cache: None,
+                log: true,
+                command: Some(Command::Extract(b"/a=b")),
+            }
+        );
+        assert_eq!(Settings::read(&environment, true).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn unknown_values_are_refused_and_empty_ones_are_not_set() {
+        for bad in [c"PACKED_MODE=fast", c"PACKED_MODE=\xff", c"PACKED=help", c"PACKED=extract="] {
+            assert!(Settings::read(&[bad], false).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            Settings::read(&[c"PACKED=", c"PACKED_MODE="], false).unwrap(),
+            Settings::default()
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! What needs unsafe code: the stub's start, exec, threads and `unshare`.
+//!
+//! Every other file forbids it; other system calls go through `rustix`.
+#![allow(unsafe_code)]
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::thread::UnshareFlags;
+
+/// The vectors that the kernel put on the stack: they live as long as the process.
+pub type Strings = Vec<&'static CStr>;
+
+/// Replaces the process by `program`; returns only if that fails.
+pub fn exec(program: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> Errno {
+    let terminated = |strings: &[&CStr]| -> Vec<*const c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    };
+    let (argv, envp) = (terminated(arguments), terminated(environment));
+    // SAFETY: three pointers to strings and to null-terminated vectors of strings, all of which live
+    // until the call returns.
+    unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    last_error()
+}
+
+/// Leaves the user and mount namespaces that `flags` names for new ones.
+///
+/// # Errors
+///
+/// What unshare(2) says.
+pub fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
+    debug_assert!(!flags.contains(UnshareFlags::FILES));
+    // SAFETY: unsafe because of CLONE_FILES only, which is never passed: descriptors stay shared.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// Runs `work` on this thread and on `threads - 1` others, and waits for all of them.
+///
+/// Where the system allows fewer threads, fewer run.
+///
+/// # Errors
+///
+/// The first error that a thread's `work` returned.
+pub fn parallel<E: Send, W>(threads: usize, work: W) -> Result<(), E>
+where
+    W: Fn() -> Result<(), E> + Sync,
+{
+    /// Returns null, or an error in a box of its own.
+    extern "C" fn run<E, W: Fn() -> Result<(), E> + Sync>(work: *mut c_void) -> *mut c_void {
+        // SAFETY: the pointer is to the `work` of the call below, which does not return, and so does
+        // not drop it, before this thread has ended.
+        let work = unsafe { &*work.cast::<W>() };
+        match work() {
+            Ok(()) => ptr::null_mut(),
+            Err(error) => Box::into_raw(Box::new(error)).cast(),
+        }
+    }
+    let mut others: Vec<libc::pthread_t> = Vec::new();
+    let argument = ptr::from_ref(&work).cast_mut().cast();
+    for _ in 1..threads {
+        let mut thread = MaybeUninit::uninit();
+        let created =
+            // SAFETY: `run` only shares `work`, which is Sync, and hands over an E, which is Send.
+            unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run::<E, W>, argument) };
+        if created != 0 {
+            break;
+        }
+        // SAFETY: a successful pthread_create has written it.
+        others.push(unsafe { thread.assume_init() });
+    }
+    let mut result = work();
+    for thread in others {
+        let mut error = ptr::null_mut();
+        // SAFETY: the thread was created above, is joinable and is joined once.
+        unsafe { libc::pthread_join(thread, &raw mut error) };
+        if !error.is_null() {
+            // SAFETY: it is the box that `run` made, and this is the only place that takes it.
+            let error = *unsafe { Box::from_raw(error.cast::<E>()) };
+            result = result.and(Err(error));
+        }
+    }
+    result
+}
+
+/// The C library's text for an error.
+pub fn message(errno: Errno) -> &'static str {
+    // SAFETY: a static string for every number in musl; elsewhere, where only tests run, one that
+    // lives until the thread's next call, and no test keeps it longer.
+    let text = unsafe { CStr::from_ptr(libc::strerror(errno.raw_os_error())) };
+    text.to_str().unwrap_or("unknown error")
+}
+
+fn last_error() -> Errno {
+    // SAFETY: the location is the thread's own.
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+/// Whether the kernel raised the process's privileges at exec (set-user-id, capabilities).
+pub fn is_privileged() -> bool {
+    // SAFETY: reads the auxiliary vector.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The path by which the kernel was asked to execute this program.
+pub fn executed_as() -> Option<&'static CStr> {
+    // SAFETY: reads the auxiliary vector.
+    let path = ptr::with_exposed_provenance::<c_char>(
+        usize::try_from(unsafe { libc::getauxval(libc::AT_EXECFN) }).ok()?,
+    );
+    // SAFETY: either null or the string that the kernel put on the stack.
+    (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) })
+}
+
+/// Standard output, open or not.
+pub fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: nothing here closes it. Where the caller did, calls on it fail: `file::open` leaves its
+    // number free.
+    unsafe { BorrowedFd::borrow_raw(1) }
+}
+
+/// Standard error, open or not.
+pub fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: as above.
+    unsafe { BorrowedFd::borrow_raw(2) }
+}
+
+/// Ends the process.
+pub fn exit(status: c_int) -> ! {
+    // SAFETY: no precondition; unlike exit(3) it runs no handlers.
+    unsafe { libc::_exit(status) }
+}
+
+/// The symbols that make the crate a program without the standard library.
+///
+/// The standard library's start would set SIGPIPE to ignored and costs 200 KiB.
+#[cfg(feature = "stub")]
+mod stub {
+    use core::alloc::{GlobalAlloc, Layout};
+    use core::panic::PanicInfo;
+
+    use format::{DESCRIPTOR_LEN, NOTE_NAME, NOTE_TYPE};
+
+    use super::{CStr, Strings, Vec, c_char, c_int, c_void};
+
+    /// An ELF note (elf(5)) whose content the packer replaces by the bundle's descriptor.
+    #[repr(C, align(4))]
+    struct Note {
+        name_len: u32,
+        content_len: u32,
+        note_type: u32,
+        /// The owner's name, a NUL, and padding to a multiple of 4.
+        name: [u8; 8],
+        content: [u8; DESCRIPTOR_LEN],
+    }
+
+    const NAME: [u8; 8] = {
+        let mut name = [0; 8];
+        name.split_at_mut(NOTE_NAME.len()).0.copy_from_slice(NOTE_NAME.as_bytes());
+        name
+    };
+
+    #[used]
+    #[unsafe(link_section = ".note.packer")]
+    static NOTE: Note = Note {
+        name_len: NOTE_NAME.len() as u32 + 1,
+        content_len: DESCRIPTOR_LEN as u32,
+        note_type: NOTE_TYPE,
+        name: NAME,
+        content: [0; DESCRIPTOR_LEN],
+    };
+
+    /// musl's start-up code calls this; its result is the exit status.
+    #[unsafe(no_mangle)]
+    extern "C" fn main(_: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
+        // The compiler knows the note as zeros, so it must not see where the pointer comes from.
+        let descriptor = &core::hint::black_box(&NOTE).content;
+        // SAFETY: the kernel's vectors, which stay where they are.
+        let (arguments, environment) = unsafe { (strings(argv), strings(envp)) };
+        crate::launch::main(descriptor, arguments, environment)
+    }
+
+    // The standard library would bring the C library along.
+    #[link(name = "c", kind = "static", modifiers = "-bundle")]
+    unsafe extern "C" {}
+
+    /// Named by the unwind tables of the precompiled `core`; a program that aborts never calls it.
+    #[unsafe(no_mangle)]
+    extern "C" fn rust_eh_personality() {}
+
+    /// Called by cleanup code of the precompiled `alloc`, which never runs either.
+    #[unsafe(no_mangle)]
+    extern "C" fn _Unwind_Resume() -> ! {
+        super::exit(125)
+    }
+
+    /// The C library's allocator.
+    struct Malloc;
+
+    #[global_allocator]
+    static ALLOCATOR: Malloc = Malloc;
+
+    // SAFETY: malloc aligns to 16 bytes, and no type here asks for more.
+    unsafe impl GlobalAlloc for Malloc {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            debug_assert!(layout.align() <= 16);
+            // SAFETY: no precondition.
+            unsafe { libc::malloc(layout.size()).cast() }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: no precondition. Large blocks come from the kernel as zeros, untouched.
+            unsafe { libc::calloc(layout.size(), 1).cast() }
+        }
+
+        unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
+            // SAFETY: it came from the functions above.
+            unsafe { libc::free(block.cast::<c_void>()) }
+        }
+
+        unsafe fn realloc(&self, block: *mut u8, _: Layout, size: usize) -> *mut u8 {
+            // SAFETY: it came from the functions above.
+            unsafe { libc::realloc(block.cast::<c_void>(), size).cast() }
+        }
+    }
+
+    #[panic_handler]
+    fn panic(info: &PanicInfo<'_>) -> ! {
+        crate::launch::bug(info)
+    }
+
+    /// Collects a null-terminated vector of strings.
+    ///
+    /// # Safety
+    ///
+    /// `vector` is one, and it lives as long as the process.
+    unsafe fn strings(mut vector: *const *const c_char) -> Strings {
+        let mut strings = Vec::new();
+        // SAFETY: the caller's promise; the walk stops at the null.
+        unsafe {
+            while !(*vector).is_null() {
+                strings.push(CStr::from_ptr(*vector));
+                vector = vector.add(1);
+            }
+        }
+        strings
+    }
+}

@@ -1,0 +1,184 @@
+//! Which frame's bytes go to which files.
+
+use alloc::vec::Vec;
+
+use format::{Extent, Frame, Kind};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::tree::Tree;
+use super::{NodeNumber, NodeNumbers, TIMES, create_file, file_mode};
+use crate::error::Error;
+use crate::file;
+
+/// Zeros of this length and alignment become a hole in the file: what the tar stream has of a sparse one.
+const HOLE_LEN: usize = 64 << 10;
+
+/// What is to be done.
+pub(super) struct Plan {
+    /// The frames that hold something wanted.
+    pub(super) frames: Vec<u32>,
+    /// Files inside one frame, by rising position in the tar stream.
+    whole: NodeNumbers,
+    /// Files over several frames: each is created first and then written to from all sides.
+    pub(super) split: NodeNumbers,
+    /// Files whose content another file has too.
+    pub(super) links: Vec<Link>,
+    /// Bytes of content in the frames.
+    pub(super) bytes: u64,
+}
+
+/// Two files with the same content.
+pub(super) struct Link {
+    /// The one that is written.
+    pub(super) original: NodeNumber,
+    /// The one that is linked to it.
+    pub(super) copy: NodeNumber,
+}
+
+impl Plan {
+    pub(super) fn new(tree: &Tree<'_>, frames: &[Frame]) -> Plan {
+        let mut files: NodeNumbers = tree
+            .wanted()
+            .filter(|(_, node)| matches!(node.kind, Kind::File { content, .. } if content.len > 0))
+            .map(|(number, _)| number)
+            .collect();
+        let same = |number: NodeNumber| (tree.extent(number), tree.is_executable(number));
+        files.sort_by_key(|number| (same(*number), *number));
+
+        let mut plan = Plan {
+            frames: Vec::new(),
+            whole: Vec::new(),
+            split: Vec::new(),
+            links: Vec::new(),
+            bytes: 0,
+        };
+        let mut original = None;
+        // The last frame that is in the plan already.
+        let mut planned = None;
+        for file in files {
+            if let Some(original) = original.filter(|original| same(*original) == same(file)) {
+                plan.links.push(Link { original, copy: file });
+                continue;
+            }
+            original = Some(file);
+            let extent = tree.extent(file);
+            let first = frames.partition_point(|frame| frame.end() <= extent.start);
+            let last = frames.partition_point(|frame| frame.end() < extent.end());
+            if first == last { &mut plan.whole } else { &mut plan.split }.push(file);
+            for position in first..=last {
+                if planned.is_none_or(|planned| planned < position) {
+                    // The seek table has fewer frames than a u32 can count.
+                    plan.frames.push(u32::try_from(position).unwrap_or(u32::MAX));
+                    plan.bytes = plan.bytes.saturating_add(frames[position].len.into());
+                    planned = Some(position);
+                }
+            }
+        }
+        plan
+    }
+
+    /// Writes what `content`, a frame's bytes, has of wanted files.
+    pub(super) fn write_frame(
+        &self,
+        tree: &Tree<'_>,
+        frame: &Frame,
+        content: &[u8],
+    ) -> Result<(), Error> {
+        let from = self.whole.partition_point(|file| tree.extent(*file).start < frame.start);
+        for &file in &self.whole[from..] {
+            let extent = tree.extent(file);
+            if extent.start >= frame.end() {
+                break;
+            }
+            let (bytes, _) = overlap(frame, extent, content);
+            let mode = file_mode(tree.is_executable(file));
+            tree.at(file, "write", |at, name| {
+                let file = create_file(at, name, mode)?;
+                if bytes.len() > HOLE_LEN {
+                    rustix::fs::ftruncate(&file, extent.len)?;
+                }
+                write_sparse(file.as_fd(), bytes, 0)?;
+                rustix::fs::futimens(&file, &TIMES)
+            })?;
+        }
+        for &file in &self.split {
+            let extent = tree.extent(file);
+            let (bytes, offset) = overlap(frame, extent, content);
+            if bytes.is_empty() {
+                continue;
+            }
+            tree.at(file, "write", |at, name| {
+                let flags = OFlags::WRONLY | OFlags::NOFOLLOW;
+                write_sparse(file::open(at, name, flags, Mode::empty())?.as_fd(), bytes, offset)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the frame's bytes that are in `extent`, and their offset in it.
+fn overlap<'a>(frame: &Frame, extent: Extent, content: &'a [u8]) -> (&'a [u8], u64) {
+    let start = extent.start.max(frame.start);
+    let end = extent.end().min(frame.end());
+    // Both are inside the frame, whose content is in memory.
+    let position = |at: u64| (at - frame.start) as usize;
+    if start < end {
+        (&content[position(start)..position(end)], start - extent.start)
+    } else {
+        (&[], 0)
+    }
+}
+
+/// Writes `bytes`, but for long runs of zeros; a file of more than [`HOLE_LEN`] has its length already.
+fn write_sparse(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<(), Errno> {
+    let mut written = 0;
+    let mut at = 0;
+    for block in bytes.chunks(HOLE_LEN) {
+        if block.len() == HOLE_LEN && is_zero(block) {
+            file::write_at(file, &bytes[written..at], offset + written as u64)?;
+            written = at + block.len();
+        }
+        at += block.len();
+    }
+    file::write_at(file, &bytes[written..], offset + written as u64)
+}
+
+fn is_zero(block: &[u8]) -> bool {
+    let (words, rest) = block.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// Makes `copy` the same file as `original`, or one with the same content.
+pub(super) fn link(tree: &Tree<'_>, original: NodeNumber, copy: NodeNumber) -> Result<(), Error> {
+    tree.at(original, "link", |from, original_name| {
+        tree.place(copy).and_then(|(directory, name)| {
+            let to = directory.as_ref().map_or(tree.directory(), |directory| directory.as_fd());
+            match rustix::fs::linkat(from, original_name, to, &*name, AtFlags::empty()) {
+                Ok(()) => Ok(()),
+                // Too many links, or a file system without them.
+                Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV) => {
+                    let original = file::open(from, original_name, OFlags::RDONLY, Mode::empty())?;
+                    let copied = create_file(to, &name, file_mode(tree.is_executable(copy)))?;
+                    copy_content(original.as_fd(), copied.as_fd())?;
+                    rustix::fs::futimens(&copied, &TIMES)
+                }
+                Err(errno) => Err(errno),
+            }
+        })
+    })
+}
+
+fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut buffer = alloc::vec![0; HOLE_LEN];
+    let mut offset = 0;
+    loop {
+        let len = retry_on_intr(|| rustix::io::pread(from, &mut *buffer, offset))?;
+        if len == 0 {
+            return Ok(());
+        }
+        file::write_at(to, &buffer[..len], offset)?;
+        offset += len as u64;
+    }
+}

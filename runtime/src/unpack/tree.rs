@@ -1,0 +1,128 @@
+//! Where each node goes.
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use format::{Extent, Kind, Node};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+use super::NodeNumber;
+use crate::error::Error;
+use crate::file;
+
+/// Bytes of a path that the kernel takes in one call, without its NUL.
+const PATH_LEN: usize = 4095;
+
+/// The nodes of an index and the directory that they are created in.
+pub(super) struct Tree<'a> {
+    nodes: &'a [Node<'a>],
+    /// The number of each node's store path.
+    paths: Vec<u32>,
+    directory: BorrowedFd<'a>,
+    names: &'a [Option<CString>],
+}
+
+impl<'a> Tree<'a> {
+    pub(super) fn new(
+        nodes: &'a [Node<'a>],
+        directory: BorrowedFd<'a>,
+        names: &'a [Option<CString>],
+    ) -> Tree<'a> {
+        let mut roots = 0;
+        let number = |node: &Node<'_>| {
+            roots += u32::from(node.parent.is_none());
+            // The decoder makes the first node a root.
+            roots - 1
+        };
+        Tree { nodes, paths: nodes.iter().map(number).collect(), directory, names }
+    }
+
+    /// The nodes of the store paths that have a name, in the index's order.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (NodeNumber, &Node<'a>)> {
+        (0..).zip(self.nodes).filter(|(number, _)| self.root_name(*number).is_some())
+    }
+
+    /// A file's content; nothing for other nodes.
+    pub(super) fn extent(&self, number: NodeNumber) -> Extent {
+        match self.nodes[number as usize].kind {
+            Kind::File { content, .. } => content,
+            _ => Extent { start: 0, len: 0 },
+        }
+    }
+
+    /// Whether a node is an executable file.
+    pub(super) fn is_executable(&self, number: NodeNumber) -> bool {
+        matches!(self.nodes[number as usize].kind, Kind::File { executable: true, .. })
+    }
+
+    /// Calls `act` with a directory and a path from there to the node.
+    pub(super) fn at<T>(
+        &self,
+        number: NodeNumber,
+        operation: &'static str,
+        act: impl FnOnce(BorrowedFd<'_>, &CStr) -> Result<T, Errno>,
+    ) -> Result<T, Error> {
+        let act = || {
+            let (directory, path) = self.place(number)?;
+            act(directory.as_ref().map_or(self.directory, |directory| directory.as_fd()), &path)
+        };
+        act().map_err(|errno| {
+            let object = self.components(number).join(&b'/');
+            Error::file(operation, &*object)(errno)
+        })
+    }
+
+    /// The directory that all is created in.
+    pub(super) fn directory(&self) -> BorrowedFd<'a> {
+        self.directory
+    }
+
+    /// Returns a path to the node, and the directory it starts from if that is not the tree's own.
+    pub(super) fn place(&self, number: NodeNumber) -> Result<(Option<OwnedFd>, CString), Errno> {
+        let mut directory: Option<OwnedFd> = None;
+        let mut path: Vec<u8> = Vec::new();
+        for component in self.components(number) {
+            if path.len() + 1 + component.len() > PATH_LEN {
+                let from = directory.as_ref().map_or(self.directory, |directory| directory.as_fd());
+                directory = Some(file::open_directory(from, &c_string(path)?)?);
+                path = Vec::new();
+            }
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(component);
+        }
+        Ok((directory, c_string(path)?))
+    }
+
+    /// The names from the store path down to the node.
+    fn components(&self, number: NodeNumber) -> Vec<&[u8]> {
+        let mut components = Vec::new();
+        let mut at = number;
+        loop {
+            let node = &self.nodes[at as usize];
+            match node.parent {
+                // The decoder makes a parent's number smaller than its child's.
+                Some(parent) => {
+                    components.push(node.name);
+                    at = parent;
+                }
+                None => break,
+            }
+        }
+        components.push(self.root_name(number).map_or(&b"?"[..], CStr::to_bytes));
+        components.reverse();
+        components
+    }
+
+    fn root_name(&self, number: NodeNumber) -> Option<&CStr> {
+        self.names.get(self.paths[number as usize] as usize)?.as_deref()
+    }
+}
+
+/// The decoder refuses names with NUL.
+fn c_string(bytes: Vec<u8>) -> Result<CString, Errno> {
+    CString::new(bytes).map_err(|_| Errno::INVAL)
+}
