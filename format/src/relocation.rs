@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::store_path::{HASH_TEXT_LEN, STORE_DIR, base32};
 
 /// Bytes of a reference: `/nix/store/` and a hash.
@@ -26,8 +26,11 @@ impl fmt::Display for BaseTooLong {
 
 impl core::error::Error for BaseTooLong {}
 
-/// Returns what takes the place of `/nix/store/<hash>`: the cache base, `/`, and as many digits of the
-/// store path's content key as make the length the same.
+/// Returns what takes the place of `/nix/store/<hash>`: the cache base, `/`, and as many digits as make the
+/// length the same.
+///
+/// They are the first digits of a digest of the base and the store path's content key: files that were
+/// rewritten for another base, from which the cache was moved here, have another name.
 ///
 /// # Errors
 ///
@@ -43,7 +46,11 @@ pub fn replacement(base: &[u8], key: Digest) -> Result<[u8; REFERENCE_LEN], Base
     if digits.len() < KEY_TEXT_LEN {
         return Err(too_long);
     }
-    digits.copy_from_slice(base32::<REFERENCE_LEN>(&key.0).get(..digits.len()).ok_or(too_long)?);
+    let mut hasher = Hasher::new();
+    hasher.update(&key.0);
+    hasher.update(base);
+    let name = base32::<REFERENCE_LEN>(&hasher.finish().0);
+    digits.copy_from_slice(name.get(..digits.len()).ok_or(too_long)?);
     Ok(text)
 }
 
@@ -60,6 +67,8 @@ mod tests {
         assert!(text.starts_with(b"/home/alice/.cache/packed/"));
         assert!(text[26..].iter().all(u8::is_ascii_alphanumeric));
         assert_eq!(text.len(), "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag".len());
+        let elsewhere = replacement(b"/home/carol/.cache/packed", key).unwrap();
+        assert_ne!(text[26..], elsewhere[26..]);
     }
 
     #[test]

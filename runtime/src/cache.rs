@@ -4,11 +4,12 @@
 //! packed/
 //!   version                       a link to the layout's version
 //!   lock                          held exclusively while something is published or removed
-//!   bundles/<bundle>              a record: this bundle's store paths are whole; held shared while it runs
+//!   bundles/<bundle>[.relocated]  a record: this bundle's store paths are whole; held shared while it runs
 //!   stores/<n>/<base name>        a store path; the directory is what appears as /nix/store
 //!   stores/<n>.contents/<name>    a link to the store path's NAR hash
 //!   roots/<listing>               an empty copy of the host's top level, to mount it into
 //!   work/                         what is being unpacked or removed
+//!   <key>-<name>                  a relocated store path: its name says what it holds and for which base
 //! ```
 //!
 //! All bundles share store 0. Another is made only for a store path that has the name of one that is
@@ -16,25 +17,27 @@
 
 mod record;
 mod remove;
+mod store;
 
 use alloc::ffi::CString;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use format::Manifest;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::error::Error;
+use crate::error::{Error, Unusable};
 use crate::file;
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
 use crate::progress::Progress;
-use crate::unpack;
+use crate::unpack::{self, Destination};
 pub use record::Ready;
 pub use remove::Removed;
+pub use store::{Form, Location};
+use store::{Store, rename_new};
 
 /// The layout's version. Another layout has another number, and is not touched.
 const VERSION: &CStr = c"1";
@@ -48,9 +51,6 @@ const ROOTS: &CStr = c"roots";
 /// The mode of what only we look into, and of what the program sees as `/nix/store`.
 const PRIVATE: Mode = Mode::from_raw_mode(0o700);
 const PUBLIC: Mode = Mode::from_raw_mode(0o755);
-
-/// Stores there can be: so many different contents for one name are a mistake.
-const STORE_LIMIT: u32 = 64;
 
 /// The directory where bundles are unpacked.
 #[derive(Debug)]
@@ -71,8 +71,18 @@ impl Cache {
     /// # Errors
     ///
     /// If the cache cannot be read.
-    pub fn ready(&self, bundle: &Bundle) -> Result<Option<Ready>, Error> {
-        record::find(self, bundle)
+    pub fn ready(&self, bundle: &Bundle, form: Form) -> Result<Option<Ready>, Error> {
+        record::find(self, bundle, form)
+    }
+
+    /// Checks that references to store paths can be rewritten to this cache.
+    ///
+    /// # Errors
+    ///
+    /// If its path is too long.
+    pub fn check_base(&self, bundle: &Bundle) -> Result<(), Unusable> {
+        let key = bundle.descriptor.paths[0].key;
+        format::replacement(&self.path, key).map(|_| ()).map_err(Unusable::TooLong)
     }
 
     /// Looks the bundle up, and unpacks what is missing of it.
@@ -80,15 +90,15 @@ impl Cache {
     /// # Errors
     ///
     /// If the bundle is damaged or a file cannot be written. The cache is as it was then.
-    pub fn prepare(&self, bundle: &Bundle, log: Log) -> Result<Ready, Error> {
+    pub fn prepare(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Ready, Error> {
         let _lock = self.lock()?;
-        if let Some(ready) = self.ready(bundle)? {
+        if let Some(ready) = self.ready(bundle, form)? {
             return Ok(ready);
         }
         // Whoever made it is gone: we have the lock.
         let work = self.subdirectory(WORK, PRIVATE)?;
         remove::contents(&work)?;
-        let result = self.unpack(bundle, &work, log);
+        let result = self.unpack(bundle, form, &work, log);
         if result.is_err() {
             remove::contents(&work)?;
         }
@@ -115,21 +125,27 @@ impl Cache {
             make(&root)?;
             match rename_new(&work, &name, &roots) {
                 // Made while we waited for the lock.
-                Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(()),
-                result => result,
+                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
+                Err(errno) => return Err(errno),
             }
+            // Only now: a directory that is not writable cannot be moved to another.
+            rustix::fs::chmodat(&roots, &name, unpack::DIRECTORY_MODE, AtFlags::empty())
         };
         publish().map_err(Error::file("create", &*name))
     }
 
-    fn unpack(&self, bundle: &Bundle, work: &OwnedFd, log: Log) -> Result<Ready, Error> {
+    fn unpack(
+        &self,
+        bundle: &Bundle,
+        form: Form,
+        work: &OwnedFd,
+        log: Log,
+    ) -> Result<Ready, Error> {
         let payload = Payload::open_own(&bundle.descriptor)?;
         let contents = payload.contents()?;
         let index = contents.index()?;
-        let number = self.choose_store(&contents.manifest)?;
-        let stores = self.subdirectory(STORES, PRIVATE)?;
-        let store = Store::open(&stores, number)?;
-        let missing = store.missing(&contents.manifest)?;
+        let store = Store::open(self, &contents.manifest, form)?;
+        let missing = store.missing()?;
         let needed = unpack::size(&index, &missing);
         log.debug(format_args!(
             "unpacking {} store paths, {} to {}",
@@ -138,7 +154,12 @@ impl Cache {
             crate::error::Shown::from(&*self.path),
         ));
         let progress = Progress::start();
-        unpack::unpack(&payload, &contents, &index, work.as_fd(), &missing, &progress)
+        let destination = Destination {
+            directory: work.as_fd(),
+            names: &missing,
+            relocation: store.relocation.as_ref(),
+        };
+        unpack::unpack(&payload, &contents, &index, &destination, &progress)
             .and_then(|()| rustix::fs::syncfs(work).map_err(Error::file("sync", &*self.path)))
             .map_err(|error| self.out_of_space(error, needed))?;
         for (path, name) in contents.manifest.paths.iter().zip(&missing) {
@@ -146,10 +167,10 @@ impl Cache {
                 store.publish(work, name, &path.nar_hash.to_string())?;
             }
         }
-        record::write(self, bundle, &contents.manifest, number, work)
+        record::write(self, bundle, &contents.manifest, &store, work)
             .map_err(|error| self.out_of_space(error, needed))?;
         // It was found to be absent under the lock, and written just now.
-        self.ready(bundle)?.ok_or(Error::file("read", &*self.path)(Errno::NOENT))
+        self.ready(bundle, form)?.ok_or(Error::file("read", &*self.path)(Errno::NOENT))
     }
 
     /// Waits for the lock.
@@ -181,17 +202,6 @@ impl Cache {
         file::ensure_directory(&self.directory, name, mode).map_err(Error::file("create", name))
     }
 
-    /// Returns the first store in which no name stands for other contents.
-    fn choose_store(&self, manifest: &Manifest) -> Result<u32, Error> {
-        let stores = self.subdirectory(STORES, PRIVATE)?;
-        for number in 0..STORE_LIMIT {
-            if Store::open(&stores, number)?.fits(manifest)? {
-                return Ok(number);
-            }
-        }
-        Err(Error::file("create", STORES)(Errno::MLINK))
-    }
-
     fn out_of_space(&self, error: Error, needed: u64) -> Error {
         match error {
             Error::File { errno: errno @ (Errno::NOSPC | Errno::DQUOT), .. } => {
@@ -199,81 +209,6 @@ impl Cache {
             }
             error => error,
         }
-    }
-}
-
-/// One of the directories that appear as `/nix/store`.
-struct Store {
-    directory: OwnedFd,
-    contents: OwnedFd,
-}
-
-impl Store {
-    fn open(stores: &OwnedFd, number: u32) -> Result<Store, Error> {
-        let open = |name: alloc::string::String, mode| {
-            let name = c_string(name);
-            file::ensure_directory(stores, &name, mode).map_err(Error::file("create", &*name))
-        };
-        Ok(Store {
-            directory: open(number.to_string(), PUBLIC)?,
-            contents: open(alloc::format!("{number}.contents"), PRIVATE)?,
-        })
-    }
-
-    /// Whether every store path that is there has the contents that `manifest` gives.
-    fn fits(&self, manifest: &Manifest) -> Result<bool, Error> {
-        for path in &manifest.paths {
-            let name = c_string(path.path.to_string());
-            match rustix::fs::readlinkat(&self.contents, &name, Vec::new()) {
-                Ok(hash) if hash.to_bytes() == path.nar_hash.to_string().as_bytes() => {}
-                Ok(_) => return Ok(false),
-                Err(Errno::NOENT) => {}
-                Err(errno) => return Err(Error::file("read", &*name)(errno)),
-            }
-        }
-        Ok(true)
-    }
-
-    /// The names of the store paths that are not there.
-    fn missing(&self, manifest: &Manifest) -> Result<Vec<Option<CString>>, Error> {
-        let name_if_missing = |path: &format::PackedPath| {
-            let name = c_string(path.path.to_string());
-            match rustix::fs::statat(&self.directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(_) => Ok(None),
-                Err(Errno::NOENT) => Ok(Some(name)),
-                Err(errno) => Err(Error::file("stat", &*name)(errno)),
-            }
-        };
-        manifest.paths.iter().map(name_if_missing).collect()
-    }
-
-    /// Moves a whole store path from `work` to its place.
-    ///
-    /// What it holds is written down first: so nothing is ever at its place of which that is not known.
-    fn publish(&self, work: &OwnedFd, name: &CStr, nar_hash: &str) -> Result<(), Error> {
-        let publish = || {
-            match rustix::fs::symlinkat(nar_hash, &self.contents, name) {
-                // Written by a start that ended before its next step, or without our lock.
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno),
-            }
-            match rename_new(work, name, &self.directory) {
-                // Somebody without our lock was faster; theirs is as good.
-                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-                Err(errno) => return Err(errno),
-            }
-            unpack::seal(&self.directory, name)
-        };
-        publish().map_err(Error::file("publish", name))
-    }
-}
-
-/// Renames to a directory where nothing has the name.
-fn rename_new(from: &OwnedFd, name: &CStr, to: &OwnedFd) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
-        // A file system that cannot: a directory replaces only an empty one even so.
-        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from, name, to, name),
-        result => result,
     }
 }
 

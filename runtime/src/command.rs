@@ -126,7 +126,9 @@ pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
-    unpack::unpack(payload, &contents, &index, store.as_fd(), &names, &Progress::start())?;
+    let destination =
+        unpack::Destination { directory: store.as_fd(), names: &names, relocation: None };
+    unpack::unpack(payload, &contents, &index, &destination, &Progress::start())?;
     for name in names.iter().flatten() {
         unpack::seal(&store, name).map_err(Error::file("change", &**name))?;
     }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt;
 
-use format::{Mode, Modes};
+use format::{BaseTooLong, Mode, Modes};
 use rustix::io::Errno;
 
 use crate::sys;
@@ -45,8 +45,6 @@ pub enum Error {
         /// What the kernel said: no space, no quota.
         errno: Errno,
     },
-    /// None of the places for a cache can be used.
-    NoCache(Vec<(Shown, Unusable)>),
     /// `PACKED_MODE` is no mode's name.
     UnknownMode(Shown),
     /// `PACKED_MODE` names a mode that the packer did not allow.
@@ -90,6 +88,8 @@ pub enum Impossible {
         /// What the kernel said.
         errno: Errno,
     },
+    /// None of the places for a cache can be used.
+    NoPlace(Vec<(Shown, Unusable)>),
     /// This version has no way to do it yet.
     Unsupported,
     /// Something else failed on the way.
@@ -109,6 +109,8 @@ pub enum Unusable {
     NoExec,
     /// Its path is not absolute.
     Relative,
+    /// Its path is so long that references to it would not keep their length.
+    TooLong(BaseTooLong),
 }
 
 /// Bytes as a message shows them: what is not printable ASCII or UTF-8 is escaped.
@@ -228,10 +230,6 @@ impl fmt::Display for Error {
                 let text = sys::message(*errno);
                 write!(f, "cannot unpack {} to {place}: {text}", Megabytes(*needed))
             }
-            Error::NoCache(tried) => {
-                f.write_str("no directory can hold the cache: ")?;
-                list(f, tried, |f, (place, reason)| write!(f, "{place} ({reason})"))
-            }
             Error::UnknownMode(name) => write!(f, "PACKED_MODE={name} is no mode"),
             Error::ModeNotAllowed { mode, .. } => {
                 write!(f, "this bundle does not allow the mode {mode}")
@@ -278,9 +276,6 @@ impl fmt::Display for Hint<'_> {
             Error::NoSpace { .. } => {
                 f.write_str("make room there, or set PACKED_CACHE to a directory on another disk")
             }
-            Error::NoCache(_) => f.write_str(
-                "set PACKED_CACHE to a directory of yours from which programs may be executed",
-            ),
             Error::UnknownMode(_) => write!(f, "{}", format::UnknownMode),
             Error::ModeNotAllowed { allowed, .. } => {
                 f.write_str("unset PACKED_MODE, or use one of ")?;
@@ -306,6 +301,9 @@ impl fmt::Display for Hint<'_> {
 /// The hint fits the last mode's reason: it is the one that could do without all the others' needs.
 fn no_mode_hint(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt::Result {
     match tried.last() {
+        Some((_, Impossible::NoPlace(_))) => f.write_str(
+            "set PACKED_CACHE to a directory of yours from which programs may be executed",
+        ),
         Some((_, Impossible::NotOnHost(_))) => {
             f.write_str("unset PACKED_MODE: the other modes bring the store paths along")
         }
@@ -328,6 +326,10 @@ impl fmt::Display for Impossible {
             Impossible::Mount { object, errno } => {
                 write!(f, "mount {object}: {}", sys::message(*errno))
             }
+            Impossible::NoPlace(tried) => {
+                f.write_str("no directory can hold the cache: ")?;
+                list(f, tried, |f, (place, reason)| write!(f, "{place} ({reason})"))
+            }
             Impossible::Unsupported => f.write_str("not supported by this version"),
             Impossible::Failed(error) => {
                 write!(f, "{}", alloc::format!("{error}").lines().next().unwrap_or_default())
@@ -344,6 +346,7 @@ impl fmt::Display for Unusable {
             Unusable::WritableByOthers => f.write_str("others may write to it"),
             Unusable::NoExec => f.write_str("mounted noexec"),
             Unusable::Relative => f.write_str("not an absolute path"),
+            Unusable::TooLong(error) => write!(f, "{error}"),
         }
     }
 }

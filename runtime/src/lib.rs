@@ -20,6 +20,7 @@ pub mod namespace;
 pub mod payload;
 pub mod place;
 pub mod progress;
+pub mod relocation;
 pub mod settings;
 pub mod store;
 pub mod sys;

@@ -34,14 +34,15 @@ pub fn enter(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
         HostStore::Absent => Some(root::Root::prepare(cache)?),
         HostStore::Empty | HostStore::InUse => None,
     };
-    identity::enter(log)?;
-    // Names from here are relative, so that a long or odd path of the cache does no harm.
+    // Names are relative to the cache, so that a long or odd path of it does no harm. The kernel takes the
+    // working directory along into a new mount namespace, but not what descriptors refer to.
     rustix::process::fchdir(&cache.directory).map_err(|errno| refused("the cache", errno))?;
-    match root {
-        Some(root) => root.enter(&store, log)?,
-        None => cover(&store, on_host, log)?,
-    }
-    here.restore().map_err(|errno| refused("the working directory", errno))
+    let result = identity::enter(log).and_then(|()| match root {
+        Some(root) => root.enter(&store, log),
+        None => cover(&store, on_host, log),
+    });
+    let restored = here.restore().map_err(|errno| refused("the working directory", errno));
+    result.and(restored)
 }
 
 /// What the host has at `/nix/store`.

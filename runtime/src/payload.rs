@@ -173,12 +173,12 @@ impl<'a> FrameReader<'a> {
         })
     }
 
-    /// Returns a frame's content, once its digest is known to be right.
+    /// Returns a frame's content, once its digest is known to be right. The caller may change it.
     ///
     /// # Errors
     ///
     /// If it cannot be read, or is not what the packer wrote.
-    pub fn read(&mut self, number: u32, frame: &Frame, digest: Digest) -> Result<&[u8], Error> {
+    pub fn read(&mut self, number: u32, frame: &Frame, digest: Digest) -> Result<&mut [u8], Error> {
         let part = Part::Frame(number);
         // Frames before the seek table's limit are below 2³⁰ bytes.
         let compressed = &mut self.compressed[..frame.compressed_len as usize];

@@ -111,14 +111,15 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     let failed = |errno| Unusable::Failed("open", errno);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let directory = file::open(CWD, base, flags, Mode::empty()).map_err(failed)?;
-    let prefix = alloc::format!("packed-{}-", rustix::process::geteuid().as_raw());
+    // Short, so that references can be rewritten to it.
+    const PREFIX: &str = "packed-";
     let open = |name: &CStr| {
         let path = joined(base.to_bytes(), &[name]);
         check(Cache { directory: child(&directory, name, Absent::Fail)?, path })
     };
     let mut names: Vec<CString> = Vec::new();
     file::list(&directory, |name, _| {
-        if name.to_bytes().starts_with(prefix.as_bytes()) {
+        if name.to_bytes().starts_with(PREFIX.as_bytes()) {
             names.push(name.into());
         }
         Ok::<(), Errno>(())
@@ -132,7 +133,7 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     if absent == Absent::Fail {
         return Err(failed(Errno::NOENT));
     }
-    let name = c_string(alloc::format!("{prefix}{:016x}", file::random()).as_bytes())?;
+    let name = c_string(alloc::format!("{PREFIX}{:08x}", file::random() as u32).as_bytes())?;
     rustix::fs::mkdirat(&directory, &name, PRIVATE)
         .map_err(|errno| Unusable::Failed("mkdir", errno))?;
     open(&name)

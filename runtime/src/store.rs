@@ -6,22 +6,33 @@ use core::ffi::CStr;
 use format::{Mode, PathKey, STORE_DIR};
 use rustix::fs::AtFlags;
 
-use crate::cache::{Cache, Ready};
+use crate::cache::{Cache, Form, Location, Ready};
 use crate::error::{Error, Impossible, Shown};
 use crate::log::Log;
 use crate::namespace;
 use crate::payload::Bundle;
 use crate::place::{self, Absent};
+use crate::relocation;
 use crate::settings::Settings;
 
 /// A closure that programs can be executed from.
 #[derive(Debug)]
-pub struct Store(());
+pub enum Store {
+    /// At `/nix/store`.
+    Nix,
+    /// Relocated, in the cache with this path.
+    Cache(Vec<u8>),
+}
 
 impl Store {
     /// The directory of a store path.
     pub fn directory(&self, path: &PathKey) -> Vec<u8> {
-        alloc::format!("{STORE_DIR}/{}", path.path).into_bytes()
+        let relocated = match self {
+            Store::Nix => None,
+            // A store is made only of a cache whose path fits.
+            Store::Cache(base) => relocation::directory(base, path.key, &path.path).ok(),
+        };
+        relocated.unwrap_or_else(|| alloc::format!("{STORE_DIR}/{}", path.path).into_bytes())
     }
 }
 
@@ -49,7 +60,8 @@ pub fn make_visible(
         let result = match mode {
             Mode::Host => on_host(bundle),
             Mode::Namespace => in_namespace(bundle, settings, environment, log),
-            Mode::Relocate | Mode::Ram => Err(Impossible::Unsupported),
+            Mode::Relocate => relocated(bundle, settings, environment, log),
+            Mode::Ram => Err(Impossible::Unsupported),
         };
         match result {
             Ok(store) => {
@@ -62,18 +74,16 @@ pub fn make_visible(
             }
         }
     }
-    Err(the_reason(tried))
+    Err(the_error(tried))
 }
 
-/// An error of our own work is more to the point than the fact that a mode failed.
-fn the_reason(mut tried: Vec<(Mode, Impossible)>) -> Error {
-    match tried.iter().position(|(_, reason)| matches!(reason, Impossible::Failed(_))) {
-        Some(at) => match tried.swap_remove(at).1 {
-            Impossible::Failed(error) => *error,
-            // `position` found it so.
-            _ => Error::NoMode(tried),
-        },
-        None => Error::NoMode(tried),
+/// A failure of our own work is more to the point than that a mode did not work.
+fn the_error(tried: Vec<(Mode, Impossible)>) -> Error {
+    let (mut failures, refusals): (Vec<_>, Vec<_>) =
+        tried.into_iter().partition(|(_, reason)| matches!(reason, Impossible::Failed(_)));
+    match failures.pop() {
+        Some((_, Impossible::Failed(error))) => *error,
+        _ => Error::NoMode(refusals),
     }
 }
 
@@ -86,7 +96,19 @@ fn on_host(bundle: &Bundle) -> Result<Store, Impossible> {
             return Err(Impossible::NotOnHost(path.into()));
         }
     }
-    Ok(Store(()))
+    Ok(Store::Nix)
+}
+
+/// Unpacks with all references rewritten to the cache: then nothing has to be mounted.
+fn relocated(
+    bundle: &Bundle,
+    settings: &Settings<'_>,
+    environment: &[&CStr],
+    log: Log,
+) -> Result<Store, Impossible> {
+    let (cache, ready) = unpacked(bundle, Form::Relocated, settings, environment, log)?;
+    keep(ready, &cache)?;
+    Ok(Store::Cache(cache.path))
 }
 
 fn in_namespace(
@@ -95,10 +117,15 @@ fn in_namespace(
     environment: &[&CStr],
     log: Log,
 ) -> Result<Store, Impossible> {
-    let (cache, ready) = unpacked(bundle, settings, environment, log).map_err(failed)?;
-    namespace::enter(&cache, ready.store, log)?;
-    ready.keep().map_err(Error::file("keep open the record in", &*cache.path)).map_err(failed)?;
-    Ok(Store(()))
+    let (cache, ready) = unpacked(bundle, Form::AsIs, settings, environment, log)?;
+    let Location::Store(number) = ready.location else { return Err(Impossible::Unsupported) };
+    namespace::enter(&cache, number, log)?;
+    keep(ready, &cache)?;
+    Ok(Store::Nix)
+}
+
+fn keep(ready: Ready, cache: &Cache) -> Result<(), Impossible> {
+    ready.keep().map_err(|errno| failed(Error::file("keep a lock in", &*cache.path)(errno)))
 }
 
 fn failed(error: Error) -> Impossible {
@@ -112,15 +139,16 @@ fn failed(error: Error) -> Impossible {
 /// If no place can.
 fn unpacked(
     bundle: &Bundle,
+    form: Form,
     settings: &Settings<'_>,
     environment: &[&CStr],
     log: Log,
-) -> Result<(Cache, Ready), Error> {
+) -> Result<(Cache, Ready), Impossible> {
     let places = place::places(settings, environment);
     // Where it is already, it stays: a disk that was full when it was unpacked may have room by now.
     for place in &places {
         if let Ok(cache) = place.open(Absent::Fail)
-            && let Some(ready) = cache.ready(bundle)?
+            && let Some(ready) = cache.ready(bundle, form).map_err(failed)?
         {
             return Ok((cache, ready));
         }
@@ -128,20 +156,22 @@ fn unpacked(
     let mut unusable = Vec::new();
     let mut last = None;
     for place in &places {
-        match place.open(Absent::Create) {
-            Ok(cache) => match cache.prepare(bundle, log) {
-                Ok(ready) => return Ok((cache, ready)),
-                Err(error) if error.depends_on_place() => {
-                    log.debug(format_args!("not in {}: {error}", Shown::from(place)));
-                    last = last.or(Some(error));
-                }
-                Err(error) => return Err(error),
-            },
+        let cache = place.open(Absent::Create).and_then(|cache| match form {
+            Form::Relocated => cache.check_base(bundle).map(|()| cache),
+            Form::AsIs => Ok(cache),
+        });
+        match cache.map(|cache| (cache.prepare(bundle, form, log), cache)) {
+            Ok((Ok(ready), cache)) => return Ok((cache, ready)),
+            Ok((Err(error), _)) if error.depends_on_place() => {
+                log.debug(format_args!("not in {}: {error}", Shown::from(place)));
+                last = last.or(Some(error));
+            }
+            Ok((Err(error), _)) => return Err(failed(error)),
             Err(reason) => {
                 log.debug(format_args!("not in {}: {reason}", Shown::from(place)));
                 unusable.push((Shown::from(place), reason));
             }
         }
     }
-    Err(last.unwrap_or(Error::NoCache(unusable)))
+    Err(last.map_or(Impossible::NoPlace(unusable), failed))
 }

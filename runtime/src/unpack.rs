@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::error::Error;
 use crate::payload::{Contents, FrameReader, Payload};
 use crate::progress::Progress;
+use crate::relocation::Relocation;
 use crate::{file, sys};
 use content::Link;
 use tree::Tree;
@@ -35,7 +36,18 @@ const TIMES: Timestamps = {
     Timestamps { last_access: time, last_modification: time }
 };
 
-/// Writes store paths below `directory`: number `n` of the manifest as `names[n]`, or not at all.
+/// Where store paths are written to, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// The directory they are created in.
+    pub directory: BorrowedFd<'a>,
+    /// The name of each of the manifest's store paths; those without are left out.
+    pub names: &'a [Option<CString>],
+    /// What references are rewritten to, if they are.
+    pub relocation: Option<&'a Relocation>,
+}
+
+/// Writes store paths.
 ///
 /// Modes and times are those of a Nix store, with the exception of the store paths' own: see [`seal`].
 /// Files with the same content become hard links where the file system has them.
@@ -48,11 +60,10 @@ pub fn unpack(
     payload: &Payload<'_>,
     contents: &Contents,
     index: &Index<'_>,
-    directory: BorrowedFd<'_>,
-    names: &[Option<CString>],
+    destination: &Destination<'_>,
     progress: &Progress,
 ) -> Result<(), Error> {
-    let tree = Tree::new(&index.nodes, directory, names);
+    let tree = Tree::new(&index.nodes, destination);
     let plan = content::Plan::new(&tree, contents.seek_table.data_frames());
     progress.expect(plan.bytes);
 
@@ -108,7 +119,9 @@ fn create(tree: &Tree<'_>, plan: &content::Plan) -> Result<(), Error> {
                 tree.at(number, "create", |at, name| rustix::fs::mkdirat(at, name, mode))?;
             }
             Kind::Symlink(link) => tree.at(number, "create", |at, name| {
-                rustix::fs::symlinkat(link.target, at, name)?;
+                let mut target: Vec<u8> = link.target.into();
+                tree.rewrite(number, 0, &mut target);
+                rustix::fs::symlinkat(&*target, at, name)?;
                 rustix::fs::utimensat(at, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW)
             })?,
             Kind::File { executable, content: Extent { len: 0, .. }, .. } => {

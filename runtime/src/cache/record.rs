@@ -1,24 +1,30 @@
 //! Which bundles are unpacked, and who is running one.
 
+use alloc::ffi::CString;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt::Write as _;
 use core::str::FromStr;
 
-use format::Manifest;
+use format::{Manifest, PathKey};
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{BUNDLES, Cache, PRIVATE, c_string};
+use super::{BUNDLES, Cache, Form, Location, PRIVATE, Store, c_string};
 use crate::error::Error;
 use crate::file;
 use crate::payload::Bundle;
+use crate::relocation;
 
 /// A record's first line: the layout of the rest.
 const HEADER: &str = "packed 1\n";
+
+/// Its second line: where the store paths are.
+const RELOCATED: &str = "relocated";
+const STORE: &str = "store ";
 
 /// Bytes of a record that a start needs: the header and the store's number.
 const HEAD_LEN: usize = 32;
@@ -32,8 +38,8 @@ const LEASE_NUMBER: i32 = 100;
 /// A bundle whose store paths are whole.
 #[derive(Debug)]
 pub struct Ready {
-    /// The number of the store that has them.
-    pub store: u32,
+    /// Where they are.
+    pub location: Location,
     /// The record, locked: nobody removes the store paths while it is open.
     lease: OwnedFd,
 }
@@ -63,13 +69,22 @@ impl Ready {
     }
 }
 
-fn name(bundle: &Bundle) -> alloc::ffi::CString {
-    c_string(alloc::format!("{}/{}", BUNDLES.to_str().unwrap_or_default(), bundle.id))
+/// The record's name in the directory of records.
+pub(super) fn name(bundle: &Bundle, form: Form) -> CString {
+    c_string(match form {
+        Form::AsIs => bundle.id.to_string(),
+        Form::Relocated => alloc::format!("{}.relocated", bundle.id),
+    })
+}
+
+fn path(bundle: &Bundle, form: Form) -> CString {
+    let name = name(bundle, form);
+    c_string(alloc::format!("{}/{}", BUNDLES.to_string_lossy(), name.to_string_lossy()))
 }
 
 /// Finds and locks the bundle's record.
-pub(super) fn find(cache: &Cache, bundle: &Bundle) -> Result<Option<Ready>, Error> {
-    let name = name(bundle);
+pub(super) fn find(cache: &Cache, bundle: &Bundle, form: Form) -> Result<Option<Ready>, Error> {
+    let name = path(bundle, form);
     loop {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
         let lease = match file::open(&cache.directory, &name, flags, Mode::empty()) {
@@ -87,25 +102,31 @@ pub(super) fn find(cache: &Cache, bundle: &Bundle) -> Result<Option<Ready>, Erro
             let len = retry_on_intr(|| rustix::io::pread(&lease, &mut head, 0))?;
             Ok((stat, parse_head(&head[..len])))
         };
-        let (stat, store) = read().map_err(Error::file("read", &*name))?;
+        let (stat, location) = read().map_err(Error::file("read", &*name))?;
         if stat.st_nlink == 0 {
             // Removed between open and lock.
             continue;
         }
-        let Some(store) = store.filter(|store| has_entry(cache, bundle, *store)) else {
+        let Some(location) = location.filter(|location| has_entry(cache, bundle, *location)) else {
             return Ok(None);
         };
         mark_used(&lease, stat.st_mtime);
-        return Ok(Some(Ready { store, lease }));
+        return Ok(Some(Ready { location, lease }));
     }
 }
 
 /// Whether the store path of the first entry is still there: who deleted files of the cache by hand
 /// most likely deleted all.
-fn has_entry(cache: &Cache, bundle: &Bundle, store: u32) -> bool {
+fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
     let descriptor = &bundle.descriptor;
-    let path = &descriptor.paths[usize::from(descriptor.entries[0].path)].path;
-    let name = c_string(alloc::format!("stores/{store}/{path}"));
+    let PathKey { path, key } = &descriptor.paths[usize::from(descriptor.entries[0].path)];
+    let name = match location {
+        Location::Store(number) => c_string(alloc::format!("stores/{number}/{path}")),
+        Location::Relocated => match relocation::name(&cache.path, *key, path) {
+            Ok(name) => name,
+            Err(_) => return false,
+        },
+    };
     rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
@@ -119,10 +140,12 @@ fn mark_used(lease: &OwnedFd, last: i64) {
     }
 }
 
-fn parse_head(head: &[u8]) -> Option<u32> {
+fn parse_head(head: &[u8]) -> Option<Location> {
     let text = core::str::from_utf8(head.split(|byte| *byte == 0).next()?).ok()?;
-    let line = text.strip_prefix(HEADER)?.split_once('\n')?.0;
-    u32::from_str(line.strip_prefix("store ")?).ok()
+    match text.strip_prefix(HEADER)?.split_once('\n')?.0 {
+        RELOCATED => Some(Location::Relocated),
+        line => u32::from_str(line.strip_prefix(STORE)?).ok().map(Location::Store),
+    }
 }
 
 /// Writes the record that says: all store paths of the manifest are in this store.
@@ -130,7 +153,7 @@ pub(super) fn write(
     cache: &Cache,
     bundle: &Bundle,
     manifest: &Manifest,
-    store: u32,
+    store: &Store,
     work: &OwnedFd,
 ) -> Result<(), Error> {
     let mut text = String::from(HEADER);
@@ -138,11 +161,20 @@ pub(super) fn write(
         // Writing to a string cannot fail.
         let _ = text.write_fmt(line);
     };
-    line(format_args!("store {store}\n"));
-    for path in &manifest.paths {
-        line(format_args!("{} {}\n", path.nar_hash, path.path));
+    let form = match store.location {
+        Location::Store(number) => {
+            line(format_args!("{STORE}{number}\n"));
+            Form::AsIs
+        }
+        Location::Relocated => {
+            line(format_args!("{RELOCATED}\n"));
+            Form::Relocated
+        }
+    };
+    for (path, name) in manifest.paths.iter().zip(&store.names) {
+        line(format_args!("{} {}\n", path.nar_hash, name.to_string_lossy()));
     }
-    let name = name(bundle);
+    let name = path(bundle, form);
     cache.subdirectory(BUNDLES, PRIVATE)?;
     let write = || {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -157,18 +189,18 @@ pub(super) fn write(
 
 /// A record, as the sweep needs it.
 pub(super) struct Record {
-    /// The store's number.
-    pub(super) store: u32,
-    /// The base names of its store paths.
+    /// Where its store paths are.
+    pub(super) location: Location,
+    /// Their names there.
     pub(super) names: Vec<String>,
 }
 
 /// Reads a whole record; `None` if it is none of ours.
 pub(super) fn parse(text: &[u8]) -> Option<Record> {
-    let store = parse_head(text.get(..text.len().min(HEAD_LEN))?)?;
+    let location = parse_head(text.get(..text.len().min(HEAD_LEN))?)?;
     let text = core::str::from_utf8(text).ok()?;
     let names = text.lines().skip(2).filter_map(|line| Some(line.split_once(' ')?.1.to_string()));
-    Some(Record { store, names: names.collect() })
+    Some(Record { location, names: names.collect() })
 }
 
 /// Takes the record of a bundle that nobody runs; `false` if somebody does.
@@ -192,7 +224,10 @@ mod tests {
     #[test]
     fn records_are_parsed_and_others_are_not() {
         let record = parse(b"packed 1\nstore 12\nabc 1b9-x\ndef 2c8-y\n").unwrap();
-        assert_eq!((record.store, record.names), (12, ["1b9-x".into(), "2c8-y".into()].into()));
+        assert_eq!(
+            (record.location, record.names),
+            (Location::Store(12), ["1b9-x".into(), "2c8-y".into()].into())
+        );
         for bad in [&b""[..], b"packed 1\n", b"packed 1\nstore ", b"packed 2\nstore 0\n", b"\xff"] {
             assert!(parse(bad).is_none(), "{bad:?}");
         }

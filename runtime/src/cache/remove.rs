@@ -2,14 +2,13 @@
 
 use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
-use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
-use super::{BUNDLES, Cache, PRIVATE, STORES, WORK, c_string, record};
+use super::{BUNDLES, Cache, Form, Location, PRIVATE, STORES, WORK, c_string, record, store};
 use crate::error::Error;
 use crate::file;
 use crate::payload::Bundle;
@@ -35,9 +34,11 @@ impl Cache {
     pub fn clear(&self, bundle: &Bundle) -> Result<Removed, Error> {
         let _lock = self.lock()?;
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
-        let name = c_string(bundle.id.to_string());
-        if !record::remove(&bundles, &name).map_err(Error::file("remove", &*name))? {
-            return Ok(Removed::InUse);
+        for form in [Form::AsIs, Form::Relocated] {
+            let name = record::name(bundle, form);
+            if !record::remove(&bundles, &name).map_err(Error::file("remove", &*name))? {
+                return Ok(Removed::InUse);
+            }
         }
         self.sweep()?;
         Ok(Removed::Gone)
@@ -53,37 +54,45 @@ impl Cache {
             else {
                 continue;
             };
-            let store = super::Store::open(&stores, number)?;
-            for name in children(&store.directory).map_err(Error::file("list", STORES))? {
-                if used.contains(&(number, name.to_string_lossy().into())) {
-                    continue;
+            let (directory, contents) = store::open_pair(&stores, number)?;
+            for name in children(&directory).map_err(Error::file("list", STORES))? {
+                if !used.contains(&(Location::Store(number), name.clone())) {
+                    take(&directory, &name, &work)
+                        .and_then(|()| unlink_if_there(&contents, &name))
+                        .map_err(Error::file("remove", &*name))?;
                 }
-                let take = || {
-                    // Out of sight first: a half-removed tree must not be taken for a whole one.
-                    let aside = c_string(alloc::format!("{:016x}", file::random()));
-                    make_writable(&store.directory, &name)?;
-                    rustix::fs::renameat(&store.directory, &name, &work, &aside)?;
-                    unlink_if_there(&store.contents, &name)
-                };
-                take().map_err(Error::file("remove", &*name))?;
+            }
+        }
+        for name in children(&self.directory).map_err(Error::file("list", &*self.path))? {
+            let is_relocated = name.to_bytes().contains(&b'-');
+            if is_relocated && !used.contains(&(Location::Relocated, name.clone())) {
+                take(&self.directory, &name, &work).map_err(Error::file("remove", &*name))?;
             }
         }
         contents(&work)
     }
 
     /// The store paths that records name, by store.
-    fn used(&self) -> Result<BTreeSet<(u32, String)>, Error> {
+    fn used(&self) -> Result<BTreeSet<(Location, CString)>, Error> {
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         let mut used = BTreeSet::new();
         for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
             let text =
                 file::read(&bundles, &name, RECORD_LEN).map_err(Error::file("read", &*name))?;
             if let Some(record) = record::parse(&text) {
-                used.extend(record.names.into_iter().map(|name| (record.store, name)));
+                let names = record.names.into_iter().filter_map(|name| CString::new(name).ok());
+                used.extend(names.map(|name| (record.location, name)));
             }
         }
         Ok(used)
     }
+}
+
+/// Takes a store path out of sight: a half-removed tree must not be taken for a whole one.
+fn take(directory: &OwnedFd, name: &CString, work: &OwnedFd) -> Result<(), Errno> {
+    let aside = c_string(alloc::format!("{:016x}", file::random()));
+    make_writable(directory, name)?;
+    rustix::fs::renameat(directory, name, work, &aside)
 }
 
 /// Removes everything in a directory of ours, however deep: directories inside are emptied into it, so

@@ -17,9 +17,10 @@ use crate::error::Impossible;
 use crate::file;
 use crate::log::Log;
 use crate::sys;
+use crate::unpack::DIRECTORY_MODE;
 
 /// Like the host's own top level, it is not to be written to.
-const MODE: Mode = Mode::from_raw_mode(0o555);
+const MODE: Mode = DIRECTORY_MODE;
 
 /// A name of the host's top level, or of its `/nix`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,6 +160,5 @@ fn make(directory: &OwnedFd, items: &[Item]) -> Result<(), Errno> {
             }
         }
     }
-    rustix::fs::chmodat(directory, c"nix", MODE, rustix::fs::AtFlags::empty())?;
-    rustix::fs::fchmod(directory, MODE)
+    rustix::fs::chmodat(directory, c"nix", MODE, rustix::fs::AtFlags::empty())
 }

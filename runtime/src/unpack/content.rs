@@ -84,7 +84,7 @@ impl Plan {
         &self,
         tree: &Tree<'_>,
         frame: &Frame,
-        content: &[u8],
+        content: &mut [u8],
     ) -> Result<(), Error> {
         let from = self.whole.partition_point(|file| tree.extent(*file).start < frame.start);
         for &file in &self.whole[from..] {
@@ -93,6 +93,7 @@ impl Plan {
                 break;
             }
             let (bytes, _) = overlap(frame, extent, content);
+            tree.rewrite(file, 0, bytes);
             let mode = file_mode(tree.is_executable(file));
             tree.at(file, "write", |at, name| {
                 let file = create_file(at, name, mode)?;
@@ -109,6 +110,7 @@ impl Plan {
             if bytes.is_empty() {
                 continue;
             }
+            tree.rewrite(file, offset, bytes);
             tree.at(file, "write", |at, name| {
                 let flags = OFlags::WRONLY | OFlags::NOFOLLOW;
                 write_sparse(file::open(at, name, flags, Mode::empty())?.as_fd(), bytes, offset)
@@ -119,15 +121,15 @@ impl Plan {
 }
 
 /// Returns the frame's bytes that are in `extent`, and their offset in it.
-fn overlap<'a>(frame: &Frame, extent: Extent, content: &'a [u8]) -> (&'a [u8], u64) {
+fn overlap<'a>(frame: &Frame, extent: Extent, content: &'a mut [u8]) -> (&'a mut [u8], u64) {
     let start = extent.start.max(frame.start);
     let end = extent.end().min(frame.end());
     // Both are inside the frame, whose content is in memory.
     let position = |at: u64| (at - frame.start) as usize;
     if start < end {
-        (&content[position(start)..position(end)], start - extent.start)
+        (&mut content[position(start)..position(end)], start - extent.start)
     } else {
-        (&[], 0)
+        (&mut [], 0)
     }
 }
 

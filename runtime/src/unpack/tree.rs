@@ -4,11 +4,11 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use format::{Extent, Kind, Node};
+use format::{Extent, Kind, Node, Symlink};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
-use super::NodeNumber;
+use super::{Destination, NodeNumber};
 use crate::error::Error;
 use crate::file;
 
@@ -20,23 +20,18 @@ pub(super) struct Tree<'a> {
     nodes: &'a [Node<'a>],
     /// The number of each node's store path.
     paths: Vec<u32>,
-    directory: BorrowedFd<'a>,
-    names: &'a [Option<CString>],
+    destination: &'a Destination<'a>,
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(
-        nodes: &'a [Node<'a>],
-        directory: BorrowedFd<'a>,
-        names: &'a [Option<CString>],
-    ) -> Tree<'a> {
+    pub(super) fn new(nodes: &'a [Node<'a>], destination: &'a Destination<'a>) -> Tree<'a> {
         let mut roots = 0;
         let number = |node: &Node<'_>| {
             roots += u32::from(node.parent.is_none());
             // The decoder makes the first node a root.
             roots - 1
         };
-        Tree { nodes, paths: nodes.iter().map(number).collect(), directory, names }
+        Tree { nodes, paths: nodes.iter().map(number).collect(), destination }
     }
 
     /// The nodes of the store paths that have a name, in the index's order.
@@ -57,6 +52,18 @@ impl<'a> Tree<'a> {
         matches!(self.nodes[number as usize].kind, Kind::File { executable: true, .. })
     }
 
+    /// Rewrites the references of a file or link in `bytes`, which begin at `offset` of it.
+    pub(super) fn rewrite(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) {
+        let (Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. })) =
+            self.nodes[number as usize].kind
+        else {
+            return;
+        };
+        if let Some(relocation) = self.destination.relocation {
+            relocation.rewrite(references, offset, bytes);
+        }
+    }
+
     /// Calls `act` with a directory and a path from there to the node.
     pub(super) fn at<T>(
         &self,
@@ -66,7 +73,7 @@ impl<'a> Tree<'a> {
     ) -> Result<T, Error> {
         let act = || {
             let (directory, path) = self.place(number)?;
-            act(directory.as_ref().map_or(self.directory, |directory| directory.as_fd()), &path)
+            act(directory.as_ref().map_or(self.directory(), |directory| directory.as_fd()), &path)
         };
         act().map_err(|errno| {
             let object = self.components(number).join(&b'/');
@@ -76,7 +83,7 @@ impl<'a> Tree<'a> {
 
     /// The directory that all is created in.
     pub(super) fn directory(&self) -> BorrowedFd<'a> {
-        self.directory
+        self.destination.directory
     }
 
     /// Returns a path to the node, and the directory it starts from if that is not the tree's own.
@@ -85,7 +92,8 @@ impl<'a> Tree<'a> {
         let mut path: Vec<u8> = Vec::new();
         for component in self.components(number) {
             if path.len() + 1 + component.len() > PATH_LEN {
-                let from = directory.as_ref().map_or(self.directory, |directory| directory.as_fd());
+                let from =
+                    directory.as_ref().map_or(self.directory(), |directory| directory.as_fd());
                 directory = Some(file::open_directory(from, &c_string(path)?)?);
                 path = Vec::new();
             }
@@ -118,7 +126,7 @@ impl<'a> Tree<'a> {
     }
 
     fn root_name(&self, number: NodeNumber) -> Option<&CStr> {
-        self.names.get(self.paths[number as usize] as usize)?.as_deref()
+        self.destination.names.get(self.paths[number as usize] as usize)?.as_deref()
     }
 }
 

@@ -1,0 +1,158 @@
+//! Where store paths are, and how they get there.
+
+use alloc::ffi::CString;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use format::Manifest;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{Cache, PRIVATE, PUBLIC, STORES, c_string};
+use crate::error::Error;
+use crate::relocation::{self, Relocation};
+use crate::{file, unpack};
+
+/// Stores there can be: so many different contents for one name are a mistake.
+const STORE_LIMIT: u32 = 64;
+
+/// The form in which store paths are unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they are, to appear at `/nix/store`.
+    AsIs,
+    /// Rewritten to refer to the cache.
+    Relocated,
+}
+
+/// Where a bundle's store paths are in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Location {
+    /// In the store with this number.
+    Store(u32),
+    /// In the cache's own directory, relocated.
+    Relocated,
+}
+
+/// A directory of store paths, and what those of one bundle are called in it.
+pub(super) struct Store {
+    pub(super) location: Location,
+    directory: OwnedFd,
+    /// Says what each store path holds; relocated ones have it in their names.
+    contents: Option<OwnedFd>,
+    /// The name of each of the manifest's store paths.
+    pub(super) names: Vec<CString>,
+    pub(super) relocation: Option<Relocation>,
+}
+
+impl Store {
+    /// Opens the store that can hold a manifest's store paths.
+    pub(super) fn open(cache: &Cache, manifest: &Manifest, form: Form) -> Result<Store, Error> {
+        match form {
+            Form::Relocated => relocated(cache, manifest),
+            Form::AsIs => as_is(cache, manifest),
+        }
+    }
+
+    /// The names of the store paths that are not there.
+    pub(super) fn missing(&self) -> Result<Vec<Option<CString>>, Error> {
+        let name_if_missing = |name: &CString| match rustix::fs::statat(
+            &self.directory,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        ) {
+            Ok(_) => Ok(None),
+            Err(Errno::NOENT) => Ok(Some(name.clone())),
+            Err(errno) => Err(Error::file("stat", &**name)(errno)),
+        };
+        self.names.iter().map(name_if_missing).collect()
+    }
+
+    /// Moves a whole store path from `work` to its place.
+    ///
+    /// What it holds is written down first: so nothing is ever at its place of which that is not known.
+    pub(super) fn publish(&self, work: &OwnedFd, name: &CStr, hash: &str) -> Result<(), Error> {
+        let publish = || {
+            if let Some(contents) = &self.contents {
+                match rustix::fs::symlinkat(hash, contents, name) {
+                    // Written by a start that ended before its next step, or without our lock.
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+            match rename_new(work, name, &self.directory) {
+                // Somebody without our lock was faster; theirs is as good.
+                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
+                Err(errno) => return Err(errno),
+            }
+            unpack::seal(&self.directory, name)
+        };
+        publish().map_err(Error::file("publish", name))
+    }
+}
+
+fn relocated(cache: &Cache, manifest: &Manifest) -> Result<Store, Error> {
+    let too_long = |_| Error::file("relocate to", &*cache.path)(Errno::NAMETOOLONG);
+    let name = |path: &format::PackedPath| relocation::name(&cache.path, path.key, &path.path);
+    Ok(Store {
+        location: Location::Relocated,
+        directory: rustix::io::fcntl_dupfd_cloexec(&cache.directory, 3)
+            .map_err(Error::file("open", &*cache.path))?,
+        contents: None,
+        names: manifest.paths.iter().map(name).collect::<Result<_, _>>().map_err(too_long)?,
+        relocation: Some(Relocation::new(&cache.path, manifest).map_err(too_long)?),
+    })
+}
+
+/// Opens the first store in which no name stands for other contents.
+fn as_is(cache: &Cache, manifest: &Manifest) -> Result<Store, Error> {
+    let stores = cache.subdirectory(STORES, PRIVATE)?;
+    for number in 0..STORE_LIMIT {
+        let (directory, contents) = open_pair(&stores, number)?;
+        if fits(&contents, manifest)? {
+            return Ok(Store {
+                location: Location::Store(number),
+                directory,
+                contents: Some(contents),
+                names: manifest.paths.iter().map(|path| c_string(path.path.to_string())).collect(),
+                relocation: None,
+            });
+        }
+    }
+    Err(Error::file("create", STORES)(Errno::MLINK))
+}
+
+/// Opens store `number` and the directory that says what it holds.
+pub(super) fn open_pair(stores: &OwnedFd, number: u32) -> Result<(OwnedFd, OwnedFd), Error> {
+    let open = |name: String, mode| {
+        let name = c_string(name);
+        file::ensure_directory(stores, &name, mode).map_err(Error::file("create", &*name))
+    };
+    let contents = alloc::format!("{number}.contents");
+    Ok((open(number.to_string(), PUBLIC)?, open(contents, PRIVATE)?))
+}
+
+/// Whether every store path that is there has the contents that `manifest` gives.
+fn fits(contents: &OwnedFd, manifest: &Manifest) -> Result<bool, Error> {
+    for path in &manifest.paths {
+        let name = c_string(path.path.to_string());
+        match rustix::fs::readlinkat(contents, &name, Vec::new()) {
+            Ok(hash) if hash.to_bytes() == path.nar_hash.to_string().as_bytes() => {}
+            Ok(_) => return Ok(false),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(Error::file("read", &*name)(errno)),
+        }
+    }
+    Ok(true)
+}
+
+/// Renames to a directory where nothing has the name.
+pub(super) fn rename_new(from: &OwnedFd, name: &CStr, to: &OwnedFd) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
+        // A file system that cannot: a directory replaces only an empty one even so.
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from, name, to, name),
+        result => result,
+    }
+}

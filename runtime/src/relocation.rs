@@ -1,0 +1,110 @@
+//! Files as they are → files that refer to the cache in place of `/nix/store`.
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+
+use format::{BaseTooLong, Digest, Manifest, REFERENCE_LEN, References, StorePath};
+
+/// Bytes of `/` and what comes before it in a replacement are the cache's path.
+type Replacement = [u8; REFERENCE_LEN];
+
+/// What takes the place of each store path's reference.
+#[derive(Debug)]
+pub struct Relocation(Vec<Replacement>);
+
+impl Relocation {
+    /// Computes the replacements for a cache at `base`.
+    ///
+    /// # Errors
+    ///
+    /// If the base is so long that a reference would not keep its length.
+    pub fn new(base: &[u8], manifest: &Manifest) -> Result<Relocation, BaseTooLong> {
+        let replacement = |path: &format::PackedPath| format::replacement(base, path.key);
+        Ok(Relocation(manifest.paths.iter().map(replacement).collect::<Result<_, _>>()?))
+    }
+
+    /// Rewrites the references in `bytes`, which begin at `offset` of a file or a link's target.
+    ///
+    /// A reference may begin before these bytes or end after them: the part that is here is rewritten.
+    pub fn rewrite(&self, references: References<'_>, offset: u64, bytes: &mut [u8]) {
+        let end = offset.saturating_add(bytes.len() as u64);
+        for reference in references.iter() {
+            let reference_end = reference.offset.saturating_add(REFERENCE_LEN as u64);
+            if reference_end <= offset {
+                continue;
+            }
+            if reference.offset >= end {
+                break;
+            }
+            // The index's decoder knows the number of store paths.
+            let replacement = &self.0[reference.path as usize];
+            let (from, to) = (reference.offset.max(offset), reference_end.min(end));
+            // All differences are below the length of a reference or of `bytes`.
+            let part = |at: u64, start: u64| (at - start) as usize;
+            bytes[part(from, offset)..part(to, offset)].copy_from_slice(
+                &replacement[part(from, reference.offset)..part(to, reference.offset)],
+            );
+        }
+    }
+}
+
+/// The relocated directory of a store path, for a cache at `base`.
+///
+/// # Errors
+///
+/// If the base is too long.
+pub fn directory(base: &[u8], key: Digest, path: &StorePath) -> Result<Vec<u8>, BaseTooLong> {
+    let mut directory: Vec<u8> = format::replacement(base, key)?.into();
+    directory.push(b'-');
+    directory.extend_from_slice(path.name().as_bytes());
+    Ok(directory)
+}
+
+/// The same directory's name in the cache.
+///
+/// # Errors
+///
+/// If the base is too long.
+pub fn name(base: &[u8], key: Digest, path: &StorePath) -> Result<CString, BaseTooLong> {
+    let mut name = directory(base, key, path)?;
+    name.drain(..=base.len());
+    // Digits and a store path's name hold no NUL.
+    Ok(CString::new(name).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use format::{Content, Extent, Index, Kind, Reference};
+
+    use super::*;
+
+    /// Rewrites 100 bytes with references at 3 and 50 in pieces of `piece` bytes.
+    fn rewritten(piece: usize) -> Vec<u8> {
+        let references = [Reference { offset: 3, path: 0 }, Reference { offset: 50, path: 1 }];
+        let content = Extent { start: 0, len: 100 };
+        let mut writer = Index::writer(&[], 2).unwrap();
+        let file = Content::File { executable: false, content, references: &references };
+        writer.node(None, b"", &file).unwrap();
+        writer.node(None, b"", &Content::Directory).unwrap();
+        let bytes = writer.finish();
+        let index = Index::decode(&bytes, 2, 100).unwrap();
+        let Kind::File { references, .. } = index.nodes[0].kind else { panic!("not a file") };
+
+        let relocation = Relocation(vec![[b'a'; REFERENCE_LEN], [b'b'; REFERENCE_LEN]]);
+        let mut file = vec![b'.'; 100];
+        for (number, bytes) in file.chunks_mut(piece).enumerate() {
+            relocation.rewrite(references, (number * piece) as u64, bytes);
+        }
+        file
+    }
+
+    #[test]
+    fn pieces_make_the_same_as_the_whole() {
+        let whole = [&[b'.'; 3][..], &[b'a'; 43], &[b'.'; 4], &[b'b'; 43], &[b'.'; 7]].concat();
+        for piece in [1, 2, 7, 43, 50, 99, 100] {
+            assert_eq!(rewritten(piece), whole, "pieces of {piece}");
+        }
+    }
+}
