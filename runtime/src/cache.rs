@@ -161,14 +161,14 @@ impl Cache {
         };
         unpack::unpack(&payload, &contents, &index, &destination, &progress)
             .and_then(|()| rustix::fs::syncfs(work).map_err(Error::file("sync", &*self.path)))
-            .map_err(|error| self.out_of_space(error, needed))?;
+            .map_err(|error| error.out_of_space(needed, &*self.path))?;
         for (path, name) in contents.manifest.paths.iter().zip(&missing) {
             if let Some(name) = name {
                 store.publish(work, name, &path.nar_hash.to_string())?;
             }
         }
         record::write(self, bundle, &contents.manifest, &store, work)
-            .map_err(|error| self.out_of_space(error, needed))?;
+            .map_err(|error| error.out_of_space(needed, &*self.path))?;
         // It was found to be absent under the lock, and written just now.
         self.ready(bundle, form)?.ok_or(Error::file("read", &*self.path)(Errno::NOENT))
     }
@@ -200,15 +200,6 @@ impl Cache {
 
     fn subdirectory(&self, name: &'static CStr, mode: Mode) -> Result<OwnedFd, Error> {
         file::ensure_directory(&self.directory, name, mode).map_err(Error::file("create", name))
-    }
-
-    fn out_of_space(&self, error: Error, needed: u64) -> Error {
-        match error {
-            Error::File { errno: errno @ (Errno::NOSPC | Errno::DQUOT), .. } => {
-                Error::NoSpace { needed, place: (&*self.path).into(), errno }
-            }
-            error => error,
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What `PACKED=…` asks for in place of running the program.
 
 use alloc::ffi::CString;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int};
 use core::fmt::{self, Write as _};
@@ -115,12 +115,7 @@ pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
         .and_then(|root| file::ensure_directory(&root, c"nix", mode))
         .and_then(|nix| file::ensure_directory(&nix, c"store", mode))
         .map_err(Error::file("create", directory))?;
-    let names: Vec<Option<CString>> = contents
-        .manifest
-        .paths
-        .iter()
-        .map(|path| CString::new(path.path.to_string()).ok())
-        .collect();
+    let names = contents.names();
     for name in names.iter().flatten() {
         if rustix::fs::statat(&store, &**name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(Error::file("create", &**name)(Errno::EXIST));

@@ -181,6 +181,16 @@ impl Error {
         move |errno| Error::File { operation, object: object.into(), errno }
     }
 
+    /// Says how much room is needed, where a file could not be written for want of it.
+    pub fn out_of_space(self, needed: u64, place: impl Into<Shown>) -> Error {
+        match self {
+            Error::File { errno: errno @ (Errno::NOSPC | Errno::DQUOT), .. } => {
+                Error::NoSpace { needed, place: place.into(), errno }
+            }
+            error => error,
+        }
+    }
+
     /// The exit status: 126 and 127 as env(1) has them, 125 for the launcher's own failures.
     pub fn exit_status(&self) -> i32 {
         match self {
@@ -373,4 +383,108 @@ fn list<T>(
         show(f, item)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::boxed::Box;
+    use alloc::string::ToString as _;
+    use alloc::vec;
+
+    use super::*;
+
+    fn reason(mode: Mode, reason: Impossible) -> Error {
+        Error::NoMode(vec![(mode, reason)])
+    }
+
+    #[test]
+    fn texts_are_two_lines_word_for_word() {
+        let place = || Shown::from("/home/alice/.cache/packed");
+        let cases = [
+            (
+                Error::Damaged(format::Error::Digest(format::Part::Frame(3))),
+                "this bundle is damaged: frame 3: digest does not match\n\
+                 hint: get the file again and compare its size and digest",
+            ),
+            (
+                Error::Damaged(format::Error::Version { found: 2 }),
+                "bundle format version 2 is not known (this program reads version 1)\n\
+                 hint: use the `packer` that made it, or a newer one",
+            ),
+            (
+                Error::FileLength { expected: 1000, found: 300 },
+                "payload missing: the file has 300 bytes of 1000\n\
+                 hint: was this file stripped, or its download cut short? get it again, unchanged",
+            ),
+            (
+                Error::OwnFile(Errno::ACCESS),
+                "cannot read this bundle's own file: Permission denied\n\
+                 hint: it must be readable, not just executable: chmod +r",
+            ),
+            (
+                Error::NoSpace { needed: 106_000_000, place: place(), errno: Errno::NOSPC },
+                "cannot unpack 106.0 MB to /home/alice/.cache/packed: No space left on device\n\
+                 hint: make room there, or set PACKED_CACHE to a directory on another disk",
+            ),
+            (
+                Error::UnknownMode("fast\n".into()),
+                "PACKED_MODE=fast\\n is no mode\n\
+                 hint: the modes are host, relocate, namespace, ram",
+            ),
+            (
+                Error::ModeNotAllowed {
+                    mode: Mode::Relocate,
+                    allowed: [Mode::Host, Mode::Ram].into_iter().collect(),
+                },
+                "this bundle does not allow the mode relocate\n\
+                 hint: unset PACKED_MODE, or use one of host, ram",
+            ),
+            (
+                Error::UnknownCommand("help".into()),
+                "PACKED=help is no command\n\
+                 hint: the commands are info, verify, extract=DIR and clear; unset PACKED to run the program",
+            ),
+            (
+                Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::NOENT },
+                "cannot execute /nix/store/x/bin/y: No such file or directory\n\
+                 hint: the program or its interpreter is missing; was it excluded when packing?",
+            ),
+            (
+                reason(
+                    Mode::Namespace,
+                    Impossible::Namespace { call: "unshare", errno: Errno::NOSPC },
+                ),
+                "the closure cannot be made visible: namespace: unshare: No space left on device\n\
+                 hint: user namespaces are switched off: sysctl -w user.max_user_namespaces=10000",
+            ),
+            (
+                reason(Mode::Relocate, Impossible::NoPlace(vec![(place(), Unusable::NoExec)])),
+                "the closure cannot be made visible: relocate: no directory can hold the cache: \
+                 /home/alice/.cache/packed (mounted noexec)\n\
+                 hint: set PACKED_CACHE to a directory of yours from which programs may be executed",
+            ),
+            (
+                reason(Mode::Ram, Impossible::Failed(Box::new(Error::Memory))),
+                "the closure cannot be made visible: ram: out of memory\n\
+                 hint: raise the limit of memory: ulimit -v unlimited",
+            ),
+        ];
+        for (error, text) in cases {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn odd_bytes_are_shown_escaped() {
+        assert_eq!(Shown::from(&b"a\xffb\n\xc3\xa4"[..]).to_string(), "a\\xffb\\n\u{e4}");
+    }
+
+    #[test]
+    fn exit_statuses_are_those_of_env() {
+        let exec = |errno| Error::Exec { program: "x".into(), errno }.exit_status();
+        assert_eq!(exec(Errno::NOENT), 127);
+        assert_eq!(exec(Errno::ACCESS), 126);
+        assert_eq!(exec(Errno::NOEXEC), 126);
+        assert_eq!(Error::Memory.exit_status(), 125);
+    }
 }

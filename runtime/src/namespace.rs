@@ -8,15 +8,22 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::STORE_DIR;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind};
 
 use crate::cache::Cache;
-use crate::error::{Impossible, Shown};
-use crate::file;
+use crate::error::{Error, Impossible, Shown};
 use crate::log::Log;
+use crate::payload::{Bundle, Payload};
+use crate::progress::Progress;
+use crate::{file, unpack};
+use root::Root;
+
+/// `/nix/store`, and the same below a new root.
+const STORE_DIR_C: &CStr = c"/nix/store";
+const STORE_BELOW: &CStr = c"nix/store";
 
 /// Makes store `number` of the cache visible at `/nix/store`, for this process and its children.
 ///
@@ -24,25 +31,84 @@ use crate::log::Log;
 ///
 /// # Errors
 ///
-/// If the kernel refuses. A namespace may have been entered by then, but nothing that others see changed.
+/// If the kernel refuses. A namespace may have been entered by then, but nothing that others see has
+/// changed.
 pub fn enter(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
     let here = WorkingDirectory::open();
     let store = CString::new(alloc::format!("stores/{number}")).unwrap_or_default();
     let on_host = HostStore::look();
     // Prepared while nothing has changed yet.
     let root = match on_host {
-        HostStore::Absent => Some(root::Root::prepare(cache)?),
+        HostStore::Absent => {
+            let root = Root::list()?;
+            let path = root.prepare(cache)?;
+            Some((root, path))
+        }
         HostStore::Empty | HostStore::InUse => None,
     };
     // Names are relative to the cache, so that a long or odd path of it does no harm. The kernel takes the
     // working directory along into a new mount namespace, but not what descriptors refer to.
     rustix::process::fchdir(&cache.directory).map_err(|errno| refused("the cache", errno))?;
     let result = identity::enter(log).and_then(|()| match root {
-        Some(root) => root.enter(&store, log),
-        None => cover(&store, on_host, log),
+        Some((root, path)) => root.enter(&path, &store, log),
+        None => cover(&store, STORE_DIR_C, on_host, log),
     });
     let restored = here.restore().map_err(|errno| refused("the working directory", errno));
     result.and(restored)
+}
+
+/// Unpacks the bundle into memory and makes it visible at `/nix/store`: nothing is written to a disk.
+///
+/// # Errors
+///
+/// As [`enter`], and if the bundle is damaged or memory does not suffice.
+pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
+    let payload = Payload::open_own(&bundle.descriptor).map_err(failed)?;
+    let here = WorkingDirectory::open();
+    let on_host = HostStore::look();
+    let root = Root::list()?;
+    identity::enter(log)?;
+    let options = c"mode=0755";
+    mount(c"packed", c"/", c"tmpfs", MountFlags::NODEV | MountFlags::NOSUID, options)
+        .map_err(|errno| refused("a file system in memory", errno))?;
+    let into_it = || {
+        // This process's root is still the one below; the way up from there leads into what covers it.
+        rustix::process::chdir(c"/")?;
+        rustix::process::chdir(c"..")?;
+        root.make(CWD)?;
+        file::open_directory(CWD, STORE_BELOW)
+    };
+    let store = into_it().map_err(|errno| refused("/", errno))?;
+    unpack_to(&payload, &store, log).map_err(failed)?;
+    root.bind(c".", log);
+    if on_host == HostStore::InUse {
+        cover(STORE_BELOW, STORE_BELOW, on_host, log)?;
+    }
+    rustix::fs::chmodat(CWD, c".", unpack::DIRECTORY_MODE, AtFlags::empty())
+        .and_then(|()| rustix::process::chroot(c"."))
+        .map_err(|errno| refused("/", errno))?;
+    here.restore().map_err(|errno| refused("the working directory", errno))
+}
+
+/// Unpacks all store paths of a bundle.
+fn unpack_to(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
+    let contents = payload.contents()?;
+    let index = contents.index()?;
+    let names = contents.names();
+    let needed = unpack::size(&index, &names);
+    log.debug(format_args!("unpacking {} to memory", crate::error::Megabytes(needed)));
+    let destination =
+        unpack::Destination { directory: store.as_fd(), names: &names, relocation: None };
+    unpack::unpack(payload, &contents, &index, &destination, &Progress::start())
+        .map_err(|error| error.out_of_space(needed, "memory"))?;
+    for name in names.iter().flatten() {
+        unpack::seal(store, name).map_err(Error::file("change", &**name))?;
+    }
+    Ok(())
+}
+
+fn failed(error: Error) -> Impossible {
+    Impossible::Failed(error.into())
 }
 
 /// What the host has at `/nix/store`.
@@ -55,9 +121,8 @@ enum HostStore {
 
 impl HostStore {
     fn look() -> HostStore {
-        let Ok(path) = CString::new(STORE_DIR) else { return HostStore::Absent };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        match file::open(CWD, &path, flags, Mode::empty()) {
+        match file::open(CWD, STORE_DIR_C, flags, Mode::empty()) {
             // One name is enough to know; stopping the listing is an error to `list`.
             Ok(directory) => match file::list(&directory, |_, _| Err(Errno::EXIST)) {
                 Ok(()) => HostStore::Empty,
@@ -70,15 +135,15 @@ impl HostStore {
     }
 }
 
-/// Mounts the store over the host's: together with it, if there is something in it.
-fn cover(store: &CStr, on_host: HostStore, log: Log) -> Result<(), Impossible> {
+/// Mounts the store to `target`: together with the host's store, if there is something in that.
+fn cover(store: &CStr, target: &CStr, on_host: HostStore, log: Log) -> Result<(), Impossible> {
     if on_host == HostStore::InUse {
         let mut options: Vec<u8> = b"lowerdir=".into();
         options.extend_from_slice(store.to_bytes());
         options.push(b':');
         options.extend_from_slice(STORE_DIR.as_bytes());
         let options = CString::new(options).unwrap_or_default();
-        match mount(c"overlay", STORE_DIR, c"overlay", MountFlags::RDONLY, &*options) {
+        match mount(c"overlay", target, c"overlay", MountFlags::RDONLY, &*options) {
             Ok(()) => return Ok(()),
             // Linux before 5.11 has no overlay for users, and none stacks more than two.
             Err(errno) => log.debug(format_args!(
@@ -87,7 +152,7 @@ fn cover(store: &CStr, on_host: HostStore, log: Log) -> Result<(), Impossible> {
             )),
         }
     }
-    mount_bind(store, STORE_DIR).map_err(|errno| refused(STORE_DIR, errno))
+    mount_bind(store, target).map_err(|errno| refused(target, errno))
 }
 
 /// The caller's working directory, to come back to when mounts have changed what its path means.

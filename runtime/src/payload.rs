@@ -1,5 +1,7 @@
 //! The bundle's own file: frames and sections → checked bytes.
 
+use alloc::ffi::CString;
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -133,6 +135,12 @@ impl<'a> Payload<'a> {
 }
 
 impl Contents {
+    /// The base name of each store path.
+    pub fn names(&self) -> Vec<Option<CString>> {
+        let name = |path: &format::PackedPath| CString::new(path.path.to_string()).ok();
+        self.manifest.paths.iter().map(name).collect()
+    }
+
     /// Decodes the index.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ pub fn make_visible(
             Mode::Host => on_host(bundle),
             Mode::Namespace => in_namespace(bundle, settings, environment, log),
             Mode::Relocate => relocated(bundle, settings, environment, log),
-            Mode::Ram => Err(Impossible::Unsupported),
+            Mode::Ram => namespace::enter_ram(bundle, log).map(|()| Store::Nix),
         };
         match result {
             Ok(store) => {

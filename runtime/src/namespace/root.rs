@@ -6,8 +6,8 @@ use core::ffi::CStr;
 use core::fmt::Write as _;
 
 use format::Digest;
-use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{mount_bind, mount_bind_recursive, mount_move};
 
@@ -18,9 +18,6 @@ use crate::file;
 use crate::log::Log;
 use crate::sys;
 use crate::unpack::DIRECTORY_MODE;
-
-/// Like the host's own top level, it is not to be written to.
-const MODE: Mode = DIRECTORY_MODE;
 
 /// A name of the host's top level, or of its `/nix`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,49 +36,61 @@ enum Kind {
     File,
 }
 
-/// A directory that has an empty place for each name of the host's top level, and `nix/store`.
-///
-/// It is made once: its name in the cache is a digest of these names.
-pub(super) struct Root {
-    items: Vec<Item>,
-    /// Its path in the cache.
-    path: CString,
-}
+/// What a new root has to have: the names of the host's top level, and those of its `/nix`.
+pub(super) struct Root(Vec<Item>);
 
 impl Root {
-    /// Lists the host's top level and finds or makes the directory for it.
-    pub(super) fn prepare(cache: &Cache) -> Result<Root, Impossible> {
-        let items = list().map_err(|errno| refused("/", errno))?;
+    /// Lists the host's names.
+    pub(super) fn list() -> Result<Root, Impossible> {
+        list().map(Root).map_err(|errno| refused("/", errno))
+    }
+
+    /// Finds or makes a directory for it in the cache; returns its path there.
+    ///
+    /// It is made once: its name is a digest of the host's names.
+    pub(super) fn prepare(&self, cache: &Cache) -> Result<CString, Impossible> {
         let mut text = alloc::string::String::new();
         // Writing to a string cannot fail.
-        let _ = write!(text, "{items:?}");
+        let _ = write!(text, "{:?}", self.0);
         let name = alloc::format!("{}", Digest::of(text.as_bytes()));
         let path = CString::new(alloc::format!("roots/{name}")).unwrap_or_default();
         if file::open_directory(&cache.directory, &path).is_err() {
             cache
-                .publish_root(&name, |directory| make(directory, &items))
+                .publish_root(&name, |directory| self.make(directory))
                 .map_err(|error| Impossible::Failed(error.into()))?;
         }
-        Ok(Root { items, path })
+        Ok(path)
     }
 
-    /// Mounts the host's files and the store into the directory, and makes it this process's root.
-    ///
-    /// The working directory is the cache. Moving the new root onto `/` before the chroot leaves the
-    /// process at the root of its mount namespace: in a plain chroot, the kernel would refuse it user
-    /// namespaces of its own.
-    pub(super) fn enter(self, store: &CStr, log: Log) -> Result<(), Impossible> {
-        let at = |path: &CStr| {
-            CString::new([self.path.to_bytes(), b"/", path.to_bytes()].concat()).unwrap_or_default()
-        };
-        mount_bind(&*self.path, &*self.path).map_err(|errno| refused(&*self.path, errno))?;
-        for Item { path, kind } in &self.items {
-            let source = CString::new([b"/", path.to_bytes()].concat()).unwrap_or_default();
+    /// Makes an empty place for each name, and `nix/store`, in a new directory.
+    pub(super) fn make(&self, directory: impl AsFd) -> Result<(), Errno> {
+        let directory = directory.as_fd();
+        let writable = Mode::from_raw_mode(0o755);
+        rustix::fs::mkdirat(directory, c"nix", writable)?;
+        rustix::fs::mkdirat(directory, c"nix/store", writable)?;
+        for Item { path, kind } in &self.0 {
+            match kind {
+                Kind::Directory => rustix::fs::mkdirat(directory, &**path, DIRECTORY_MODE)?,
+                Kind::Link(target) => rustix::fs::symlinkat(&**target, directory, &**path)?,
+                Kind::File => {
+                    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+                    file::open(directory, path, flags, Mode::from_raw_mode(0o444))?;
+                }
+            }
+        }
+        rustix::fs::chmodat(directory, c"nix", DIRECTORY_MODE, AtFlags::empty())
+    }
+
+    /// Mounts the host's files to their places below `at`.
+    pub(super) fn bind(&self, at: &CStr, log: Log) {
+        for Item { path, kind } in &self.0 {
+            let source = joined(c"", path);
+            let target = joined(at, path);
             let mounted = match kind {
                 Kind::Link(_) => continue,
                 // What is mounted below is locked to it, so it cannot be left behind.
-                Kind::Directory => mount_bind_recursive(&*source, &*at(path)),
-                Kind::File => mount_bind(&*source, &*at(path)),
+                Kind::Directory => mount_bind_recursive(&*source, &*target),
+                Kind::File => mount_bind(&*source, &*target),
             };
             if let Err(errno) = mounted {
                 // Gone since it was listed, or unbindable: most programs never look.
@@ -89,15 +98,29 @@ impl Root {
                 log.debug(format_args!("{source} is missing: {}", sys::message(errno)));
             }
         }
-        let target = at(c"nix/store");
+    }
+
+    /// Mounts the host's files and the store into the directory `path`, and makes it this process's root.
+    ///
+    /// Both paths are relative to the working directory, the cache. Moving the new root onto `/` before the
+    /// chroot leaves the process at the root of its mount namespace: in a plain chroot, the kernel would
+    /// refuse it user namespaces of its own.
+    pub(super) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Impossible> {
+        mount_bind(path, path).map_err(|errno| refused(path, errno))?;
+        self.bind(path, log);
+        let target = joined(path, c"nix/store");
         mount_bind(store, &*target).map_err(|errno| refused(&*target, errno))?;
         let move_root = || {
-            rustix::process::chdir(&*self.path)?;
+            rustix::process::chdir(path)?;
             mount_move(c".", c"/")?;
             rustix::process::chroot(c".")
         };
         move_root().map_err(|errno| refused("/", errno))
     }
+}
+
+fn joined(directory: &CStr, name: &CStr) -> CString {
+    CString::new([directory.to_bytes(), b"/", name.to_bytes()].concat()).unwrap_or_default()
 }
 
 fn list() -> Result<Vec<Item>, Errno> {
@@ -133,7 +156,7 @@ fn kind(directory: &OwnedFd, name: &CStr, file_type: FileType) -> Result<Kind, E
     let file_type = match file_type {
         // Some file systems do not say it in the listing.
         FileType::Unknown => {
-            let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
             FileType::from_raw_mode(rustix::fs::statat(directory, name, flags)?.st_mode)
         }
         known => known,
@@ -143,22 +166,4 @@ fn kind(directory: &OwnedFd, name: &CStr, file_type: FileType) -> Result<Kind, E
         FileType::Symlink => Kind::Link(rustix::fs::readlinkat(directory, name, Vec::new())?),
         _ => Kind::File,
     })
-}
-
-/// Fills a new directory with places for the items.
-fn make(directory: &OwnedFd, items: &[Item]) -> Result<(), Errno> {
-    let writable = Mode::from_raw_mode(0o755);
-    rustix::fs::mkdirat(directory, c"nix", writable)?;
-    rustix::fs::mkdirat(directory, c"nix/store", MODE)?;
-    for Item { path, kind } in items {
-        match kind {
-            Kind::Directory => rustix::fs::mkdirat(directory, &**path, MODE)?,
-            Kind::Link(target) => rustix::fs::symlinkat(&**target, directory, &**path)?,
-            Kind::File => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-                file::open(directory, path, flags, Mode::from_raw_mode(0o444))?;
-            }
-        }
-    }
-    rustix::fs::chmodat(directory, c"nix", MODE, rustix::fs::AtFlags::empty())
 }
