@@ -1,0 +1,27 @@
+# Builder: unpacks .deb files into $out, with every program and library bound to the store.
+#
+# From Nix: sources (the .deb files), dependencies (store paths that may be referred to), triplet, and the parts below.
+# Optional: unwanted (files to leave out), install (commands), fixup (a script that runs when all is bound).
+PATH=/usr/bin:/bin
+export LC_ALL=C
+umask 022
+
+root=$PWD/root
+mkdir "$root"
+for deb in $sources; do
+    # Owners and set-user-id bits are dropped by Nix.
+    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner
+done
+
+. "$layout"
+for file in ${unwanted:-}; do
+    rm "$out/$file"
+done
+eval "${install:-}"
+. "$scripts"
+. "$elf"
+bind_all
+if [ -n "${fixup:-}" ]; then
+    . "$fixup"
+fi
+check_all

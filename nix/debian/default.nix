@@ -1,0 +1,112 @@
+# A package set made of Debian packages and Python wheels, with the names nixpkgs uses.
+#
+# For machines that reach a Debian mirror but no binary cache: there is no nixpkgs and no compiler in it, the builders
+# are shell scripts that use the machine's dpkg-deb, patchelf, tar and coreutils. `inputs` is the directory that
+# nix/fetch fills.
+{ inputs, system ? builtins.currentSystem }:
+
+let
+  lock = builtins.fromJSON (builtins.readFile (inputs + "/lock.json"));
+
+  triplet = {
+    x86_64-linux = "x86_64-linux-gnu";
+    aarch64-linux = "aarch64-linux-gnu";
+  }.${system} or (throw "nix/debian: no Debian multiarch directory known for ${system}");
+
+  # The characters Nix allows in a name; Debian's versions also have `~` and `:`.
+  legal = name: builtins.replaceStrings [ "~" ":" "%" ] [ "-" "-" "-" ] name;
+
+  source = entry: builtins.path {
+    path = inputs + "/${entry.file}";
+    name = legal entry.file;
+    recursive = false;
+    sha256 = entry.sha256;
+  };
+
+  # The version of the program itself: no epoch in front, no packaging revision behind.
+  programVersion = version: legal (builtins.elemAt (builtins.match "([0-9]+:)?([^-]+).*" version) 1);
+
+  unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
+
+  # One store path of one or more .deb files of the same program. `extra` are interpreters for its scripts.
+  deb = { name, debs ? [ name ], extra ? [ ], ... }@options:
+    let
+      entries = map (deb: lock.debian.${deb}) debs;
+      depends = builtins.filter (d: !builtins.elem d debs) (unique (builtins.concatMap (e: e.depends) entries));
+    in
+    derivation ({
+      name = "${name}-${programVersion (builtins.head entries).version}";
+      inherit system triplet;
+      builder = "/bin/sh";
+      args = [ "-e" ./build-deb.sh ];
+      elf = ./elf.sh;
+      layout = ./layout.sh;
+      scripts = ./scripts.sh;
+      sources = map source entries;
+      dependencies = map (d: libraries.${d}) depends ++ extra;
+    } // removeAttrs options [ "name" "debs" "extra" ]);
+
+  # Every package of the lock as its own store path; Nix builds those that are used.
+  libraries = builtins.mapAttrs (name: _: deb { inherit name; }) lock.debian // {
+    libc6 = deb { name = "libc6"; fixup = ./libc.sh; };
+  };
+
+  # What the Debian package python3 brings of Python itself: one program to nixpkgs, seven packages to Debian.
+  pythonDebs = [ "python3" ] ++ builtins.filter
+    (name: name != "python3" && lock.debian.${name}.section == "python")
+    (builtins.attrNames lock.debian);
+
+  wheel = import ./wheel.nix { inherit system triplet lock source legal python3; };
+
+  derive = name: environment: script: derivation ({
+    inherit name system;
+    builder = "/bin/sh";
+    args = [ "-e" "-c" "PATH=/usr/bin:/bin; umask 022; eval \"$script\"" ];
+    script = script;
+  } // environment);
+
+  bash = deb {
+    name = "bash";
+    # A bug reporter that wants a compiler's and a mailer's path.
+    unwanted = "bin/bashbug";
+    install = "ln -s bash $out/bin/sh";
+  };
+
+  python3 = deb {
+    name = "python3";
+    debs = pythonDebs;
+    extra = [ bash ];
+    fixup = ./compile-python.sh;
+  };
+in
+rec {
+  inherit bash python3 libraries;
+
+  coreutils = deb { name = "coreutils"; };
+  redis = deb { name = "redis"; debs = [ "redis-server" "redis-tools" ]; };
+  runit = deb { name = "runit"; extra = [ bash ]; };
+
+  circus = wheel { name = "circus"; wheels = [ psutil pyzmq tornado ]; programs = true; };
+  psutil = wheel { name = "psutil"; };
+  tornado = wheel { name = "tornado"; };
+  # Its wheel brings libzmq, which is C++.
+  pyzmq = wheel { name = "pyzmq"; dependencies = [ libraries."libstdc++6" libraries.libgcc-s1 ]; };
+  python3Packages = { inherit circus psutil pyzmq tornado; python = python3; };
+
+  runtimeShell = "${bash}/bin/bash";
+  runCommand = derive;
+  # With the machine's own compiler: what it makes must be static, nothing else would be found at run time.
+  runCommandCC = derive;
+  pkgsStatic = { inherit runCommandCC; };
+
+  writeText = builtins.toFile;
+  writeShellScript = name: text: derive name { inherit text; passAsFile = [ "text" ]; } ''
+    { echo '#!${runtimeShell}'; cat "$textPath"; } > $out
+    chmod +x $out
+  '';
+  writeShellScriptBin = name: text: derive name { inherit text; passAsFile = [ "text" ]; } ''
+    mkdir -p $out/bin
+    { echo '#!${runtimeShell}'; cat "$textPath"; } > $out/bin/${name}
+    chmod +x $out/bin/${name}
+  '';
+}
