@@ -34,8 +34,8 @@ use crate::log::Log;
 use crate::payload::{Bundle, Payload};
 use crate::progress::Progress;
 use crate::unpack::{self, Destination};
-pub use record::Ready;
-pub use remove::Removed;
+pub use record::{Ready, Record};
+pub use remove::{Listed, Removed};
 pub use store::{Form, Location};
 use store::{Store, rename_new};
 

@@ -72,6 +72,18 @@ pub fn name(base: &[u8], key: Digest, path: &StorePath) -> Result<CString, BaseT
     Ok(CString::new(name).unwrap_or_default())
 }
 
+/// Whether `name` has the form of a relocated store path's name in a cache at `base`.
+pub fn is_name(base: &[u8], name: &[u8]) -> bool {
+    let Some(digits) = REFERENCE_LEN.checked_sub(base.len() + 1) else { return false };
+    match name.split_at_checked(digits) {
+        Some((key, rest)) => {
+            rest.starts_with(b"-")
+                && key.iter().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase())
+        }
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;
@@ -98,6 +110,17 @@ mod tests {
             relocation.rewrite(references, (number * piece) as u64, bytes);
         }
         file
+    }
+
+    #[test]
+    fn names_have_a_form_of_their_own() {
+        let base = b"/home/alice/.cache/packed";
+        let path = StorePath::parse(b"1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc-2.33").unwrap();
+        let name = name(base, Digest::of(b"key"), &path).unwrap();
+        assert!(is_name(base, name.to_bytes()));
+        for other in ["my-project", "stores", "0123456789abcdefg", "0123456789abcdefgh-long", ""] {
+            assert!(!is_name(base, other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{BUNDLES, Cache, Form, Location, PRIVATE, Store, c_string};
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::file;
 use crate::payload::Bundle;
 use crate::relocation;
@@ -25,6 +25,9 @@ const HEADER: &str = "packed 1\n";
 /// Its second line: where the store paths are.
 const RELOCATED: &str = "relocated";
 const STORE: &str = "store ";
+
+/// Its third line: what people call the bundle.
+const ENTRY: &str = "entry ";
 
 /// Bytes of a record that a start needs: the header and the store's number.
 const HEAD_LEN: usize = 32;
@@ -171,6 +174,8 @@ pub(super) fn write(
             Form::Relocated
         }
     };
+    let entry = error::Shown::from(bundle.descriptor.entries[0].name());
+    line(format_args!("{ENTRY}{entry}\n"));
     for (path, name) in manifest.paths.iter().zip(&store.names) {
         line(format_args!("{} {}\n", path.nar_hash, name.to_string_lossy()));
     }
@@ -187,20 +192,45 @@ pub(super) fn write(
     write().map_err(Error::file("write", &*name))
 }
 
-/// A record, as the sweep needs it.
-pub(super) struct Record {
+/// A bundle that is unpacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The name of its first entry.
+    pub entry: String,
     /// Where its store paths are.
-    pub(super) location: Location,
+    pub location: Location,
     /// Their names there.
-    pub(super) names: Vec<String>,
+    pub names: Vec<String>,
+    /// When it was last run, in seconds since the epoch, to the day.
+    pub last_used: i64,
 }
 
+/// Bytes of a record: a store path takes at most 300.
+const LEN_LIMIT: usize = 512 << 20;
+
 /// Reads a whole record; `None` if it is none of ours.
-pub(super) fn parse(text: &[u8]) -> Option<Record> {
+pub(super) fn read(bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Errno> {
+    let text = file::read(bundles, name, LEN_LIMIT)?;
+    let stat = rustix::fs::statat(bundles, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(parse(&text, stat.st_mtime))
+}
+
+fn parse(text: &[u8], last_used: i64) -> Option<Record> {
     let location = parse_head(text.get(..text.len().min(HEAD_LEN))?)?;
-    let text = core::str::from_utf8(text).ok()?;
-    let names = text.lines().skip(2).filter_map(|line| Some(line.split_once(' ')?.1.to_string()));
-    Some(Record { location, names: names.collect() })
+    let mut lines = core::str::from_utf8(text).ok()?.lines().skip(2);
+    let entry = lines.next()?.strip_prefix(ENTRY)?.to_string();
+    let names = lines.filter_map(|line| Some(line.split_once(' ')?.1.to_string())).collect();
+    Some(Record { entry, location, names, last_used })
+}
+
+/// Whether somebody runs the bundle.
+pub(super) fn is_in_use(bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+    let record = file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?;
+    match flock(&record, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Takes the record of a bundle that nobody runs; `false` if somebody does.
@@ -223,13 +253,24 @@ mod tests {
 
     #[test]
     fn records_are_parsed_and_others_are_not() {
-        let record = parse(b"packed 1\nstore 12\nabc 1b9-x\ndef 2c8-y\n").unwrap();
-        assert_eq!(
-            (record.location, record.names),
-            (Location::Store(12), ["1b9-x".into(), "2c8-y".into()].into())
-        );
-        for bad in [&b""[..], b"packed 1\n", b"packed 1\nstore ", b"packed 2\nstore 0\n", b"\xff"] {
-            assert!(parse(bad).is_none(), "{bad:?}");
+        let text = b"packed 1\nstore 12\nentry markov\nabc 1b9-x\ndef 2c8-y\n";
+        let expected = Record {
+            entry: "markov".into(),
+            location: Location::Store(12),
+            names: ["1b9-x".into(), "2c8-y".into()].into(),
+            last_used: 5,
+        };
+        assert_eq!(parse(text, 5), Some(expected));
+        let bad: [&[u8]; 6] = [
+            b"",
+            b"packed 1\n",
+            b"packed 1\nstore ",
+            b"packed 2\nstore 0\nentry x\n",
+            b"packed 1\nstore 0\nx\n",
+            b"\xff",
+        ];
+        for bad in bad {
+            assert!(parse(bad, 0).is_none(), "{bad:?}");
         }
     }
 }

@@ -8,13 +8,13 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
-use super::{BUNDLES, Cache, Form, Location, PRIVATE, STORES, WORK, c_string, record, store};
+use super::{
+    BUNDLES, Cache, Form, Location, PRIVATE, Record, STORES, WORK, c_string, record, store,
+};
 use crate::error::Error;
 use crate::file;
 use crate::payload::Bundle;
-
-/// Bytes of a record: a store path takes at most 300.
-const RECORD_LEN: usize = 512 << 20;
+use crate::relocation;
 
 /// What became of a bundle that was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,15 @@ pub enum Removed {
     Gone,
     /// Somebody is running it: nothing was removed.
     InUse,
+}
+
+/// A bundle in the cache, as `packer cache list` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The record.
+    pub record: Record,
+    /// Whether somebody runs it.
+    pub in_use: bool,
 }
 
 impl Cache {
@@ -42,6 +51,45 @@ impl Cache {
         }
         self.sweep()?;
         Ok(Removed::Gone)
+    }
+
+    /// Lists the bundles.
+    ///
+    /// # Errors
+    ///
+    /// If a record cannot be read.
+    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+        let _lock = self.lock()?;
+        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
+        let mut listed = Vec::new();
+        for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
+            let read = || Ok((record::read(&bundles, &name)?, record::is_in_use(&bundles, &name)?));
+            if let (Some(record), in_use) = read().map_err(Error::file("read", &*name))? {
+                listed.push(Listed { record, in_use });
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Removes the bundles that nobody runs and nobody ran since `before`, in seconds since the epoch, and
+    /// all that no bundle uses; returns how many bundles.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be read or written.
+    pub fn collect(&self, before: i64) -> Result<usize, Error> {
+        let _lock = self.lock()?;
+        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
+        let mut removed = 0;
+        for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
+            let remove = || match record::read(&bundles, &name)? {
+                Some(record) if record.last_used < before => record::remove(&bundles, &name),
+                _ => Ok(false),
+            };
+            removed += usize::from(remove().map_err(Error::file("remove", &*name))?);
+        }
+        self.sweep()?;
+        Ok(removed)
     }
 
     /// Removes all store paths that no record names; the lock is held.
@@ -64,8 +112,9 @@ impl Cache {
             }
         }
         for name in children(&self.directory).map_err(Error::file("list", &*self.path))? {
-            let is_relocated = name.to_bytes().contains(&b'-');
-            if is_relocated && !used.contains(&(Location::Relocated, name.clone())) {
+            // The directory can be one that holds other things as well.
+            let is_ours = relocation::is_name(&self.path, name.to_bytes());
+            if is_ours && !used.contains(&(Location::Relocated, name.clone())) {
                 take(&self.directory, &name, &work).map_err(Error::file("remove", &*name))?;
             }
         }
@@ -77,9 +126,8 @@ impl Cache {
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         let mut used = BTreeSet::new();
         for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
-            let text =
-                file::read(&bundles, &name, RECORD_LEN).map_err(Error::file("read", &*name))?;
-            if let Some(record) = record::parse(&text) {
+            let record = record::read(&bundles, &name).map_err(Error::file("read", &*name))?;
+            if let Some(record) = record {
                 let names = record.names.into_iter().filter_map(|name| CString::new(name).ok());
                 used.extend(names.map(|name| (record.location, name)));
             }
