@@ -1,0 +1,272 @@
+//! A bundle that is there: its descriptor and its sections, each checked.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use format::{
+    Descriptor, Digest, Error as FormatError, Manifest, Part, Section, SeekTable, limits,
+};
+
+use crate::error::{Error, Result};
+use crate::show;
+use crate::stub;
+
+/// A bundle.
+pub(crate) struct Bundle {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) manifest: Manifest,
+    pub(crate) seek_table: SeekTable,
+    /// The index, uncompressed; for [`format::Index::decode`].
+    pub(crate) index: Vec<u8>,
+}
+
+impl Bundle {
+    /// Reads a bundle: everything but its frames.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or was changed.
+    pub(crate) fn open(path: &Path) -> Result<Bundle> {
+        let name = || show::path(path);
+        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let metadata = file.metadata().map_err(|error| Error::io("read", path, error))?;
+        let note = if metadata.is_file() { stub::descriptor(&file) } else { None };
+        let note = note.ok_or_else(|| Error::NoBundle { path: name() })?;
+        let damaged = |source| Error::Damaged { path: name(), source };
+        let (descriptor, _) = Descriptor::decode(&note).map_err(|error| match error {
+            FormatError::Unpacked => Error::NoBundle { path: name() },
+            error => damaged(error),
+        })?;
+        if metadata.len() != descriptor.file_len {
+            return Err(Error::OtherLength {
+                path: name(),
+                found: metadata.len(),
+                expected: descriptor.file_len,
+            });
+        }
+        let read = |part, section: Section| {
+            read(&file, part, section).map_err(|error| match error {
+                Failure::Io(error) => Error::io("read", path, error),
+                Failure::Format(error) => damaged(error),
+            })
+        };
+        let decompressed = |part, section| decompress(part, &read(part, section)?).map_err(damaged);
+        let manifest = decompressed(Part::Manifest, descriptor.manifest)?;
+        let index = decompressed(Part::Index, descriptor.index)?;
+        let seek_table = read(Part::SeekTable, descriptor.seek_table)?;
+        Ok(Bundle {
+            manifest: Manifest::decode(&manifest).map_err(damaged)?,
+            seek_table: SeekTable::decode(&seek_table).map_err(damaged)?,
+            index,
+            descriptor,
+        })
+    }
+}
+
+enum Failure {
+    Io(io::Error),
+    Format(FormatError),
+}
+
+/// Reads a section; its length was checked against the file's, so it allocates no more than that.
+fn read(file: &File, part: Part, section: Section) -> std::result::Result<Vec<u8>, Failure> {
+    if section.len > limits::SECTION_LEN {
+        return Err(Failure::Format(FormatError::Limit { part, what: "bytes" }));
+    }
+    let len = usize::try_from(section.len).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, section.offset).map_err(Failure::Io)?;
+    if Digest::of(&bytes) != section.digest {
+        return Err(Failure::Format(FormatError::Digest(part)));
+    }
+    Ok(bytes)
+}
+
+/// Decompresses a section; its frame's header says how long it is.
+fn decompress(part: Part, frame: &[u8]) -> std::result::Result<Vec<u8>, FormatError> {
+    let len = zstd_safe::get_frame_content_size(frame).ok().flatten();
+    let len = len.filter(|len| *len <= limits::SECTION_LEN);
+    let len = len.and_then(|len| usize::try_from(len).ok());
+    let mut bytes = vec![0; len.ok_or(FormatError::Limit { part, what: "bytes" })?];
+    match zstd_safe::decompress(bytes.as_mut_slice(), frame) {
+        Ok(count) if count == bytes.len() => Ok(bytes),
+        _ => Err(FormatError::Length(part)),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use clap::Parser as _;
+    use format::{Index, Kind};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::reference::Hashes;
+    use crate::store::tests::{BASH, GLIBC, TestStore};
+    use crate::stub::tests::example;
+
+    /// A store, and a directory for bundles with a stub in it.
+    pub(crate) fn fixture() -> (TestStore, tempfile::TempDir) {
+        let store = TestStore::new();
+        let mut program = example();
+        program.truncate(64);
+        store.program(&format!("{BASH}/bin/sh"), program);
+        store.link(&format!("{BASH}/lib"), &format!("/nix/store/{GLIBC}/lib"));
+        store.file(&format!("{GLIBC}/lib/libc.so"), "text");
+        store.file(&format!("{GLIBC}/share/same"), "text").file(&format!("{GLIBC}/empty"), "");
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("stub"), example()).unwrap();
+        (store, dir)
+    }
+
+    pub(crate) fn build(
+        store: &TestStore,
+        dir: &Path,
+        name: &str,
+        options: &[&str],
+    ) -> Result<PathBuf> {
+        let output = dir.join(name);
+        let mut command: Vec<String> = ["packer", "build", "--closure"].map(String::from).into();
+        command.push(store.dir().join(BASH).to_str().unwrap().to_owned());
+        for (option, value) in [
+            ("--store-root", store.root.path()),
+            ("--stub", &dir.join("stub")),
+            ("--output", &output),
+        ] {
+            command.extend([option.to_owned(), value.to_str().unwrap().to_owned()]);
+        }
+        command.extend(options.iter().map(|&option| option.to_owned()));
+        let Command::Build(options) = Cli::parse_from(command).command else { panic!("not build") };
+        crate::build::build(&options).map(|()| output)
+    }
+
+    #[test]
+    fn what_is_built_can_be_read() {
+        let (store, dir) = fixture();
+        let env = format!("LIBS=/nix/store/{GLIBC}/lib");
+        let path = build(&store, dir.path(), "sh", &["--env", &env]).unwrap();
+        let bundle = Bundle::open(&path).unwrap();
+        let Bundle { descriptor, manifest, seek_table, index } = &bundle;
+        assert_eq!(descriptor.payload, example().len() as u64);
+        assert_eq!(descriptor.paths.len(), 2);
+        assert_eq!(manifest.paths.len(), 2);
+        assert_eq!(manifest.paths[1].references, [0]);
+        let keys: Vec<Digest> = descriptor.paths.iter().map(|path| path.key).collect();
+        assert_eq!(keys, [manifest.paths[1].key, manifest.paths[0].key]);
+
+        let index = Index::decode(index, 2, seek_table.tar_len()).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let mut tar = Vec::new();
+        for (frame, digest) in seek_table.data_frames().iter().zip(&index.frames) {
+            let start = usize::try_from(descriptor.payload + frame.offset).unwrap();
+            let frame_bytes = &bytes[start..][..usize::try_from(frame.compressed_len).unwrap()];
+            assert_eq!(Digest::of(frame_bytes), *digest);
+            let mut content = vec![0; usize::try_from(frame.len).unwrap()];
+            zstd_safe::decompress(content.as_mut_slice(), frame_bytes).unwrap();
+            tar.extend(content);
+        }
+        let contents: Vec<&[u8]> = index
+            .nodes
+            .iter()
+            .filter_map(|node| match node.kind {
+                Kind::File { content, .. } => Some(content),
+                _ => None,
+            })
+            .map(|content| {
+                let start = usize::try_from(content.start).unwrap();
+                &tar[start..][..usize::try_from(content.len).unwrap()]
+            })
+            .collect();
+        assert_eq!(contents, [b"", b"text".as_slice(), b"text", &example()[..64]]);
+    }
+
+    #[test]
+    fn same_bytes_whatever_the_threads() {
+        let (store, dir) = fixture();
+        for (number, noise) in noise(18 << 20).chunks(1 << 20).enumerate() {
+            store.file(&format!("{GLIBC}/share/{number}"), noise);
+        }
+        let one = build(&store, dir.path(), "1", &["--level=1", "--threads=1"]).unwrap();
+        let many = build(&store, dir.path(), "2", &["--level=1", "--threads=7"]).unwrap();
+        assert!(fs::read(one).unwrap() == fs::read(many).unwrap());
+    }
+
+    #[test]
+    fn no_hash_stands_in_a_bundle_as_text() {
+        let (store, dir) = fixture();
+        store.file(&format!("{GLIBC}/noise"), noise_with_hashes());
+        let bundle = build(&store, dir.path(), "sh", &["--level=1"]).unwrap();
+        let hashes = Hashes::new(
+            [GLIBC, BASH].map(|name| format::StorePath::parse(name.as_bytes()).unwrap().hash()),
+        );
+        assert_eq!(hashes.first(&fs::read(bundle).unwrap()), None);
+    }
+
+    #[test]
+    fn excluded_store_path_is_neither_packed_nor_shown() {
+        let (store, dir) = fixture();
+        store.file(&format!("{BASH}/noise"), noise_with_hashes());
+        let exclude = format!("--exclude=/nix/store/{GLIBC}");
+        let path = build(&store, dir.path(), "sh", &["--level=1", &exclude]).unwrap();
+        let manifest = Bundle::open(&path).unwrap().manifest;
+        assert_eq!(manifest.paths.len(), 1);
+        let bytes = fs::read(path).unwrap();
+        let hash = &GLIBC.as_bytes()[..32];
+        assert!(!bytes.windows(hash.len()).any(|window| window == hash));
+    }
+
+    #[test]
+    fn other_files_and_damage_are_named() {
+        let (store, dir) = fixture();
+        let path = build(&store, dir.path(), "sh", &[]).unwrap();
+        let good = fs::read(&path).unwrap();
+        let descriptor = Bundle::open(&path).unwrap().descriptor;
+        let open = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            Bundle::open(&path).err().unwrap().to_string()
+        };
+        let flipped = |at: u64| {
+            let mut bytes = good.clone();
+            bytes[usize::try_from(at).unwrap()] ^= 1;
+            bytes
+        };
+        assert!(open(b"#!/bin/sh").ends_with("is not a bundle"));
+        assert!(open(&example()).ends_with("is not a bundle"));
+        assert!(open(&good[..good.len() - 1]).contains("instead of"));
+        assert!(open(&[good.as_slice(), b"x"].concat()).contains("instead of"));
+        assert!(open(&flipped(200)).contains("descriptor: digest"));
+        assert!(open(&flipped(descriptor.manifest.offset)).contains("manifest: digest"));
+        assert!(open(&flipped(descriptor.index.offset)).contains("index: digest"));
+        assert!(open(&flipped(descriptor.seek_table.offset)).contains("seek table: digest"));
+        assert!(Bundle::open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn failed_build_leaves_nothing() {
+        let (store, dir) = fixture();
+        build(&store, dir.path(), "sh", &["--entry=/bin/none"]).unwrap_err();
+        // Too much for the descriptor, which is noticed at the very end.
+        let value = format!("--env=A={}", "x".repeat(9000));
+        build(&store, dir.path(), "sh", &[&value]).unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    fn noise(len: usize) -> Vec<u8> {
+        crate::frame::tests::noise(len)
+    }
+
+    /// Bytes that zstd leaves as they are, with hashes among them.
+    fn noise_with_hashes() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for piece in noise(200_000).chunks(500) {
+            bytes.extend_from_slice(piece);
+            bytes.extend_from_slice(GLIBC.as_bytes());
+        }
+        bytes
+    }
+}

@@ -1,0 +1,106 @@
+//! The command line, in the contract's words.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns a Nix closure into one static executable.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Pack closures into one executable
+    Build(Build),
+    /// Say what is in a bundle
+    Inspect(Inspect),
+}
+
+/// Options of `packer build`.
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    /// What to pack: a store path, a link to one, or a path below one; may be repeated
+    #[arg(long, value_name = "PATH", required = true)]
+    pub(crate) closure: Vec<PathBuf>,
+
+    /// Program of the closure to run, such as /bin/markov; may be repeated: the first is the default,
+    /// the others are chosen by name, as busybox does; may be left out if there is exactly one program in bin/
+    #[arg(long, value_name = "PATH")]
+    pub(crate) entry: Vec<OsString>,
+
+    /// File to write [default: the name of the first entry, in the current directory]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// zstd's compression level
+    #[arg(long, value_name = "N", default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub(crate) level: i32,
+
+    /// Modes the bundle may use, separated by commas: host, relocate, namespace, ram
+    /// [default: all that fit]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) mode: Vec<String>,
+
+    /// Leave out what matches, such as 'share/man/**' below each store path or
+    /// '/nix/store/*-doc'; a directory goes with all below it; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Set a variable for the program: K=V always, K?=V unless it is set; may be repeated
+    #[arg(long, value_name = "K=V")]
+    pub(crate) env: Vec<OsString>,
+
+    /// Take the closure from the store at DIR/nix/store, by scanning files instead of asking Nix
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store_root: Option<PathBuf>,
+
+    /// Stub to put in front, instead of the one this program carries
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stub: Option<PathBuf>,
+
+    /// Threads to use; the output is the same with any number [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `packer inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn modes_are_split_at_commas() {
+        let cli =
+            Cli::parse_from(["packer", "build", "--closure", "result", "--mode", "host,namespace"]);
+        let Command::Build(build) = cli.command else { panic!("not build") };
+        assert_eq!(build.mode, ["host", "namespace"]);
+        assert_eq!(build.level, 19);
+    }
+}

@@ -1,0 +1,73 @@
+//! The closure from the files themselves, as Nix scans them when it builds.
+
+use std::collections::{BTreeSet, HashSet};
+use std::num::NonZeroUsize;
+
+use format::{STORE_DIR, StorePath};
+
+use crate::content::{self, BUFFER_LEN};
+use crate::error::{Error, Result};
+use crate::exclude::Exclude;
+use crate::parallel;
+use crate::progress::Progress;
+use crate::reference::Hashes;
+use crate::store::Store;
+use crate::tree::Tree;
+
+/// Finds the store paths that `roots` need, breadth first, by references to any neighbour.
+///
+/// # Errors
+///
+/// If a root is not there or a file cannot be read.
+pub(super) fn requisites(
+    store: &Store,
+    roots: &[StorePath],
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Vec<StorePath>> {
+    let neighbours = store.paths()?;
+    let hashes = content::hashes(&neighbours);
+    let mut known: HashSet<StorePath> = HashSet::new();
+    let mut level = roots.to_vec();
+    while !level.is_empty() {
+        let mut found = BTreeSet::new();
+        parallel::in_order(
+            threads,
+            level.len(),
+            |number| references(store, &level[number], &hashes, progress),
+            |references| {
+                found.extend(references);
+                Ok(())
+            },
+        )?;
+        known.extend(level);
+        level = found
+            .into_iter()
+            .filter_map(|number| neighbours.get(number as usize))
+            .filter(|path| !known.contains(path))
+            .cloned()
+            .collect();
+    }
+    Ok(known.into_iter().collect())
+}
+
+/// The numbers of the neighbours that a store path refers to.
+fn references(
+    store: &Store,
+    path: &StorePath,
+    hashes: &Hashes,
+    progress: &Progress,
+) -> Result<BTreeSet<u32>> {
+    if store.kind(path).is_err() {
+        return Err(Error::NoStorePath { path: format!("{STORE_DIR}/{path}") });
+    }
+    let tree = Tree::read(store, std::slice::from_ref(path), &Exclude::default())?;
+    let mut found = BTreeSet::new();
+    let mut buffer = vec![0; BUFFER_LEN];
+    for (number, _) in tree.iter() {
+        content::references(store, &tree, number, hashes, &mut buffer, &mut found, |piece| {
+            progress.advance(piece.len());
+        })?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,236 @@
+//! What is in the files: every file is read once, in parallel.
+//!
+//! One pass gives the digest of each file, the NAR hash of each store path and its references.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::num::NonZeroUsize;
+
+use format::{Digest, Hasher, StorePath};
+
+use crate::error::{Error, Result};
+use crate::nar::Nar;
+use crate::parallel;
+use crate::progress::Progress;
+use crate::reference::{Hashes, Scanner};
+use crate::show::Show;
+use crate::store::Store;
+use crate::tree::{Kind, Tree};
+
+/// Bytes read at once.
+pub(crate) const BUFFER_LEN: usize = 256 << 10;
+
+/// What one store path holds.
+pub(crate) struct PathContent {
+    pub(crate) nar_hash: Digest,
+    pub(crate) nar_len: u64,
+    /// The store paths it refers to, itself excepted: rising numbers.
+    pub(crate) references: Vec<u32>,
+    /// The digest of each of its files, in the tree's order.
+    files: Vec<(u32, Digest)>,
+}
+
+#[cfg(test)]
+impl PathContent {
+    pub(crate) fn for_test(nar_hash: Digest, references: Vec<u32>) -> PathContent {
+        PathContent { nar_hash, nar_len: 0, references, files: Vec::new() }
+    }
+}
+
+/// What all store paths of a tree hold.
+pub(crate) struct Content {
+    pub(crate) paths: Vec<PathContent>,
+    /// For each node the number of the first file with the same bytes and executable bit; its own for
+    /// all others.
+    first: Vec<u32>,
+}
+
+impl Content {
+    /// Reads all files of a tree.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, or changes meanwhile.
+    pub(crate) fn read(
+        store: &Store,
+        tree: &Tree,
+        hashes: &Hashes,
+        threads: NonZeroUsize,
+        progress: &Progress,
+    ) -> Result<Content> {
+        // The largest first, so that no thread is left alone with it at the end.
+        let mut order: Vec<usize> = (0..tree.paths.len()).collect();
+        order.sort_by_key(|path| std::cmp::Reverse(tree.path_len(*path)));
+        let mut paths: Vec<Option<PathContent>> = order.iter().map(|_| None).collect();
+        let mut turns = order.iter();
+        parallel::in_order(
+            threads,
+            order.len(),
+            |turn| read_path(store, tree, order[turn], hashes, progress),
+            |content| {
+                if let Some(path) = turns.next() {
+                    paths[*path] = Some(content);
+                }
+                Ok(())
+            },
+        )?;
+        let paths: Vec<PathContent> = paths.into_iter().flatten().collect();
+        let first = first(tree, &paths);
+        Ok(Content { paths, first })
+    }
+
+    /// The first file that is the same as `file`: `file` itself unless it is a duplicate.
+    ///
+    /// Empty files are never duplicates: nothing is saved, and a file system bounds the links of one file.
+    pub(crate) fn first(&self, file: u32) -> u32 {
+        self.first[file as usize]
+    }
+}
+
+fn read_path(
+    store: &Store,
+    tree: &Tree,
+    path: usize,
+    hashes: &Hashes,
+    progress: &Progress,
+) -> Result<PathContent> {
+    let mut nar = Nar::new();
+    let mut found = BTreeSet::new();
+    let mut files = Vec::new();
+    let mut buffer = vec![0; BUFFER_LEN];
+    for number in tree.nodes_of(path) {
+        let node = tree.node(number);
+        nar.node(number, node.parent, &node.name, &node.kind);
+        let mut hasher = Hasher::new();
+        references(store, tree, number, hashes, &mut buffer, &mut found, |piece| {
+            nar.bytes(piece);
+            hasher.update(piece);
+            progress.advance(piece.len());
+        })?;
+        if let Kind::File { .. } = node.kind {
+            nar.end_file();
+            files.push((number, hasher.finish()));
+        }
+    }
+    let (nar_hash, nar_len) = nar.finish();
+    let references = found.into_iter().filter(|number| *number as usize != path).collect();
+    Ok(PathContent { nar_hash, nar_len, references, files })
+}
+
+/// Adds the numbers of the hashes in a node's name, target or content; hands on its content.
+///
+/// # Errors
+///
+/// If a file cannot be read, or its length is not the one that the tree has.
+pub(crate) fn references(
+    store: &Store,
+    tree: &Tree,
+    number: u32,
+    hashes: &Hashes,
+    buffer: &mut [u8],
+    found: &mut BTreeSet<u32>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<()> {
+    let node = tree.node(number);
+    let mut add = |number| {
+        found.insert(number);
+    };
+    hashes.find(&node.name, |_, number| add(number));
+    match &node.kind {
+        Kind::Directory => Ok(()),
+        Kind::Symlink { target } => {
+            hashes.find(target, |_, number| add(number));
+            Ok(())
+        }
+        Kind::File { len, .. } => {
+            let mut scanner = Scanner::new(hashes);
+            for_each_piece(store, tree, number, *len, buffer, |piece| {
+                scanner.feed(piece, |_, number| add(number));
+                take(piece);
+            })
+        }
+    }
+}
+
+/// Reads a file of the tree from start to end.
+fn for_each_piece(
+    store: &Store,
+    tree: &Tree,
+    number: u32,
+    len: u64,
+    buffer: &mut [u8],
+    mut take: impl FnMut(&[u8]),
+) -> Result<()> {
+    let location = tree.location(number);
+    let failed = |error| Error::in_store("read", &location, error);
+    let mut file: File = store.open_file(&location).map_err(failed)?;
+    let mut rest = len;
+    loop {
+        let count = match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count.map_err(failed)?,
+        };
+        rest = match rest.checked_sub(count as u64) {
+            Some(0) if count == 0 => return Ok(()),
+            Some(rest) if count != 0 => rest,
+            _ => return Err(Error::Changed { path: Show(&location).to_string() }),
+        };
+        take(&buffer[..count]);
+    }
+}
+
+fn first(tree: &Tree, paths: &[PathContent]) -> Vec<u32> {
+    let mut first: Vec<u32> = tree.iter().map(|(number, _)| number).collect();
+    let mut known: HashMap<(Digest, bool), u32> = HashMap::new();
+    for (number, digest) in paths.iter().flat_map(|path| &path.files) {
+        if let Kind::File { executable, len: 1.. } = tree.node(*number).kind {
+            first[*number as usize] = *known.entry((*digest, executable)).or_insert(*number);
+        }
+    }
+    first
+}
+
+/// The hashes of store paths, numbered as they are.
+pub(crate) fn hashes(paths: &[StorePath]) -> Hashes {
+    Hashes::new(paths.iter().map(StorePath::hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exclude::Exclude;
+    use crate::store::tests::{BASH, GLIBC, MARKOV, TestStore};
+
+    fn read(store: &TestStore) -> (Tree, Content) {
+        let store = store.open();
+        let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
+        let hashes = hashes(&tree.paths);
+        let threads = NonZeroUsize::new(3).unwrap();
+        let content = Content::read(&store, &tree, &hashes, threads, &Progress::hidden()).unwrap();
+        (tree, content)
+    }
+
+    #[test]
+    fn references_are_in_contents_names_and_targets() {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/a"), GLIBC).file(&format!("{BASH}/{GLIBC}"), "");
+        store.file(&format!("{MARKOV}/bin/x"), format!("#!/nix/store/{BASH}/bin/sh\n"));
+        store.link(&format!("{MARKOV}/lib"), &format!("/nix/store/{GLIBC}/lib"));
+        let (_, content) = read(&store);
+        let references: Vec<&[u32]> =
+            content.paths.iter().map(|path| path.references.as_slice()).collect();
+        assert_eq!(references, [&[][..], &[0], &[0, 1]]);
+    }
+
+    #[test]
+    fn same_bytes_and_bit_are_one() {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/a"), "same").file(&format!("{GLIBC}/b"), "same");
+        store.file(&format!("{GLIBC}/c"), "").file(&format!("{GLIBC}/d"), "");
+        store.program(&format!("{GLIBC}/e"), "same").file(BASH, "same");
+        let (_, content) = read(&store);
+        let first: Vec<u32> = (0..7).map(|number| content.first(number)).collect();
+        assert_eq!(first, [0, 1, 1, 3, 4, 5, 1]);
+    }
+}

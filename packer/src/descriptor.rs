@@ -1,0 +1,104 @@
+//! The descriptor and the manifest of a new bundle.
+
+use format::{
+    Descriptor, Digest, Entry, Manifest, Modes, PackedPath, PathKey, Piece, Rule, StorePath,
+};
+
+use crate::content::Content;
+use crate::entry::Program;
+use crate::environment;
+use crate::error::{Error, Result};
+use crate::key;
+use crate::payload::Payload;
+use crate::tree::Tree;
+
+/// The packer that the manifest names.
+const PACKER: &str = concat!("packer ", env!("CARGO_PKG_VERSION"));
+
+/// Makes the manifest.
+pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
+    let keys = key::keys(&tree.paths, &content.paths);
+    let paths = tree.paths.iter().zip(&content.paths).zip(keys);
+    Manifest {
+        packer: PACKER.to_owned(),
+        paths: paths
+            .map(|((path, content), key)| PackedPath {
+                path: path.clone(),
+                nar_hash: content.nar_hash,
+                nar_len: content.nar_len,
+                key,
+                references: content.references.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// Makes the descriptor of a bundle of `file_len` bytes, with its payload behind `stub_len` bytes.
+///
+/// # Errors
+///
+/// If there are too many entries and rules.
+pub(crate) fn descriptor(
+    stub_len: u64,
+    file_len: u64,
+    payload: &Payload,
+    modes: Modes,
+    programs: &[Program],
+    rules: &[environment::Rule],
+    manifest: &Manifest,
+) -> Result<Descriptor> {
+    let mut table = Table { manifest, paths: Vec::new() };
+    let entries = programs
+        .iter()
+        .map(|Program { path, program }| {
+            Ok(Entry { path: table.number(path)?, program: program.clone() })
+        })
+        .collect::<Result<_>>()?;
+    let environment = rules.iter().map(|rule| table.rule(rule)).collect::<Result<_>>()?;
+    Ok(Descriptor {
+        payload: stub_len,
+        file_len,
+        manifest: payload.manifest,
+        index: payload.index,
+        seek_table: payload.seek_table,
+        modes,
+        paths: table.paths,
+        entries,
+        environment,
+    })
+}
+
+/// The descriptor's store paths: those that entries and rules name, in the order of their first use.
+struct Table<'a> {
+    manifest: &'a Manifest,
+    paths: Vec<PathKey>,
+}
+
+impl Table<'_> {
+    fn number(&mut self, path: &StorePath) -> Result<u16> {
+        let known = self.paths.iter().position(|known| known.path == *path);
+        let number = known.unwrap_or_else(|| {
+            self.paths.push(PathKey { path: path.clone(), key: self.key(path) });
+            self.paths.len() - 1
+        });
+        let too_many = Error::TooMany { what: "store paths in entries and rules", limit: 0xffff };
+        u16::try_from(number).map_err(|_| too_many)
+    }
+
+    /// Entries and rules were checked against the closure, so the manifest has the path.
+    fn key(&self, path: &StorePath) -> Digest {
+        let packed = self.manifest.paths.iter().find(|packed| packed.path == *path);
+        packed.map_or(Digest([0; 32]), |packed| packed.key)
+    }
+
+    fn rule(&mut self, rule: &environment::Rule) -> Result<Rule> {
+        let piece = |piece: &environment::Piece| {
+            Ok(match piece {
+                environment::Piece::Bytes(bytes) => Piece::Bytes(bytes.clone()),
+                environment::Piece::Path(path) => Piece::Path(self.number(path)?),
+            })
+        };
+        let value = rule.value.iter().map(piece).collect::<Result<_>>()?;
+        Ok(Rule { action: rule.action, name: rule.name.clone(), value })
+    }
+}

@@ -1,0 +1,239 @@
+//! `packer inspect`: what is in a bundle.
+
+use std::fmt::Write as _;
+
+use format::{Action, Index, Kind, Piece, Rule, STORE_DIR};
+use serde::Serialize;
+
+use crate::bundle::Bundle;
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::show::{self, Show, Size};
+use crate::summary;
+
+/// Says what is in a bundle.
+///
+/// # Errors
+///
+/// If it is none, or was changed.
+pub(crate) fn inspect(options: &cli::Inspect) -> Result<()> {
+    let bundle = Bundle::open(&options.bundle)?;
+    let report = Report::new(&bundle)
+        .map_err(|source| Error::Damaged { path: show::path(&options.bundle), source })?;
+    if options.json { summary::print_json(&report) } else { summary::print(&report.text()) }
+}
+
+/// What is said; the names are those of the JSON.
+#[derive(Serialize)]
+struct Report {
+    format_version: u32,
+    packer: String,
+    entries: Vec<Entry>,
+    modes: Vec<&'static str>,
+    environment: Vec<String>,
+    store_paths: Vec<Path>,
+    files: usize,
+    /// Bytes of all files.
+    bytes_before: u64,
+    /// Bytes of the tar stream: each content once, with its headers.
+    tar_bytes: u64,
+    /// Bytes of the frames.
+    compressed_bytes: u64,
+    frames: usize,
+    stub_bytes: u64,
+    file_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    program: String,
+}
+
+#[derive(Serialize)]
+struct Path {
+    path: String,
+    files: usize,
+    bytes: u64,
+    nar_hash: String,
+    nar_bytes: u64,
+    content_key: String,
+    references: Vec<String>,
+}
+
+impl Report {
+    fn new(bundle: &Bundle) -> std::result::Result<Report, format::Error> {
+        let Bundle { descriptor, manifest, seek_table, index } = bundle;
+        let index = Index::decode(index, manifest.paths.len(), seek_table.tar_len())?;
+        let base_names: Vec<String> =
+            manifest.paths.iter().map(|packed| format!("{STORE_DIR}/{}", packed.path)).collect();
+        let mut store_paths: Vec<Path> = manifest
+            .paths
+            .iter()
+            .zip(&base_names)
+            .map(|(packed, path)| Path {
+                path: path.clone(),
+                files: 0,
+                bytes: 0,
+                nar_hash: packed.nar_hash.to_string(),
+                nar_bytes: packed.nar_len,
+                content_key: packed.key.to_string(),
+                references: packed
+                    .references
+                    .iter()
+                    .filter_map(|number| base_names.get(*number as usize).cloned())
+                    .collect(),
+            })
+            .collect();
+        // Roots come in the manifest's order, each before the nodes below it.
+        let mut paths = store_paths.iter_mut();
+        let mut path = None;
+        for node in &index.nodes {
+            if node.parent.is_none() {
+                path = paths.next();
+            }
+            if let (Kind::File { content, .. }, Some(path)) = (node.kind, &mut path) {
+                path.files += 1;
+                path.bytes = path.bytes.saturating_add(content.len);
+            }
+        }
+        store_paths.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
+        let place = |path: u16| {
+            let path = descriptor.paths.get(usize::from(path));
+            path.map(|path| format!("{STORE_DIR}/{}", path.path)).unwrap_or_default()
+        };
+        Ok(Report {
+            format_version: format::BUNDLE_VERSION,
+            packer: manifest.packer.clone(),
+            entries: descriptor
+                .entries
+                .iter()
+                .map(|entry| Entry {
+                    name: match entry.name() {
+                        b"" => descriptor
+                            .paths
+                            .get(usize::from(entry.path))
+                            .map_or("", |path| path.path.name())
+                            .to_owned(),
+                        name => Show(name).to_string(),
+                    },
+                    program: format!("{}{}", place(entry.path), Show(&entry.program)),
+                })
+                .collect(),
+            modes: descriptor.modes.iter().map(format::Mode::name).collect(),
+            environment: descriptor.environment.iter().map(|r| rule(r, place)).collect(),
+            files: store_paths.iter().map(|path| path.files).sum(),
+            bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
+            store_paths,
+            tar_bytes: seek_table.tar_len(),
+            compressed_bytes: seek_table
+                .data_frames()
+                .iter()
+                .map(|frame| u64::from(frame.compressed_len))
+                .sum(),
+            frames: seek_table.data_frames().len(),
+            stub_bytes: descriptor.payload,
+            file_bytes: descriptor.file_len,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        for (number, Entry { name, program }) in self.entries.iter().enumerate() {
+            let title = if number == 0 { "entry" } else { "" };
+            writeln!(text, "{title:12} {name} = {program}")?;
+        }
+        writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
+        for (number, rule) in self.environment.iter().enumerate() {
+            let title = if number == 0 { "environment" } else { "" };
+            writeln!(text, "{title:12} {rule}")?;
+        }
+        let percent = match self.bytes_before {
+            0 => 100.0,
+            before => percent(self.file_bytes, before),
+        };
+        writeln!(
+            text,
+            "{:12} {} ({percent:.1} % of {}; {} files in {} store paths)",
+            "size",
+            Size(self.file_bytes),
+            Size(self.bytes_before),
+            self.files,
+            self.store_paths.len()
+        )?;
+        writeln!(
+            text,
+            "{:12} {} -> {} in {} frames; stub {}, lists {}",
+            "compression",
+            Size(self.tar_bytes),
+            Size(self.compressed_bytes),
+            self.frames,
+            Size(self.stub_bytes),
+            Size(self.file_bytes.saturating_sub(self.stub_bytes + self.compressed_bytes)),
+        )?;
+        writeln!(text, "{:12} {}, version {}", "format", self.packer, self.format_version)?;
+        writeln!(text)?;
+        writeln!(text, "{:>10} {:>7}  store path", "size", "files")?;
+        for path in &self.store_paths {
+            writeln!(
+                text,
+                "{:>10} {:>7}  {}",
+                Size(path.bytes).to_string(),
+                path.files,
+                path.path
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Decimals are for the eye only.
+#[allow(clippy::cast_precision_loss)]
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole as f64
+}
+
+fn rule(rule: &Rule, place: impl Fn(u16) -> String) -> String {
+    let operator = match rule.action {
+        Action::Set => "=",
+        Action::SetUnlessSet => "?=",
+    };
+    let value: String = rule
+        .value
+        .iter()
+        .map(|piece| match piece {
+            Piece::Bytes(bytes) => Show(bytes).to_string(),
+            Piece::Path(path) => place(*path),
+        })
+        .collect();
+    format!("{}{operator}{value}", Show(&rule.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::tests::{build, fixture};
+    use crate::store::tests::{BASH, GLIBC};
+
+    #[test]
+    fn summary_says_what_is_in_it() {
+        let (store, dir) = fixture();
+        let env = format!("--env=LIBS?=/nix/store/{GLIBC}/lib");
+        let path = build(&store, dir.path(), "sh", &[&env]).unwrap();
+        let text = Report::new(&Bundle::open(&path).unwrap()).unwrap().text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("entry        sh = /nix/store/{BASH}/bin/sh"));
+        assert_eq!(lines[1], "modes        host, namespace, ram");
+        assert_eq!(lines[2], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
+        assert!(lines[3].ends_with("of 72 B; 4 files in 2 store paths)"), "{}", lines[3]);
+        assert!(lines[4].contains("in 1 frames; stub 8."), "{}", lines[4]);
+        assert_eq!(lines[8], format!("      64 B       1  /nix/store/{BASH}"));
+        assert_eq!(lines[9], format!("       8 B       3  /nix/store/{GLIBC}"));
+    }
+}

@@ -1,0 +1,47 @@
+//! Turns a Nix closure into one static executable.
+
+mod build;
+mod bundle;
+mod cli;
+mod closure;
+mod content;
+
+mod descriptor;
+mod entry;
+mod environment;
+mod error;
+mod exclude;
+mod frame;
+mod inspect;
+mod key;
+mod modes;
+mod nar;
+mod parallel;
+mod payload;
+mod progress;
+mod reference;
+mod resolve;
+mod show;
+mod store;
+mod stub;
+mod summary;
+mod tar;
+mod tree;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Build(options) => build::build(&options),
+        Command::Inspect(options) => inspect::inspect(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}

@@ -1,0 +1,143 @@
+//! The NAR serialisation of a store path, digested as it is made.
+
+use format::{Digest, Hasher};
+
+use crate::tree::Kind;
+
+/// Digests a NAR; its nodes come in the tree's order.
+pub(crate) struct Nar {
+    hasher: Hasher,
+    len: u64,
+    /// The directories that are still open, by their numbers.
+    open: Vec<u32>,
+}
+
+impl Nar {
+    /// Starts a NAR.
+    pub(crate) fn new() -> Nar {
+        let mut nar = Nar { hasher: Hasher::new(), len: 0, open: Vec::new() };
+        nar.string(b"nix-archive-1");
+        nar
+    }
+
+    /// Writes a node up to its content.
+    ///
+    /// For a file, [`Nar::bytes`] must follow with as many bytes as the file has, and then
+    /// [`Nar::end_file`].
+    pub(crate) fn node(&mut self, number: u32, parent: Option<u32>, name: &[u8], kind: &Kind) {
+        while self.open.last().is_some_and(|open| parent != Some(*open)) {
+            self.close_directory();
+        }
+        if parent.is_some() {
+            self.strings(&[b"entry", b"(", b"name", name, b"node"]);
+        }
+        self.strings(&[b"(", b"type"]);
+        match kind {
+            Kind::Directory => {
+                self.string(b"directory");
+                self.open.push(number);
+            }
+            Kind::File { executable, len } => {
+                self.string(b"regular");
+                if *executable {
+                    self.strings(&[b"executable", b""]);
+                }
+                self.string(b"contents");
+                self.bytes(&len.to_le_bytes());
+            }
+            Kind::Symlink { target } => {
+                self.strings(&[b"symlink", b"target", target]);
+                self.end_node();
+            }
+        }
+    }
+
+    /// Writes the next bytes of a file's content.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+
+    /// Ends a file.
+    pub(crate) fn end_file(&mut self) {
+        self.pad();
+        self.end_node();
+    }
+
+    /// Ends the NAR; returns its digest and its length.
+    pub(crate) fn finish(mut self) -> (Digest, u64) {
+        while !self.open.is_empty() {
+            self.close_directory();
+        }
+        (self.hasher.finish(), self.len)
+    }
+
+    fn close_directory(&mut self) {
+        self.open.pop();
+        self.end_node();
+    }
+
+    /// Closes a node, and the entry it is in unless it is the store path itself.
+    fn end_node(&mut self) {
+        self.string(b")");
+        if !self.open.is_empty() {
+            self.string(b")");
+        }
+    }
+
+    fn strings(&mut self, strings: &[&[u8]]) {
+        strings.iter().for_each(|string| self.string(string));
+    }
+
+    fn string(&mut self, bytes: &[u8]) {
+        self.bytes(&(bytes.len() as u64).to_le_bytes());
+        self.bytes(bytes);
+        self.pad();
+    }
+
+    /// All strings are padded to 8 bytes, so the length so far tells how much is missing.
+    fn pad(&mut self) {
+        let missing = self.len.next_multiple_of(8) - self.len;
+        self.hasher.update(&[0; 8][..usize::try_from(missing).unwrap_or(0)]);
+        self.len += missing;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(nar: &mut Nar, number: u32, parent: Option<u32>, name: &[u8], content: &[u8]) {
+        let kind = Kind::File { executable: name == b"run", len: content.len() as u64 };
+        nar.node(number, parent, name, &kind);
+        nar.bytes(content);
+        nar.end_file();
+    }
+
+    #[test]
+    fn single_file() {
+        let mut nar = Nar::new();
+        file(&mut nar, 0, None, b"", b"hello\n");
+        let (digest, len) = nar.finish();
+        assert_eq!((digest.to_string().as_str(), len), FILE);
+    }
+
+    #[test]
+    fn whole_tree() {
+        let mut nar = Nar::new();
+        nar.node(0, None, b"", &Kind::Directory);
+        nar.node(1, Some(0), b"a", &Kind::Directory);
+        nar.node(2, Some(1), b"b", &Kind::Directory);
+        file(&mut nar, 3, Some(2), b"f", b"12345678");
+        nar.node(4, Some(0), b"link", &Kind::Symlink { target: b"/no/where".into() });
+        file(&mut nar, 5, Some(0), b"run", b"#!/bin/sh\n");
+        let (digest, len) = nar.finish();
+        assert_eq!((digest.to_string().as_str(), len), TREE);
+    }
+
+    // nix-store --dump PATH | sha256sum, and | wc -c
+    const FILE: (&str, u64) =
+        ("1c37d01af40be2e80691de3cc3df44377a699afbb17c68f080964b2fd071fc13", 120);
+    const TREE: (&str, u64) =
+        ("ddca93debdd3115905389d4a8e48c6ca1325edf77c7c3429bf45f81b59fc2db3", 1056);
+}

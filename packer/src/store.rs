@@ -1,0 +1,202 @@
+//! The store directory on this machine.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use format::{STORE_DIR, StorePath};
+use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
+
+use crate::error::{Error, Result};
+use crate::show;
+
+/// Bytes of a path that one system call takes: `PATH_MAX` (4096) counts a terminating NUL.
+const PATH_LEN: usize = 4095;
+
+/// A store: `/nix/store`, or the same below another root.
+pub(crate) struct Store {
+    dir: PathBuf,
+    fd: OwnedFd,
+    source: Source,
+}
+
+/// How closures are computed in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Nix may know the store paths.
+    Host,
+    /// `--store-root` was given: files are scanned.
+    Scan,
+}
+
+impl Store {
+    /// Opens the store below `root`, or the machine's own.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there or not readable.
+    pub(crate) fn open(root: Option<&Path>) -> Result<Store> {
+        let (root, source) = match root {
+            None => (Path::new("/"), Source::Host),
+            Some(root) => (root, Source::Scan),
+        };
+        let dir = root.join(STORE_DIR.trim_start_matches('/'));
+        let dir = std::path::absolute(&dir).map_err(|source| Error::io("find", &dir, source))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&dir, flags, Mode::empty()) {
+            Ok(fd) => Ok(Store { dir, fd, source }),
+            Err(rustix::io::Errno::NOENT) => Err(Error::NoStore { dir: show::path(&dir) }),
+            Err(errno) => Err(Error::io("open", &dir, errno.into())),
+        }
+    }
+
+    /// Where the store lies on this machine.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// How closures are computed.
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The store paths that are there, sorted; other names, such as `.links`, are left out.
+    ///
+    /// Nix puts lock files and build directories beside a store path, under its name and a suffix: of
+    /// several names with one hash, the shortest is the store path.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read.
+    pub(crate) fn paths(&self) -> Result<Vec<StorePath>> {
+        let failed = |errno: rustix::io::Errno| Error::io("read", &self.dir, errno.into());
+        let mut paths = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+            paths.extend(StorePath::parse(entry.map_err(failed)?.file_name().to_bytes()));
+        }
+        paths.sort_by_key(|path| (path.hash().text(), path.name().len()));
+        paths.dedup_by_key(|path| path.hash());
+        Ok(paths)
+    }
+
+    /// Opens what is at `path` below the store, whatever the path's length, for reading.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened; a link cannot.
+    pub(crate) fn open_file(&self, path: &[u8]) -> io::Result<File> {
+        Ok(self.open_with(path, OFlags::RDONLY)?.into())
+    }
+
+    /// Opens the directory at `path` below the store, whatever the path's length.
+    ///
+    /// # Errors
+    ///
+    /// If it is none or cannot be opened.
+    pub(crate) fn open_dir(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    /// Returns what kind of file is at the base name `name`; links are not followed.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is there.
+    pub(crate) fn kind(&self, path: &StorePath) -> io::Result<FileType> {
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        let stat = rustix::fs::statat(&self.fd, path.to_string(), flags)?;
+        Ok(FileType::from_raw_mode(stat.st_mode))
+    }
+
+    fn open_with(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut dir: Option<OwnedFd> = None;
+        let mut rest = path;
+        while rest.len() > PATH_LEN {
+            // Names have at most 255 bytes, so there is a slash.
+            let cut = rest[..PATH_LEN].iter().rposition(|byte| *byte == b'/');
+            let (head, tail) = rest.split_at(cut.ok_or(rustix::io::Errno::NAMETOOLONG)?);
+            let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let from = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+            dir = Some(openat(from, head, step, Mode::empty())?);
+            rest = &tail[1..];
+        }
+        let from = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+        Ok(openat(from, rest, flags, Mode::empty())?)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+
+    use super::*;
+
+    pub(crate) const GLIBC: &str = "1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc";
+    pub(crate) const BASH: &str = "mdqbvva59jscqy50km1a26xisr7vsjz5-bash";
+    pub(crate) const MARKOV: &str = "z3qbvva59jscqy50km1a26xisr7vsjz5-markov";
+
+    /// A store in a temporary directory.
+    pub(crate) struct TestStore {
+        pub(crate) root: tempfile::TempDir,
+    }
+
+    impl TestStore {
+        pub(crate) fn new() -> TestStore {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir_all(root.path().join("nix/store")).unwrap();
+            TestStore { root }
+        }
+
+        pub(crate) fn dir(&self) -> PathBuf {
+            self.root.path().join("nix/store")
+        }
+
+        pub(crate) fn open(&self) -> Store {
+            Store::open(Some(self.root.path())).unwrap()
+        }
+
+        /// Writes a file below the store, with the directories above it.
+        pub(crate) fn file(&self, path: &str, content: impl AsRef<[u8]>) -> &TestStore {
+            let path = self.dir().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+            self
+        }
+
+        /// As `file`, executable.
+        pub(crate) fn program(&self, path: &str, content: impl AsRef<[u8]>) -> &TestStore {
+            use std::os::unix::fs::PermissionsExt as _;
+            self.file(path, content);
+            let path = self.dir().join(path);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+            self
+        }
+
+        /// Makes a link below the store, with the directories above it.
+        pub(crate) fn link(&self, path: &str, target: &str) -> &TestStore {
+            let path = self.dir().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(target, path).unwrap();
+            self
+        }
+    }
+
+    #[test]
+    fn other_names_are_left_out() {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/lib/libc.so.6"), "").file(&format!("{GLIBC}.lock"), "");
+        store.file("1zqbvva59jscqy50km1a26xisr7vsjz5-Cargo.lock", "");
+        store.file(".links/x", "").file("trash", "");
+        let names: Vec<String> =
+            store.open().paths().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(names, [GLIBC, "1zqbvva59jscqy50km1a26xisr7vsjz5-Cargo.lock"]);
+    }
+
+    #[test]
+    fn missing_store_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(matches!(Store::open(Some(root.path())), Err(Error::NoStore { .. })));
+    }
+}
