@@ -31,7 +31,7 @@ fn stub() -> Result<PathBuf, String> {
         println!("cargo::rerun-if-changed={}", file.display());
         return Ok(file);
     }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
     for source in ["runtime", "format", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }

@@ -238,7 +238,10 @@ mod tests {
     fn round_trips() {
         let bytes = descriptor().encode().unwrap();
         assert_eq!(Descriptor::decode(&bytes).unwrap().0, descriptor());
-        assert_eq!(descriptor().entries[0].name(), b"markov");
+        let mut descriptor = descriptor();
+        assert_eq!(descriptor.entries[0].name(&descriptor.paths), b"markov");
+        descriptor.entries[0].program.clear();
+        assert_eq!(descriptor.entries[0].name(&descriptor.paths), b"markov");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use alloc::vec::Vec;
 
+use crate::descriptor::PathKey;
 use crate::error::{Error, Part};
 use crate::wire::{Reader, Writer};
 
@@ -13,9 +14,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The last component of the program's path: the argv\[0\] that chooses it.
-    pub fn name(&self) -> &[u8] {
-        self.program.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+    /// The argv\[0\] that chooses it: the last component of the program's path, or the name of the store
+    /// path that is the program itself. `paths` are the descriptor's.
+    pub fn name<'a>(&'a self, paths: &'a [PathKey]) -> &'a [u8] {
+        match self.program.rsplit(|byte| *byte == b'/').next() {
+            None | Some(b"") => {
+                paths.get(usize::from(self.path)).map_or(b"", |key| key.path.name().as_bytes())
+            }
+            Some(name) => name,
+        }
     }
 
     pub(crate) fn encode(&self, writer: &mut Writer) -> Result<(), Error> {

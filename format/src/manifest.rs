@@ -88,6 +88,9 @@ impl Manifest {
         for _ in 0..count {
             let path = decode_path(&mut reader, count)?;
             // Also the digits of the hashes rise then: base 32 is written most significant first.
+            if path.references.iter().any(|number| usize::try_from(*number) == Ok(paths.len())) {
+                return Err(reader.invalid("a store path refers to itself"));
+            }
             if paths.last().is_some_and(|last| base_name(&last.path) >= base_name(&path.path)) {
                 return Err(reader.invalid("the store paths are not in order"));
             }
@@ -163,9 +166,11 @@ mod tests {
         twice.paths[1].path = twice.paths[0].path.clone();
         let mut wild = manifest();
         wild.paths[0].references = vec![2];
+        let mut itself = manifest();
+        itself.paths[0].references = vec![0];
         let mut unordered = manifest();
         unordered.paths[0].references = vec![1, 0];
-        for bad in [swapped, twice, wild, unordered] {
+        for bad in [swapped, twice, wild, itself, unordered] {
             assert!(Manifest::decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
         }
     }

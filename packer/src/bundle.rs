@@ -1,98 +1,82 @@
-//! A bundle that is there: its descriptor and its sections, each checked.
+//! A bundle that is there: opened, and checked up to its frames.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use format::{
-    Descriptor, Digest, Error as FormatError, Manifest, Part, Section, SeekTable, limits,
-};
+use format::Error as FormatError;
+use runtime::error::Error as RuntimeError;
+use runtime::payload::{Contents, Payload};
 
 use crate::error::{Error, Result};
-use crate::show;
-use crate::stub;
+use crate::{show, stub};
 
-/// A bundle.
+/// A bundle, read as the runtime reads it.
 pub(crate) struct Bundle {
-    pub(crate) descriptor: Descriptor,
-    pub(crate) manifest: Manifest,
-    pub(crate) seek_table: SeekTable,
-    /// The index, uncompressed; for [`format::Index::decode`].
-    pub(crate) index: Vec<u8>,
+    path: String,
+    file: File,
+    /// What the stub has in memory when it runs.
+    pub(crate) header: runtime::payload::Bundle,
+    /// What is behind the frames.
+    pub(crate) contents: Contents,
 }
 
 impl Bundle {
-    /// Reads a bundle: everything but its frames.
+    /// Opens a bundle and reads everything but its frames.
     ///
     /// # Errors
     ///
     /// If it is none, or was changed.
     pub(crate) fn open(path: &Path) -> Result<Bundle> {
-        let name = || show::path(path);
+        let name = show::path(path);
         let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
-        let metadata = file.metadata().map_err(|error| Error::io("read", path, error))?;
-        let note = if metadata.is_file() { stub::descriptor(&file) } else { None };
-        let note = note.ok_or_else(|| Error::NoBundle { path: name() })?;
-        let damaged = |source| Error::Damaged { path: name(), source };
-        let (descriptor, _) = Descriptor::decode(&note).map_err(|error| match error {
-            FormatError::Unpacked => Error::NoBundle { path: name() },
-            error => damaged(error),
-        })?;
-        if metadata.len() != descriptor.file_len {
-            return Err(Error::OtherLength {
-                path: name(),
-                found: metadata.len(),
-                expected: descriptor.file_len,
-            });
+        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let note = if is_file { stub::descriptor(&file) } else { None };
+        let note = note.ok_or_else(|| Error::NoBundle { path: name.clone() })?;
+        let header =
+            runtime::payload::Bundle::decode(&note).map_err(|error| named(&name, error))?;
+        let contents = payload(&file, &header)
+            .and_then(|payload| payload.contents())
+            .map_err(|error| named(&name, error))?;
+        Ok(Bundle { path: name, file, header, contents })
+    }
+
+    /// Runs something of the runtime's on the bundle.
+    ///
+    /// # Errors
+    ///
+    /// Its own.
+    pub(crate) fn run<T>(
+        &self,
+        act: impl FnOnce(&Payload<'_>) -> std::result::Result<T, RuntimeError>,
+    ) -> Result<T> {
+        let result = payload(&self.file, &self.header).and_then(|payload| act(&payload));
+        result.map_err(|error| self.error(error))
+    }
+
+    /// Names the bundle in an error of the runtime's.
+    pub(crate) fn error(&self, error: impl Into<RuntimeError>) -> Error {
+        named(&self.path, error.into())
+    }
+}
+
+fn payload<'a>(
+    file: &File,
+    header: &'a runtime::payload::Bundle,
+) -> std::result::Result<Payload<'a>, RuntimeError> {
+    // A descriptor of its own: the payload closes it.
+    let file = file.try_clone().map_err(|_| RuntimeError::Memory)?;
+    Payload::new(file.into(), &header.descriptor)
+}
+
+fn named(path: &str, error: RuntimeError) -> Error {
+    let path = path.to_owned();
+    match error {
+        RuntimeError::Damaged(FormatError::Unpacked) => Error::NoBundle { path },
+        RuntimeError::Damaged(source) => Error::Damaged { path, source },
+        RuntimeError::FileLength { expected, found } => {
+            Error::OtherLength { path, found, expected }
         }
-        let read = |part, section: Section| {
-            read(&file, part, section).map_err(|error| match error {
-                Failure::Io(error) => Error::io("read", path, error),
-                Failure::Format(error) => damaged(error),
-            })
-        };
-        let decompressed = |part, section| decompress(part, &read(part, section)?).map_err(damaged);
-        let manifest = decompressed(Part::Manifest, descriptor.manifest)?;
-        let index = decompressed(Part::Index, descriptor.index)?;
-        let seek_table = read(Part::SeekTable, descriptor.seek_table)?;
-        Ok(Bundle {
-            manifest: Manifest::decode(&manifest).map_err(damaged)?,
-            seek_table: SeekTable::decode(&seek_table).map_err(damaged)?,
-            index,
-            descriptor,
-        })
-    }
-}
-
-enum Failure {
-    Io(io::Error),
-    Format(FormatError),
-}
-
-/// Reads a section; its length was checked against the file's, so it allocates no more than that.
-fn read(file: &File, part: Part, section: Section) -> std::result::Result<Vec<u8>, Failure> {
-    if section.len > limits::SECTION_LEN {
-        return Err(Failure::Format(FormatError::Limit { part, what: "bytes" }));
-    }
-    let len = usize::try_from(section.len).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; len];
-    file.read_exact_at(&mut bytes, section.offset).map_err(Failure::Io)?;
-    if Digest::of(&bytes) != section.digest {
-        return Err(Failure::Format(FormatError::Digest(part)));
-    }
-    Ok(bytes)
-}
-
-/// Decompresses a section; its frame's header says how long it is.
-fn decompress(part: Part, frame: &[u8]) -> std::result::Result<Vec<u8>, FormatError> {
-    let len = zstd_safe::get_frame_content_size(frame).ok().flatten();
-    let len = len.filter(|len| *len <= limits::SECTION_LEN);
-    let len = len.and_then(|len| usize::try_from(len).ok());
-    let mut bytes = vec![0; len.ok_or(FormatError::Limit { part, what: "bytes" })?];
-    match zstd_safe::decompress(bytes.as_mut_slice(), frame) {
-        Ok(count) if count == bytes.len() => Ok(bytes),
-        _ => Err(FormatError::Length(part)),
+        error => Error::Runtime(error),
     }
 }
 
@@ -102,7 +86,7 @@ pub(crate) mod tests {
     use std::path::PathBuf;
 
     use clap::Parser as _;
-    use format::{Index, Kind};
+    use format::{Digest, Kind};
 
     use super::*;
     use crate::cli::{Cli, Command};
@@ -151,7 +135,8 @@ pub(crate) mod tests {
         let env = format!("LIBS=/nix/store/{GLIBC}/lib");
         let path = build(&store, dir.path(), "sh", &["--env", &env]).unwrap();
         let bundle = Bundle::open(&path).unwrap();
-        let Bundle { descriptor, manifest, seek_table, index } = &bundle;
+        let descriptor = &bundle.header.descriptor;
+        let Contents { manifest, seek_table, .. } = &bundle.contents;
         assert_eq!(descriptor.payload, example().len() as u64);
         assert_eq!(descriptor.paths.len(), 2);
         assert_eq!(manifest.paths.len(), 2);
@@ -159,7 +144,7 @@ pub(crate) mod tests {
         let keys: Vec<Digest> = descriptor.paths.iter().map(|path| path.key).collect();
         assert_eq!(keys, [manifest.paths[1].key, manifest.paths[0].key]);
 
-        let index = Index::decode(index, 2, seek_table.tar_len()).unwrap();
+        let index = bundle.contents.index().unwrap();
         let bytes = fs::read(&path).unwrap();
         let mut tar = Vec::new();
         for (frame, digest) in seek_table.data_frames().iter().zip(&index.frames) {
@@ -213,7 +198,7 @@ pub(crate) mod tests {
         store.file(&format!("{BASH}/noise"), noise_with_hashes());
         let exclude = format!("--exclude=/nix/store/{GLIBC}");
         let path = build(&store, dir.path(), "sh", &["--level=1", &exclude]).unwrap();
-        let manifest = Bundle::open(&path).unwrap().manifest;
+        let manifest = Bundle::open(&path).unwrap().contents.manifest;
         assert_eq!(manifest.paths.len(), 1);
         let bytes = fs::read(path).unwrap();
         let hash = &GLIBC.as_bytes()[..32];
@@ -225,7 +210,7 @@ pub(crate) mod tests {
         let (store, dir) = fixture();
         let path = build(&store, dir.path(), "sh", &[]).unwrap();
         let good = fs::read(&path).unwrap();
-        let descriptor = Bundle::open(&path).unwrap().descriptor;
+        let descriptor = Bundle::open(&path).unwrap().header.descriptor;
         let open = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
             Bundle::open(&path).err().unwrap().to_string()

@@ -20,6 +20,13 @@ pub(crate) enum Command {
     Build(Build),
     /// Say what is in a bundle
     Inspect(Inspect),
+    /// Check every byte of a bundle
+    Verify(Verify),
+    /// Write the closure in a bundle to DIR/nix/store
+    Extract(Extract),
+    /// Look after the cache of this machine's user
+    #[command(subcommand)]
+    Cache(Cache),
 }
 
 /// Options of `packer build`.
@@ -82,6 +89,39 @@ pub(crate) struct Inspect {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `packer verify`.
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+}
+
+/// Options of `packer extract`.
+#[derive(Args, Debug)]
+pub(crate) struct Extract {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+
+    /// Directory to write to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+}
+
+/// What `packer cache` does.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// List the bundles that are unpacked
+    List,
+    /// Remove what was not run for a while
+    Gc {
+        /// Days for which a bundle is kept after its last run
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        days: u32,
+    },
+    /// Remove everything that is not running
+    Clear,
 }
 
 #[cfg(test)]

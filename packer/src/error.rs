@@ -98,6 +98,11 @@ pub(crate) enum Error {
     OtherLength { path: String, found: u64, expected: u64 },
     #[error("{path} is damaged: {source}")]
     Damaged { path: String, source: format::Error },
+    /// The digests are right, so it was packed wrongly.
+    #[error("{path} contradicts itself: {what}")]
+    Contradiction { path: String, what: String },
+    #[error("{}", .0.what())]
+    Runtime(runtime::error::Error),
 }
 
 impl Error {
@@ -187,6 +192,10 @@ impl Error {
                 "use the version of packer that wrote it"
             }
             Error::Damaged { .. } => "copy it again, or pack it again",
+            Error::Contradiction { .. } => {
+                "this is a fault of the packer that wrote it: please report it, and pack again"
+            }
+            Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()
     }

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use format::{Action, Index, Kind, Piece, Rule, STORE_DIR};
+use format::{Action, Kind, Piece, Rule, STORE_DIR};
+use runtime::payload::Contents;
 use serde::Serialize;
 
 use crate::bundle::Bundle;
 use crate::cli;
-use crate::error::{Error, Result};
-use crate::show::{self, Show, Size};
+use crate::error::Result;
+use crate::show::{Show, Size};
 use crate::summary;
 
 /// Says what is in a bundle.
@@ -18,8 +19,7 @@ use crate::summary;
 /// If it is none, or was changed.
 pub(crate) fn inspect(options: &cli::Inspect) -> Result<()> {
     let bundle = Bundle::open(&options.bundle)?;
-    let report = Report::new(&bundle)
-        .map_err(|source| Error::Damaged { path: show::path(&options.bundle), source })?;
+    let report = Report::new(&bundle)?;
     if options.json { summary::print_json(&report) } else { summary::print(&report.text()) }
 }
 
@@ -62,9 +62,10 @@ struct Path {
 }
 
 impl Report {
-    fn new(bundle: &Bundle) -> std::result::Result<Report, format::Error> {
-        let Bundle { descriptor, manifest, seek_table, index } = bundle;
-        let index = Index::decode(index, manifest.paths.len(), seek_table.tar_len())?;
+    fn new(bundle: &Bundle) -> Result<Report> {
+        let descriptor = &bundle.header.descriptor;
+        let Contents { manifest, seek_table, .. } = &bundle.contents;
+        let index = bundle.contents.index().map_err(|error| bundle.error(error))?;
         let base_names: Vec<String> =
             manifest.paths.iter().map(|packed| format!("{STORE_DIR}/{}", packed.path)).collect();
         let mut store_paths: Vec<Path> = manifest
@@ -109,14 +110,7 @@ impl Report {
                 .entries
                 .iter()
                 .map(|entry| Entry {
-                    name: match entry.name() {
-                        b"" => descriptor
-                            .paths
-                            .get(usize::from(entry.path))
-                            .map_or("", |path| path.path.name())
-                            .to_owned(),
-                        name => Show(name).to_string(),
-                    },
+                    name: Show(entry.name(&descriptor.paths)).to_string(),
                     program: format!("{}{}", place(entry.path), Show(&entry.program)),
                 })
                 .collect(),

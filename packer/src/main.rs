@@ -2,15 +2,16 @@
 
 mod build;
 mod bundle;
+mod cache;
 mod cli;
 mod closure;
 mod content;
-
 mod descriptor;
 mod entry;
 mod environment;
 mod error;
 mod exclude;
+mod extract;
 mod frame;
 mod inspect;
 mod key;
@@ -27,6 +28,7 @@ mod stub;
 mod summary;
 mod tar;
 mod tree;
+mod verify;
 mod write;
 
 use std::process::ExitCode;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Build(options) => build::build(&options),
         Command::Inspect(options) => inspect::inspect(&options),
+        Command::Verify(options) => verify::verify(&options),
+        Command::Extract(options) => extract::extract(&options),
+        Command::Cache(command) => cache::cache(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -212,14 +212,29 @@ impl Error {
     }
 
     /// What to do now.
-    fn hint(&self) -> Hint<'_> {
+    pub fn hint(&self) -> impl fmt::Display {
         Hint(self)
+    }
+
+    /// What failed.
+    pub fn what(&self) -> impl fmt::Display {
+        What(self)
     }
 }
 
 impl fmt::Display for Error {
+    /// Writes both lines.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        write!(f, "{}\nhint: {}", What(self), Hint(self))
+    }
+}
+
+/// The first line of a message.
+struct What<'a>(&'a Error);
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
             Error::Damaged(error @ (format::Error::Unpacked | format::Error::Version { .. })) => {
                 write!(f, "{error}")
             }
@@ -253,8 +268,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot execute {program}: {}", sys::message(*errno))
             }
             Error::Memory => f.write_str("out of memory"),
-        }?;
-        write!(f, "\nhint: {}", self.hint())
+        }
     }
 }
 
@@ -324,7 +338,7 @@ fn no_mode_hint(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt
         Some((_, Impossible::Namespace { .. } | Impossible::Mount { .. })) => f.write_str(
             "allow user namespaces for this program, or run it outside of the container or as root",
         ),
-        Some((_, Impossible::Failed(error))) => fmt::Display::fmt(&error.hint(), f),
+        Some((_, Impossible::Failed(error))) => fmt::Display::fmt(&Hint(error), f),
     }
 }
 
@@ -341,9 +355,7 @@ impl fmt::Display for Impossible {
                 list(f, tried, |f, (place, reason)| write!(f, "{place} ({reason})"))
             }
             Impossible::Unsupported => f.write_str("not supported by this version"),
-            Impossible::Failed(error) => {
-                write!(f, "{}", alloc::format!("{error}").lines().next().unwrap_or_default())
-            }
+            Impossible::Failed(error) => fmt::Display::fmt(&What(error), f),
         }
     }
 }

@@ -174,7 +174,7 @@ pub(super) fn write(
             Form::Relocated
         }
     };
-    let entry = error::Shown::from(bundle.descriptor.entries[0].name());
+    let entry = error::Shown::from(bundle.descriptor.entries[0].name(&bundle.descriptor.paths));
     line(format_args!("{ENTRY}{entry}\n"));
     for (path, name) in manifest.paths.iter().zip(&store.names) {
         line(format_args!("{} {}\n", path.nar_hash, name.to_string_lossy()));

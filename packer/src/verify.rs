@@ -1,0 +1,183 @@
+//! `packer verify`: every digest, and that all parts say the same.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::FileExt as _;
+
+use format::{Extent, Index, Kind, Node, PackedPath, STORE_DIR, Symlink};
+use runtime::payload::FrameReader;
+use tar::{Archive, EntryType};
+
+use crate::bundle::Bundle;
+use crate::content::BUFFER_LEN;
+use crate::error::{Error, Result};
+use crate::nar::Nar;
+use crate::show::{self, Show};
+use crate::{cli, summary, tree};
+
+/// Checks a bundle.
+///
+/// # Errors
+///
+/// The first thing that is wrong.
+pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
+    let bundle = Bundle::open(&options.bundle)?;
+    let contradiction = |what| Error::Contradiction { path: show::path(&options.bundle), what };
+    let index = bundle.contents.index().map_err(|error| bundle.error(error))?;
+    let frames = bundle.contents.seek_table.data_frames();
+
+    // The tar stream can be larger than memory, and is read in two orders.
+    let mut stream = tempfile::tempfile().map_err(spool)?;
+    let mut write_error = None;
+    bundle.run(|payload| {
+        let mut reader = FrameReader::new(payload, frames)?;
+        for ((number, frame), digest) in (0..).zip(frames).zip(&index.frames) {
+            let content = reader.read(number, frame, *digest)?;
+            if let Err(error) = stream.write_all(content) {
+                write_error = Some(error);
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    if let Some(error) = write_error {
+        return Err(spool(error));
+    }
+    stream.rewind().map_err(spool)?;
+
+    let paths = &bundle.contents.manifest.paths;
+    check_tar(&stream, paths, &index).map_err(contradiction)?;
+    check_nar_hashes(&stream, paths, &index)?.map_err(contradiction)?;
+    let (files, paths) = (index.nodes.len(), paths.len());
+    let name = show::path(&options.bundle);
+    summary::print(&format!(
+        "{name}: {files} files in {paths} store paths are as they were packed\n"
+    ))
+}
+
+fn spool(source: std::io::Error) -> Error {
+    Error::Io { action: "write to", path: "a temporary file".to_owned(), source }
+}
+
+/// What an entry of the archive has to be, as the index has it.
+#[derive(Debug, PartialEq, Eq)]
+struct Expected {
+    kind: EntryType,
+    mode: u32,
+    target: Vec<u8>,
+    content: Extent,
+}
+
+/// Checks that the tar archive and the index list the same files with the same contents.
+fn check_tar(
+    stream: &File,
+    paths: &[PackedPath],
+    index: &Index<'_>,
+) -> std::result::Result<(), String> {
+    let mut expected = expected(paths, index);
+    let mut contents: HashMap<Vec<u8>, Extent> = HashMap::new();
+    for entry in Archive::new(stream).entries().map_err(|error| error.to_string())? {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let name = entry.path_bytes().strip_suffix(b"/").unwrap_or(&entry.path_bytes()).to_vec();
+        let wrong = || format!("the archive and the index differ in {}", Show(&name));
+        let node = expected.remove(&name).ok_or_else(wrong)?;
+        let header = entry.header();
+        let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+        let content = match header.entry_type() {
+            EntryType::Regular => Extent { start: entry.raw_file_position(), len: entry.size() },
+            // It has the content of an entry before it.
+            EntryType::Link => *contents.get(&target).ok_or_else(wrong)?,
+            _ => node.content,
+        };
+        let (kind, target) = match header.entry_type() {
+            EntryType::Link => (EntryType::Regular, Vec::new()),
+            kind => (kind, target),
+        };
+        contents.insert(name.clone(), content);
+        let mode = header.mode().map_err(|error| error.to_string())?;
+        // An empty file has no place.
+        let content = if content.len == 0 { node.content } else { content };
+        if node != (Expected { kind, mode, target, content }) {
+            return Err(wrong());
+        }
+    }
+    match expected.into_keys().next() {
+        Some(name) => Err(format!("{} is not in the archive", Show(&name))),
+        None => Ok(()),
+    }
+}
+
+/// The index's nodes by their names in the archive.
+fn expected(paths: &[PackedPath], index: &Index<'_>) -> HashMap<Vec<u8>, Expected> {
+    let mut roots = paths.iter();
+    let mut names: Vec<Vec<u8>> = Vec::with_capacity(index.nodes.len());
+    for node in &index.nodes {
+        names.push(match node.parent {
+            // A parent's number is smaller than its child's.
+            Some(parent) => [&names[parent as usize], b"/".as_slice(), node.name].concat(),
+            None => {
+                let path = roots.next().map(|root| format!("{STORE_DIR}/{}", root.path));
+                path.unwrap_or_default().trim_start_matches('/').into()
+            }
+        });
+    }
+    let none = Extent { start: 0, len: 0 };
+    let expect = |kind, mode, target: &[u8], content| Expected {
+        kind,
+        mode,
+        target: target.into(),
+        content,
+    };
+    let entry = |node: &Node<'_>| match node.kind {
+        Kind::Directory => expect(EntryType::Directory, 0o555, b"", none),
+        Kind::Symlink(Symlink { target, .. }) => expect(EntryType::Symlink, 0o777, target, none),
+        Kind::File { executable, content, .. } => {
+            expect(EntryType::Regular, if executable { 0o555 } else { 0o444 }, b"", content)
+        }
+    };
+    names.into_iter().zip(index.nodes.iter().map(entry)).collect()
+}
+
+/// Checks the NAR hash of every store path.
+fn check_nar_hashes(
+    stream: &File,
+    paths: &[PackedPath],
+    index: &Index<'_>,
+) -> Result<std::result::Result<(), String>> {
+    let mut nodes = (0..).zip(&index.nodes).peekable();
+    let mut buffer = vec![0; BUFFER_LEN];
+    for packed in paths {
+        let mut nar = Nar::new();
+        let mut is_root = true;
+        while let Some((number, node)) =
+            nodes.next_if(|(_, node)| node.parent.is_some() || std::mem::take(&mut is_root))
+        {
+            nar.node(number, node.parent, node.name, &kind(node));
+            if let Kind::File { content, .. } = node.kind {
+                let mut at = content.start;
+                while at < content.end() {
+                    let rest = usize::try_from(content.end() - at).unwrap_or(usize::MAX);
+                    let len = rest.min(buffer.len());
+                    let piece = &mut buffer[..len];
+                    stream.read_exact_at(piece, at).map_err(spool)?;
+                    nar.bytes(piece);
+                    at += piece.len() as u64;
+                }
+                nar.end_file();
+            }
+        }
+        if nar.finish() != (packed.nar_hash, packed.nar_len) {
+            return Ok(Err(format!("{STORE_DIR}/{} has another NAR hash", packed.path)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn kind(node: &Node<'_>) -> tree::Kind {
+    match node.kind {
+        Kind::Directory => tree::Kind::Directory,
+        Kind::File { executable, content, .. } => tree::Kind::File { executable, len: content.len },
+        Kind::Symlink(Symlink { target, .. }) => tree::Kind::Symlink { target: target.into() },
+    }
+}
