@@ -29,6 +29,9 @@ pub struct PackedPath {
 pub struct Manifest {
     /// The packer's name and version.
     pub packer: String,
+    /// Why references cannot be rewritten, in words: the first of the places where they cannot be. Empty if
+    /// they can.
+    pub obstacles: Vec<String>,
     /// The store paths, by rising base name.
     pub paths: Vec<PackedPath>,
 }
@@ -60,6 +63,10 @@ impl Manifest {
         let part = Part::Manifest;
         let mut writer = Writer::default();
         writer.short(part, "bytes in the packer's name", self.packer.as_bytes())?;
+        writer.count(part, "obstacles", self.obstacles.len())?;
+        for obstacle in &self.obstacles {
+            writer.short(part, "bytes in an obstacle", obstacle.as_bytes())?;
+        }
         writer.count(part, "store paths", self.paths.len())?;
         for path in &self.paths {
             writer.bytes(&path.path.hash().0);
@@ -80,9 +87,10 @@ impl Manifest {
     /// If it is not one that [`Manifest::encode`] writes.
     pub fn decode(bytes: &[u8]) -> Result<Manifest, Error> {
         let mut reader = Reader::new(Part::Manifest, bytes);
-        let packer = core::str::from_utf8(reader.short()?)
-            .map_err(|_| reader.invalid("the packer's name is not UTF-8"))?
-            .into();
+        let packer = text(&mut reader)?;
+        let obstacles = (0..reader.count(u32::MAX, 2, "obstacles")?)
+            .map(|_| text(&mut reader))
+            .collect::<Result<_, Error>>()?;
         let count = reader.count(limits::STORE_PATHS, 98, "store paths")?;
         let mut paths: Vec<PackedPath> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -97,8 +105,13 @@ impl Manifest {
             paths.push(path);
         }
         reader.finish()?;
-        Ok(Manifest { packer, paths })
+        Ok(Manifest { packer, obstacles, paths })
     }
+}
+
+fn text(reader: &mut Reader<'_>) -> Result<String, Error> {
+    let text = core::str::from_utf8(reader.short()?);
+    text.map(String::from).map_err(|_| reader.invalid("a text is not UTF-8"))
 }
 
 fn base_name(path: &StorePath) -> ([u8; 32], &str) {
@@ -142,6 +155,7 @@ mod tests {
         };
         Manifest {
             packer: "packer 0.1.0".into(),
+            obstacles: vec!["a bare hash".into()],
             paths: vec![
                 path("1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc", vec![]),
                 path("2b9p07z77phvv2hf6gm9f28syp39f1ag-markov", vec![0]),
@@ -178,9 +192,9 @@ mod tests {
     #[test]
     fn huge_count_is_refused_before_it_is_allocated() {
         let mut bytes = manifest().encode().unwrap();
-        bytes[14..18].copy_from_slice(&u32::MAX.to_le_bytes());
+        bytes[31..35].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(matches!(Manifest::decode(&bytes), Err(Error::Limit { .. })));
-        bytes[14..18].copy_from_slice(&limits::STORE_PATHS.to_le_bytes());
+        bytes[31..35].copy_from_slice(&limits::STORE_PATHS.to_le_bytes());
         assert_eq!(Manifest::decode(&bytes), Err(Error::Length(Part::Manifest)));
     }
 }

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::show::{self, Show};
 use crate::store::Store;
 use crate::stub::Stub;
-use crate::summary::{self, Summary};
+use crate::summary::{self, Relocation, Summary};
 use crate::tar::Layout;
 use crate::tree::Tree;
 use crate::write::Output;
@@ -35,7 +35,6 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     // What was asked for.
     let stub = Stub::load(options.stub.as_deref())?;
     let exclude = Exclude::new(&options.exclude)?;
-    let modes = modes::choose(&options.mode)?;
     let store = Store::open(options.store_root.as_deref())?;
 
     // Closure: store paths, files, programs.
@@ -51,6 +50,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     // Content: digests, references, order.
     progress.start("reading", Some(tree.len()));
     let content = Content::read(&store, &tree, &hashes, threads, &progress)?;
+    let modes = modes::choose(&options.mode, content.obstacles().next())?;
     let manifest = descriptor::manifest(&tree, &content);
     let layout = Layout::new(&tree, &content);
 
@@ -64,6 +64,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         content: &content,
         layout: &layout,
         manifest: &manifest,
+        modes,
         hidden: &hidden,
     };
     let payload = payload::write(&mut output, &source, options.level, threads, &progress)?;
@@ -85,6 +86,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     Summary {
         output: show::path(&path),
         entries: programs.iter().map(|program| Show(program.name()).to_string()).collect(),
+        relocation: Relocation::new(&content),
         modes: modes.iter().map(format::Mode::name).collect(),
         store_paths: tree.paths.len(),
         files: tree.file_count(),

@@ -7,13 +7,14 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::num::NonZeroUsize;
 
-use format::{Digest, Hasher, StorePath};
+use format::{Digest, Hasher, Reference, StorePath};
 
 use crate::error::{Error, Result};
 use crate::nar::Nar;
 use crate::parallel;
 use crate::progress::Progress;
-use crate::reference::{Hashes, Scanner};
+use crate::reference::{Depth, Form, Hashes, Occurrence, Scanner};
+use crate::relocation::Survey;
 use crate::show::Show;
 use crate::store::Store;
 use crate::tree::{Kind, Tree};
@@ -29,12 +30,20 @@ pub(crate) struct PathContent {
     pub(crate) references: Vec<u32>,
     /// The digest of each of its files, in the tree's order.
     files: Vec<(u32, Digest)>,
+    /// Where hashes stand in its files.
+    survey: Survey,
 }
 
 #[cfg(test)]
 impl PathContent {
     pub(crate) fn for_test(nar_hash: Digest, references: Vec<u32>) -> PathContent {
-        PathContent { nar_hash, nar_len: 0, references, files: Vec::new() }
+        PathContent {
+            nar_hash,
+            nar_len: 0,
+            references,
+            files: Vec::new(),
+            survey: Survey::default(),
+        }
     }
 }
 
@@ -80,6 +89,23 @@ impl Content {
         Ok(Content { paths, first })
     }
 
+    /// Where the references of a node can be rewritten.
+    pub(crate) fn references(&self, tree: &Tree, node: u32) -> &[Reference] {
+        let survey = &self.paths[tree.path_of(node)].survey;
+        survey.references.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// What keeps the references from being rewritten, in words.
+    pub(crate) fn obstacles(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().flat_map(|path| &path.survey.obstacles).map(String::as_str)
+    }
+
+    /// How many references there are, in how many files and links.
+    pub(crate) fn count_references(&self) -> (usize, usize) {
+        let lists = || self.paths.iter().flat_map(|path| path.survey.references.values());
+        (lists().map(Vec::len).sum(), lists().count())
+    }
+
     /// The first file that is the same as `file`: `file` itself unless it is a duplicate.
     ///
     /// Empty files are never duplicates: nothing is saved, and a file system bounds the links of one file.
@@ -98,27 +124,51 @@ fn read_path(
     let mut nar = Nar::new();
     let mut found = BTreeSet::new();
     let mut files = Vec::new();
+    let mut survey = Survey::default();
     let mut buffer = vec![0; BUFFER_LEN];
     for number in tree.nodes_of(path) {
         let node = tree.node(number);
         nar.node(number, node.parent, &node.name, &node.kind);
         let mut hasher = Hasher::new();
-        references(store, tree, number, hashes, &mut buffer, &mut found, |piece| {
-            nar.bytes(piece);
-            hasher.update(piece);
-            progress.advance(piece.len());
+        let mut surveyed = survey.node(tree, number, hashes);
+        hashes.find(&node.name, |_, number| {
+            found.insert(number);
+        });
+        scan(store, tree, number, hashes, Depth::Wide, &mut buffer, |part| match part {
+            Part::Bytes(bytes) => {
+                nar.bytes(bytes);
+                hasher.update(bytes);
+                surveyed.bytes(bytes);
+                progress.advance(bytes.len());
+            }
+            Part::Hash(hash) => {
+                // What Nix does not see is no reference to Nix.
+                if hash.form != Form::Wide {
+                    found.insert(hash.number);
+                }
+                surveyed.occurrence(hash);
+            }
         })?;
         if let Kind::File { .. } = node.kind {
             nar.end_file();
             files.push((number, hasher.finish()));
+            surveyed.end_file(store, hashes)?;
         }
     }
     let (nar_hash, nar_len) = nar.finish();
     let references = found.into_iter().filter(|number| *number as usize != path).collect();
-    Ok(PathContent { nar_hash, nar_len, references, files })
+    Ok(PathContent { nar_hash, nar_len, references, files, survey })
 }
 
-/// Adds the numbers of the hashes in a node's name, target or content; hands on its content.
+/// What [`scan`] comes upon.
+enum Part<'a> {
+    /// The next bytes of a file's content.
+    Bytes(&'a [u8]),
+    /// A hash in the content or in a link's target.
+    Hash(Occurrence),
+}
+
+/// Adds the numbers of the hashes in a node's name, target or content; counts its bytes.
 ///
 /// # Errors
 ///
@@ -130,26 +180,40 @@ pub(crate) fn references(
     hashes: &Hashes,
     buffer: &mut [u8],
     found: &mut BTreeSet<u32>,
-    mut take: impl FnMut(&[u8]),
+    progress: &Progress,
 ) -> Result<()> {
-    let node = tree.node(number);
-    let mut add = |number| {
+    hashes.find(&tree.node(number).name, |_, number| {
         found.insert(number);
-    };
-    hashes.find(&node.name, |_, number| add(number));
-    match &node.kind {
+    });
+    scan(store, tree, number, hashes, Depth::Plain, buffer, |part| match part {
+        Part::Bytes(bytes) => progress.advance(bytes.len()),
+        Part::Hash(hash) => {
+            found.insert(hash.number);
+        }
+    })
+}
+
+/// Reads a node's content or target, and looks for hashes in it.
+fn scan(
+    store: &Store,
+    tree: &Tree,
+    number: u32,
+    hashes: &Hashes,
+    depth: Depth,
+    buffer: &mut [u8],
+    mut take: impl FnMut(Part<'_>),
+) -> Result<()> {
+    let mut scanner = Scanner::new(hashes, depth);
+    match &tree.node(number).kind {
         Kind::Directory => Ok(()),
         Kind::Symlink { target } => {
-            hashes.find(target, |_, number| add(number));
+            scanner.feed(target, |hash| take(Part::Hash(hash)));
             Ok(())
         }
-        Kind::File { len, .. } => {
-            let mut scanner = Scanner::new(hashes);
-            for_each_piece(store, tree, number, *len, buffer, |piece| {
-                scanner.feed(piece, |_, number| add(number));
-                take(piece);
-            })
-        }
+        Kind::File { len, .. } => for_each_piece(store, tree, number, *len, buffer, |piece| {
+            take(Part::Bytes(piece));
+            scanner.feed(piece, |hash| take(Part::Hash(hash)));
+        }),
     }
 }
 

@@ -15,12 +15,16 @@ use crate::tree::Tree;
 /// The packer that the manifest names.
 const PACKER: &str = concat!("packer ", env!("CARGO_PKG_VERSION"));
 
+/// Obstacles to relocation that the manifest names: enough to see what kind of thing is in the way.
+const OBSTACLES: usize = 10;
+
 /// Makes the manifest.
 pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
     let keys = key::keys(&tree.paths, &content.paths);
     let paths = tree.paths.iter().zip(&content.paths).zip(keys);
     Manifest {
         packer: PACKER.to_owned(),
+        obstacles: content.obstacles().take(OBSTACLES).map(str::to_owned).collect(),
         paths: paths
             .map(|((path, content), key)| PackedPath {
                 path: path.clone(),

@@ -75,8 +75,9 @@ pub(crate) enum Error {
     RuleOutside { rule: String, path: String },
     #[error("'{name}' is not a mode")]
     UnknownMode { name: String },
-    #[error("the closure is not proven to be relocatable")]
-    NotRelocatable,
+    /// If it were relocated, the program would look for files where there are none.
+    #[error("the closure cannot be relocated: {obstacle}")]
+    NotRelocatable { obstacle: String },
 
     #[error("{stub} is not a stub: {reason}")]
     NoStub { stub: String, reason: &'static str },
@@ -176,7 +177,9 @@ impl Error {
                 "write a whole store path of the closure, or add it with --closure"
             }
             Error::UnknownMode { .. } => "the modes are host, relocate, namespace and ram",
-            Error::NotRelocatable => "leave relocate out of --mode",
+            Error::NotRelocatable { .. } => {
+                "leave relocate out of --mode, or the file out with --exclude"
+            }
             Error::NoStub { .. } => "give a stub that was built for packer with --stub",
             Error::OutputTaken { .. } => "choose another name with -o",
             Error::Zstd { .. } => "try a lower --level",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use format::{Action, Kind, Piece, Rule, STORE_DIR};
+use format::{Action, Index, Kind, Manifest, Node, Piece, Rule, STORE_DIR, Symlink};
 use runtime::payload::Contents;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::cli;
 use crate::error::Result;
 use crate::show::{Show, Size};
-use crate::summary;
+use crate::summary::{self, Relocation};
 
 /// Says what is in a bundle.
 ///
@@ -30,6 +30,7 @@ struct Report {
     packer: String,
     entries: Vec<Entry>,
     modes: Vec<&'static str>,
+    relocation: Relocation,
     environment: Vec<String>,
     store_paths: Vec<Path>,
     files: usize,
@@ -114,6 +115,7 @@ impl Report {
                     program: format!("{}{}", place(entry.path), Show(&entry.program)),
                 })
                 .collect(),
+            relocation: relocation(&index, manifest),
             modes: descriptor.modes.iter().map(format::Mode::name).collect(),
             environment: descriptor.environment.iter().map(|r| rule(r, place)).collect(),
             files: store_paths.iter().map(|path| path.files).sum(),
@@ -144,6 +146,7 @@ impl Report {
             writeln!(text, "{title:12} {name} = {program}")?;
         }
         writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
+        writeln!(text, "{:12} {}", "relocation", self.relocation)?;
         for (number, rule) in self.environment.iter().enumerate() {
             let title = if number == 0 { "environment" } else { "" };
             writeln!(text, "{title:12} {rule}")?;
@@ -187,6 +190,22 @@ impl Report {
     }
 }
 
+/// The packer's verdict, as the bundle has it.
+fn relocation(index: &Index<'_>, manifest: &Manifest) -> Relocation {
+    let count = |node: &Node<'_>| match node.kind {
+        Kind::Directory => 0,
+        Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. }) => {
+            references.iter().count()
+        }
+    };
+    let counts = || index.nodes.iter().map(count).filter(|count| *count > 0);
+    Relocation {
+        references: counts().sum(),
+        files: counts().count(),
+        obstacles: manifest.obstacles.clone(),
+    }
+}
+
 /// Decimals are for the eye only.
 #[allow(clippy::cast_precision_loss)]
 fn percent(part: u64, whole: u64) -> f64 {
@@ -223,11 +242,12 @@ mod tests {
         let text = Report::new(&Bundle::open(&path).unwrap()).unwrap().text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], format!("entry        sh = /nix/store/{BASH}/bin/sh"));
-        assert_eq!(lines[1], "modes        host, namespace, ram");
-        assert_eq!(lines[2], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
-        assert!(lines[3].ends_with("of 72 B; 4 files in 2 store paths)"), "{}", lines[3]);
-        assert!(lines[4].contains("in 1 frames; stub 8."), "{}", lines[4]);
-        assert_eq!(lines[8], format!("      64 B       1  /nix/store/{BASH}"));
-        assert_eq!(lines[9], format!("       8 B       3  /nix/store/{GLIBC}"));
+        assert_eq!(lines[1], "modes        host, relocate, namespace, ram");
+        assert_eq!(lines[2], "relocation   relocatable (1 references in 1 files)");
+        assert_eq!(lines[3], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
+        assert!(lines[4].ends_with("of 72 B; 4 files in 2 store paths)"), "{}", lines[4]);
+        assert!(lines[5].contains("in 1 frames; stub 8."), "{}", lines[5]);
+        assert_eq!(lines[9], format!("      64 B       1  /nix/store/{BASH}"));
+        assert_eq!(lines[10], format!("       8 B       3  /nix/store/{GLIBC}"));
     }
 }

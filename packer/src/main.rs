@@ -21,6 +21,7 @@ mod parallel;
 mod payload;
 mod progress;
 mod reference;
+mod relocation;
 mod resolve;
 mod show;
 mod store;

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use format::{
-    Content as NodeContent, Digest, INDEX_MAGIC, Index, MANIFEST_MAGIC, Manifest, SEEK_TABLE_MAGIC,
-    SKIPPABLE_HEADER_LEN, Section, SeekTable, limits,
+    Content as NodeContent, Digest, INDEX_MAGIC, Index, MANIFEST_MAGIC, Manifest, Mode, Modes,
+    SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN, Section, SeekTable, limits,
 };
 
 use crate::content::Content;
@@ -25,6 +25,8 @@ pub(crate) struct Source<'a> {
     pub(crate) content: &'a Content,
     pub(crate) layout: &'a Layout,
     pub(crate) manifest: &'a Manifest,
+    /// References are written only for bundles that may be relocated.
+    pub(crate) modes: Modes,
     /// The hashes that may not show in the output.
     pub(crate) hidden: &'a Hashes,
 }
@@ -125,8 +127,10 @@ fn index(source: &Source<'_>, digests: &[Digest]) -> Result<Vec<u8>> {
     let Source { tree, content, layout, .. } = source;
     let mut index = Index::writer(digests, tree.nodes.len())?;
     for (number, node) in tree.iter() {
-        // References are written for bundles that may be relocated, and no bundle may yet.
-        let references = &[];
+        let references = match source.modes.contains(Mode::Relocate) {
+            true => source.content.references(source.tree, number),
+            false => &[],
+        };
         let node_content = match &node.kind {
             Kind::Directory => NodeContent::Directory,
             Kind::File { executable, .. } => NodeContent::File {

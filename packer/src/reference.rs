@@ -68,6 +68,29 @@ impl Hashes {
         }
     }
 
+    /// Calls `found` with the place and the number of each hash whose characters stand `stride` bytes from
+    /// one another, with zeros between.
+    fn find_wide(&self, bytes: &[u8], stride: usize, mut found: impl FnMut(usize, u32)) {
+        // Characters in a row that end before this place, for each remainder.
+        let mut runs = [0; STRIDES[1]];
+        for (at, byte) in bytes.iter().enumerate() {
+            let run = &mut runs[at % stride];
+            if VALUES[usize::from(*byte)] == NO_DIGIT {
+                *run = 0;
+                continue;
+            }
+            let follows = *run > 0 && bytes[at + 1 - stride..at].iter().all(|gap| *gap == 0);
+            *run = if follows { *run + 1 } else { 1 };
+            if *run >= HASH_TEXT_LEN {
+                let first = at - (HASH_TEXT_LEN - 1) * stride;
+                let text = std::array::from_fn(|character| bytes[first + character * stride]);
+                if let Some(number) = self.numbers.get(&text) {
+                    found(first, *number);
+                }
+            }
+        }
+    }
+
     /// Whether any hash is in `bytes`.
     pub(crate) fn first(&self, bytes: &[u8]) -> Option<(usize, u32)> {
         let mut first = None;
@@ -84,41 +107,87 @@ fn filter_index(text: &[u8; HASH_TEXT_LEN]) -> usize {
         .fold(0, |index, byte| (index << 5) | usize::from(VALUES[usize::from(*byte)] & 31))
 }
 
+/// How a hash stands in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Behind `/nix/store/`.
+    Reference,
+    /// Alone.
+    Bare,
+    /// With zeros between its characters: UTF-16 or UTF-32.
+    Wide,
+}
+
+/// A hash that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Occurrence {
+    /// Bytes before its first character.
+    pub(crate) position: u64,
+    /// The number of the hash.
+    pub(crate) number: u32,
+    pub(crate) form: Form,
+}
+
+/// What stands before the hash in a reference.
+pub(crate) const PREFIX: &[u8] = b"/nix/store/";
+
+/// Bytes from one character to the next in UTF-16 and UTF-32.
+const STRIDES: [usize; 2] = [2, 4];
+
+/// Which forms a scanner looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Those that Nix knows: a hash in plain text.
+    Plain,
+    /// Wide ones as well.
+    Wide,
+}
+
 /// Looks for hashes in bytes that come in pieces, such as a file that is read.
 pub(crate) struct Scanner<'a> {
     hashes: &'a Hashes,
+    depth: Depth,
     /// The last bytes before the next piece: a hash may begin there.
-    seam: Vec<u8>,
-    /// Bytes taken so far.
-    position: u64,
+    window: Vec<u8>,
+    /// The position of the window's first byte.
+    start: u64,
 }
 
 impl<'a> Scanner<'a> {
     /// Starts at position 0.
-    pub(crate) fn new(hashes: &'a Hashes) -> Scanner<'a> {
-        Scanner { hashes, seam: Vec::new(), position: 0 }
+    pub(crate) fn new(hashes: &'a Hashes, depth: Depth) -> Scanner<'a> {
+        Scanner { hashes, depth, window: Vec::new(), start: 0 }
     }
 
-    /// Takes the next bytes; calls `found` with the position and the number of each hash.
-    pub(crate) fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(u64, u32)) {
-        const SEAM_LEN: usize = HASH_TEXT_LEN - 1;
-        let behind = self.seam.len();
-        self.seam.extend_from_slice(&bytes[..bytes.len().min(SEAM_LEN)]);
-        let seam_start = self.position - behind as u64;
-        self.hashes.find(&self.seam, |at, number| {
-            // Those that lie wholly in `bytes` are found below.
-            if at < behind {
-                found(seam_start + at as u64, number);
+    /// Takes the next bytes; calls `found` with each hash that ends in them.
+    pub(crate) fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Occurrence)) {
+        let known = self.window.len();
+        self.window.extend_from_slice(bytes);
+        let (window, start) = (&self.window, self.start);
+        let occurrence =
+            |at: usize, number, form| Occurrence { position: start + at as u64, number, form };
+        self.hashes.find(window, |at, number| {
+            let form = if window[..at].ends_with(PREFIX) { Form::Reference } else { Form::Bare };
+            if at + HASH_TEXT_LEN > known {
+                found(occurrence(at, number, form));
             }
         });
-        self.hashes.find(bytes, |at, number| found(self.position + at as u64, number));
-        if bytes.len() >= SEAM_LEN {
-            self.seam.clear();
-            self.seam.extend_from_slice(&bytes[bytes.len() - SEAM_LEN..]);
-        } else {
-            self.seam.drain(..self.seam.len().saturating_sub(SEAM_LEN));
-        }
-        self.position += bytes.len() as u64;
+        let keep = match self.depth {
+            Depth::Plain => PREFIX.len() + HASH_TEXT_LEN - 1,
+            Depth::Wide => {
+                for stride in STRIDES {
+                    self.hashes.find_wide(window, stride, |at, number| {
+                        if at + (HASH_TEXT_LEN - 1) * stride >= known {
+                            found(occurrence(at, number, Form::Wide));
+                        }
+                    });
+                }
+                STRIDES[1] * HASH_TEXT_LEN
+            }
+        };
+        let passed = self.window.len().saturating_sub(keep);
+        self.window.drain(..passed);
+        self.start += passed as u64;
     }
 }
 
@@ -140,11 +209,12 @@ mod tests {
 
     fn scan(pieces: &[&[u8]]) -> Vec<(u64, u32)> {
         let hashes = hashes();
-        let mut scanner = Scanner::new(&hashes);
+        let mut scanner = Scanner::new(&hashes, Depth::Wide);
         let mut found = Vec::new();
         for piece in pieces {
-            scanner.feed(piece, |at, number| found.push((at, number)));
+            scanner.feed(piece, |hash| found.push((hash.position, hash.number)));
         }
+        found.sort_unstable();
         found
     }
 
@@ -164,17 +234,47 @@ mod tests {
     }
 
     #[test]
+    fn forms_are_told_apart() {
+        let hashes = hashes();
+        let wide: Vec<u8> = GLIBC.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let cases: [(Vec<u8>, Form); 4] = [
+            (format!("/nix/store/{GLIBC}").into(), Form::Reference),
+            (format!("/nix/Store/{GLIBC}").into(), Form::Bare),
+            (GLIBC.into(), Form::Bare),
+            (wide, Form::Wide),
+        ];
+        for (text, form) in cases {
+            for cut in 0..text.len() {
+                let mut scanner = Scanner::new(&hashes, Depth::Wide);
+                let mut forms = Vec::new();
+                let (head, tail) = text.split_at(cut);
+                scanner.feed(head, |hash| forms.push(hash.form));
+                scanner.feed(tail, |hash| forms.push(hash.form));
+                assert_eq!(forms, [form], "{text:?} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
     fn every_cut_gives_the_same() {
-        let text = format!("0{GLIBC}/\0{BASH}xyz{GLIBC}");
-        let whole = scan(&[text.as_bytes()]);
-        assert_eq!(whole.len(), 3);
+        let wide = |stride: usize, end: &[u8]| {
+            let unit = move |c: u8| std::iter::once(c).chain(std::iter::repeat_n(0, stride - 1));
+            let mut bytes: Vec<u8> = GLIBC.bytes().flat_map(unit).collect();
+            bytes.extend_from_slice(end);
+            bytes
+        };
+        let mut text = format!("0{GLIBC}/\0{BASH}xyz{GLIBC}").into_bytes();
+        text.extend(wide(2, b"|"));
+        text.extend(wide(4, b"|\0"));
+        let whole = scan(&[&text]);
+        assert_eq!(whole.len(), 5);
         for cut in 0..text.len() {
-            let (head, tail) = text.as_bytes().split_at(cut);
+            let (head, tail) = text.split_at(cut);
             assert_eq!(scan(&[head, tail]), whole, "cut at {cut}");
             let (first, second) = head.split_at(cut / 2);
             assert_eq!(scan(&[first, b"", second, tail]), whole, "cuts at {} and {cut}", cut / 2);
         }
-        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(scan(&bytes), whole, "byte by byte");
     }
 }

@@ -1,10 +1,12 @@
 //! The last line of `packer build`.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::content::Content;
 use crate::error::{Error, Result};
 use crate::show::Size;
 
@@ -23,6 +25,37 @@ pub(crate) struct Summary {
     /// Bytes of the bundle.
     pub(crate) bytes_after: u64,
     pub(crate) seconds: f64,
+    pub(crate) relocation: Relocation,
+}
+
+/// Whether references can be rewritten.
+#[derive(Debug, Serialize)]
+pub(crate) struct Relocation {
+    /// References that can be.
+    pub(crate) references: usize,
+    /// Files and links that have some.
+    pub(crate) files: usize,
+    /// What cannot be; empty if all can.
+    pub(crate) obstacles: Vec<String>,
+}
+
+impl Relocation {
+    pub(crate) fn new(content: &Content) -> Relocation {
+        let (references, files) = content.count_references();
+        let obstacles = content.obstacles().map(str::to_owned).collect();
+        Relocation { references, files, obstacles }
+    }
+}
+
+impl fmt::Display for Relocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Relocation { references, files, obstacles } = self;
+        match obstacles.as_slice() {
+            [] => write!(f, "relocatable ({references} references in {files} files)"),
+            [only] => write!(f, "not relocatable ({only})"),
+            [first, rest @ ..] => write!(f, "not relocatable ({first}; and {} more)", rest.len()),
+        }
+    }
 }
 
 impl Summary {
@@ -37,9 +70,9 @@ impl Summary {
 
     fn line(&self) -> String {
         let name = self.output.rsplit('/').next().unwrap_or(&self.output);
-        let Summary { files, bytes_before, bytes_after, seconds, .. } = self;
+        let Summary { files, bytes_before, bytes_after, seconds, relocation, .. } = self;
         let (before, after) = (Size(*bytes_before), Size(*bytes_after));
-        format!("{name}: {files} files, {before} -> {after} in {seconds:.1} s\n")
+        format!("{name}: {files} files, {before} -> {after} in {seconds:.1} s, {relocation}\n")
     }
 }
 
@@ -88,7 +121,15 @@ mod tests {
             bytes_before: 106_249_000,
             bytes_after: 33_100_000,
             seconds: seconds(Duration::from_micros(12_345_678)),
+            relocation: Relocation { references: 2267, files: 212, obstacles: Vec::new() },
         };
-        assert_eq!(summary.line(), "markov: 1715 files, 106.2 MB -> 33.1 MB in 12.3 s\n");
+        assert_eq!(
+            summary.line(),
+            "markov: 1715 files, 106.2 MB -> 33.1 MB in 12.3 s, \
+             relocatable (2267 references in 212 files)\n"
+        );
+        let obstacles = ["a: why".to_owned(), "b: why".to_owned()];
+        let relocation = Relocation { references: 0, files: 0, obstacles: obstacles.into() };
+        assert_eq!(relocation.to_string(), "not relocatable (a: why; and 1 more)");
     }
 }

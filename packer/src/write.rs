@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::error::{Error, Result};
-use crate::reference::{Hashes, Scanner};
+use crate::reference::{Depth, Hashes, Scanner};
 use crate::show;
 
 /// What a linker gives a program: everything that the umask leaves.
@@ -97,14 +97,14 @@ impl Output {
     ///
     /// If one does: Nix would take it for a reference.
     pub(crate) fn check(&mut self, hashes: &Hashes) -> Result<()> {
-        let mut scanner = Scanner::new(hashes);
+        let mut scanner = Scanner::new(hashes, Depth::Plain);
         let mut buffer = vec![0; BUFFER_LEN];
         let mut clean = true;
         self.file.seek(SeekFrom::Start(0)).map_err(|error| self.failed("read", error))?;
         loop {
             match self.file.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(count) => scanner.feed(&buffer[..count], |_, _| clean = false),
+                Ok(count) => scanner.feed(&buffer[..count], |_| clean = false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.failed("read", error)),
             }

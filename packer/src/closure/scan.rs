@@ -65,9 +65,7 @@ fn references(
     let mut found = BTreeSet::new();
     let mut buffer = vec![0; BUFFER_LEN];
     for (number, _) in tree.iter() {
-        content::references(store, &tree, number, hashes, &mut buffer, &mut found, |piece| {
-            progress.advance(piece.len());
-        })?;
+        content::references(store, &tree, number, hashes, &mut buffer, &mut found, progress)?;
     }
     Ok(found)
 }
