@@ -35,7 +35,7 @@ pub use error::{Error, Part};
 pub use index::{Content, Extent, Index, IndexWriter, Kind, Node, Reference, References, Symlink};
 pub use manifest::{Manifest, PackedPath};
 pub use mode::{Mode, Modes, UnknownMode};
-pub use relocation::{BaseTooLong, REFERENCE_LEN, replacement};
+pub use relocation::{REFERENCE_LEN, UnfitBase, replacement};
 pub use seek_table::{Frame, SeekTable};
 pub use skippable::{INDEX_MAGIC, MANIFEST_MAGIC, SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN};
 pub use store_path::{HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath};

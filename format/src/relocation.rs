@@ -9,22 +9,35 @@ pub const REFERENCE_LEN: usize = STORE_DIR.len() + 1 + HASH_TEXT_LEN;
 /// Fewest digits of a content key in a relocated name: 60 bits, so that no two paths of one cache meet.
 const KEY_TEXT_LEN: usize = 12;
 
-/// A cache base with which a reference would not keep its length.
+/// A cache base to which references cannot be rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BaseTooLong {
-    /// Bytes of the base.
-    pub len: usize,
-    /// Bytes that a base may have.
-    pub limit: usize,
+pub enum UnfitBase {
+    /// A reference would not keep its length.
+    TooLong {
+        /// Bytes of the base.
+        len: usize,
+        /// Bytes that a base may have.
+        limit: usize,
+    },
+    /// It holds this byte, which means something in one of the places where references stand: a space in a
+    /// script's first line, a colon in a search path, a dollar in a RUNPATH.
+    Byte(u8),
 }
 
-impl fmt::Display for BaseTooLong {
+impl fmt::Display for UnfitBase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "its path has {} bytes, {} are allowed", self.len, self.limit)
+        match self {
+            UnfitBase::TooLong { len, limit } => {
+                write!(f, "its path has {len} bytes, {limit} are allowed")
+            }
+            UnfitBase::Byte(byte) => {
+                write!(f, "its path holds '{}'", core::ascii::escape_default(*byte))
+            }
+        }
     }
 }
 
-impl core::error::Error for BaseTooLong {}
+impl core::error::Error for UnfitBase {}
 
 /// Returns what takes the place of `/nix/store/<hash>`: the cache base, `/`, and as many digits as make the
 /// length the same.
@@ -34,11 +47,15 @@ impl core::error::Error for BaseTooLong {}
 ///
 /// # Errors
 ///
-/// If `base` leaves no room for 12 digits. Padding is no way out: a path with a NUL or with `//` in it
+/// If `base` leaves no room for 12 digits, or has other characters than letters, digits and `/._+-`. Padding is no way out: a path with a NUL or with `//` in it
 /// is another string to programs that compare.
-pub fn replacement(base: &[u8], key: Digest) -> Result<[u8; REFERENCE_LEN], BaseTooLong> {
+pub fn replacement(base: &[u8], key: Digest) -> Result<[u8; REFERENCE_LEN], UnfitBase> {
     const LIMIT: usize = REFERENCE_LEN - 1 - KEY_TEXT_LEN;
-    let too_long = BaseTooLong { len: base.len(), limit: LIMIT };
+    let too_long = UnfitBase::TooLong { len: base.len(), limit: LIMIT };
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(byte);
+    if let Some(byte) = base.iter().find(|byte| !is_plain(byte)) {
+        return Err(UnfitBase::Byte(*byte));
+    }
     let mut text = [b'/'; REFERENCE_LEN];
     let (head, rest) = text.split_at_mut_checked(base.len()).ok_or(too_long)?;
     head.copy_from_slice(base);
@@ -72,10 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn base_with_a_meaning_of_its_own_is_refused() {
+        for byte in *b" :$\n'\xff" {
+            let base = [b"/home/", &[byte][..]].concat();
+            assert_eq!(replacement(&base, Digest::of(b"")), Err(UnfitBase::Byte(byte)));
+        }
+    }
+
+    #[test]
     fn long_base_is_refused() {
         let key = Digest::of(b"glibc");
         assert!(replacement(&[b'a'; 30], key).is_ok());
-        assert_eq!(replacement(&[b'a'; 31], key), Err(BaseTooLong { len: 31, limit: 30 }));
+        assert_eq!(replacement(&[b'a'; 31], key), Err(UnfitBase::TooLong { len: 31, limit: 30 }));
         assert!(replacement(&[b'a'; 100], key).is_err());
     }
 }

@@ -79,10 +79,10 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// If its path is too long.
+    /// If its path is unfit.
     pub fn check_base(&self, bundle: &Bundle) -> Result<(), Unusable> {
         let key = bundle.descriptor.paths[0].key;
-        format::replacement(&self.path, key).map(|_| ()).map_err(Unusable::TooLong)
+        format::replacement(&self.path, key).map(|_| ()).map_err(Unusable::Unfit)
     }
 
     /// Looks the bundle up, and unpacks what is missing of it.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt;
 
-use format::{BaseTooLong, Mode, Modes};
+use format::{Mode, Modes, UnfitBase};
 use rustix::io::Errno;
 
 use crate::sys;
@@ -109,8 +109,8 @@ pub enum Unusable {
     NoExec,
     /// Its path is not absolute.
     Relative,
-    /// Its path is so long that references to it would not keep their length.
-    TooLong(BaseTooLong),
+    /// References cannot be rewritten to its path.
+    Unfit(UnfitBase),
 }
 
 /// Bytes as a message shows them: what is not printable ASCII or UTF-8 is escaped.
@@ -368,7 +368,7 @@ impl fmt::Display for Unusable {
             Unusable::WritableByOthers => f.write_str("others may write to it"),
             Unusable::NoExec => f.write_str("mounted noexec"),
             Unusable::Relative => f.write_str("not an absolute path"),
-            Unusable::TooLong(error) => write!(f, "{error}"),
+            Unusable::Unfit(error) => write!(f, "{error}"),
         }
     }
 }

@@ -9,9 +9,9 @@ use core::ffi::CStr;
 
 use format::STORE_DIR;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount, mount_bind};
+use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 
 use crate::cache::Cache;
 use crate::error::{Error, Impossible, Shown};
@@ -152,7 +152,31 @@ fn cover(store: &CStr, target: &CStr, on_host: HostStore, log: Log) -> Result<()
             )),
         }
     }
-    mount_bind(store, target).map_err(|errno| refused(target, errno))
+    bind_store(store, target)
+}
+
+/// Mounts the store to `target`.
+///
+/// An ordinary user cannot write to its directories, but root could, and python as root would.
+fn bind_store(store: &CStr, target: &CStr) -> Result<(), Impossible> {
+    let mount = || {
+        mount_bind(store, target)?;
+        if rustix::process::geteuid().is_root() { set_read_only(target) } else { Ok(()) }
+    };
+    mount().map_err(|errno| refused(target, errno))
+}
+
+/// Makes a mount read-only. Flags that the kernel locked have to be given again.
+fn set_read_only(target: &CStr) -> Result<(), Errno> {
+    const LOCKED: [(StatVfsMountFlags, MountFlags); 3] = [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+    ];
+    let found = rustix::fs::statvfs(target)?.f_flag;
+    let kept = LOCKED.into_iter().filter(|(flag, _)| found.contains(*flag)).map(|(_, flag)| flag);
+    let flags = kept.fold(MountFlags::BIND | MountFlags::RDONLY, MountFlags::union);
+    mount_remount(target, flags, c"")
 }
 
 /// The caller's working directory, to come back to when mounts have changed what its path means.

@@ -3,7 +3,7 @@
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 
-use format::{BaseTooLong, Digest, Manifest, REFERENCE_LEN, References, StorePath};
+use format::{Digest, Manifest, REFERENCE_LEN, References, StorePath, UnfitBase};
 
 /// Bytes of `/` and what comes before it in a replacement are the cache's path.
 type Replacement = [u8; REFERENCE_LEN];
@@ -17,8 +17,8 @@ impl Relocation {
     ///
     /// # Errors
     ///
-    /// If the base is so long that a reference would not keep its length.
-    pub fn new(base: &[u8], manifest: &Manifest) -> Result<Relocation, BaseTooLong> {
+    /// If the base is unfit.
+    pub fn new(base: &[u8], manifest: &Manifest) -> Result<Relocation, UnfitBase> {
         let replacement = |path: &format::PackedPath| format::replacement(base, path.key);
         Ok(Relocation(manifest.paths.iter().map(replacement).collect::<Result<_, _>>()?))
     }
@@ -52,8 +52,8 @@ impl Relocation {
 ///
 /// # Errors
 ///
-/// If the base is too long.
-pub fn directory(base: &[u8], key: Digest, path: &StorePath) -> Result<Vec<u8>, BaseTooLong> {
+/// If the base is unfit.
+pub fn directory(base: &[u8], key: Digest, path: &StorePath) -> Result<Vec<u8>, UnfitBase> {
     let mut directory: Vec<u8> = format::replacement(base, key)?.into();
     directory.push(b'-');
     directory.extend_from_slice(path.name().as_bytes());
@@ -64,8 +64,8 @@ pub fn directory(base: &[u8], key: Digest, path: &StorePath) -> Result<Vec<u8>, 
 ///
 /// # Errors
 ///
-/// If the base is too long.
-pub fn name(base: &[u8], key: Digest, path: &StorePath) -> Result<CString, BaseTooLong> {
+/// If the base is unfit.
+pub fn name(base: &[u8], key: Digest, path: &StorePath) -> Result<CString, UnfitBase> {
     let mut name = directory(base, key, path)?;
     name.drain(..=base.len());
     // Digits and a store path's name hold no NUL.

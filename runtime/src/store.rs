@@ -148,7 +148,7 @@ fn unpacked(
     // Where it is already, it stays: a disk that was full when it was unpacked may have room by now.
     for place in &places {
         if let Ok(cache) = place.open(Absent::Fail)
-            && let Some(ready) = cache.ready(bundle, form).map_err(failed)?
+            && let Ok(Some(ready)) = cache.ready(bundle, form)
         {
             return Ok((cache, ready));
         }

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{mount_bind, mount_bind_recursive, mount_move};
 
-use super::refused;
+use super::{bind_store, refused, set_read_only};
 use crate::cache::Cache;
 use crate::error::Impossible;
 use crate::file;
@@ -109,9 +109,13 @@ impl Root {
         mount_bind(path, path).map_err(|errno| refused(path, errno))?;
         self.bind(path, log);
         let target = joined(path, c"nix/store");
-        mount_bind(store, &*target).map_err(|errno| refused(&*target, errno))?;
+        bind_store(store, &target)?;
         let move_root = || {
             rustix::process::chdir(path)?;
+            if rustix::process::geteuid().is_root() {
+                // What root creates there would be in the cache, not on the host.
+                set_read_only(c".")?;
+            }
             mount_move(c".", c"/")?;
             rustix::process::chroot(c".")
         };
