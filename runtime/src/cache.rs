@@ -119,15 +119,15 @@ impl Cache {
         let name = c_string(name.to_string());
         let work = self.subdirectory(WORK, PRIVATE)?;
         let roots = self.subdirectory(ROOTS, PRIVATE)?;
+        if file::open_directory(&roots, &name).is_ok() {
+            // Made while we waited for the lock.
+            return Ok(());
+        }
         remove::contents(&work)?;
         let publish = || {
             let root = file::ensure_directory(&work, &name, PUBLIC)?;
             make(&root)?;
-            match rename_new(&work, &name, &roots) {
-                // Made while we waited for the lock.
-                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-                Err(errno) => return Err(errno),
-            }
+            rename_new(&work, &name, &roots)?;
             // Only now: a directory that is not writable cannot be moved to another.
             rustix::fs::chmodat(&roots, &name, unpack::DIRECTORY_MODE, AtFlags::empty())
         };
@@ -191,7 +191,7 @@ impl Cache {
 
     fn check_version(&self) -> Result<(), Errno> {
         match rustix::fs::readlinkat(&self.directory, c"version", Vec::new()) {
-            Ok(version) if &*version == VERSION => Ok(()),
+            Ok(version) if *version == *VERSION => Ok(()),
             Ok(_) => Err(Errno::PROTONOSUPPORT),
             Err(Errno::NOENT) => rustix::fs::symlinkat(VERSION, &self.directory, c"version"),
             Err(errno) => Err(errno),

@@ -74,11 +74,14 @@ fn apply<'a>(descriptor: &Descriptor, store: &Store, environment: &[&'a CStr]) -
                 .strip_prefix(&*rule.name)
                 .is_some_and(|s| s.starts_with(b"="))
         };
-        let new = || Changed::New(value(descriptor, store, rule));
-        match changed.iter_mut().find(|string| sets_name(string)) {
+        match changed.iter().position(sets_name) {
             Some(_) if rule.action == Action::SetUnlessSet => {}
-            Some(old) => *old = new(),
-            None => changed.push(new()),
+            first => {
+                // A caller can give a variable twice, and some programs take the last.
+                changed.retain(|string| !sets_name(string));
+                let new = Changed::New(value(descriptor, store, rule));
+                changed.insert(first.unwrap_or(changed.len()), new);
+            }
         }
     }
     changed

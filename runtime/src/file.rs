@@ -136,6 +136,25 @@ pub fn list<E: From<Errno>>(
     Ok(())
 }
 
+/// Creates files with exactly the modes that are asked for, until it is dropped.
+///
+/// The caller's mask can be anything, 0777 included, and is the program's.
+#[derive(Debug)]
+pub struct ExactModes(Mode);
+
+impl ExactModes {
+    /// Takes the mask away.
+    pub fn begin() -> ExactModes {
+        ExactModes(rustix::process::umask(Mode::empty()))
+    }
+}
+
+impl Drop for ExactModes {
+    fn drop(&mut self) {
+        rustix::process::umask(self.0);
+    }
+}
+
 /// A number that nobody can foresee, for a name beside others.
 pub fn random() -> u64 {
     let mut bytes = [0; 8];

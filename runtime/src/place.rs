@@ -133,7 +133,7 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     if absent == Absent::Fail {
         return Err(failed(Errno::NOENT));
     }
-    let name = c_string(alloc::format!("{PREFIX}{:08x}", file::random() as u32).as_bytes())?;
+    let name = c_string(alloc::format!("{PREFIX}{:08x}", file::random() & 0xffff_ffff).as_bytes())?;
     rustix::fs::mkdirat(&directory, &name, PRIVATE)
         .map_err(|errno| Unusable::Failed("mkdir", errno))?;
     open(&name)

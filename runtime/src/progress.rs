@@ -75,6 +75,6 @@ fn write(line: core::fmt::Arguments<'_>) {
 /// Milliseconds of the monotonic clock.
 fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
-    let milliseconds = time.tv_sec * 1000 + i64::from(time.tv_nsec) / 1_000_000;
+    let milliseconds = time.tv_sec * 1000 + time.tv_nsec / 1_000_000;
     u64::try_from(milliseconds).unwrap_or(0)
 }

@@ -39,8 +39,8 @@ impl Relocation {
             // The index's decoder knows the number of store paths.
             let replacement = &self.0[reference.path as usize];
             let (from, to) = (reference.offset.max(offset), reference_end.min(end));
-            // All differences are below the length of a reference or of `bytes`.
-            let part = |at: u64, start: u64| (at - start) as usize;
+            // All differences are at most the length of a reference or of `bytes`.
+            let part = |at: u64, start: u64| usize::try_from(at - start).unwrap_or(usize::MAX);
             bytes[part(from, offset)..part(to, offset)].copy_from_slice(
                 &replacement[part(from, reference.offset)..part(to, reference.offset)],
             );

@@ -8,6 +8,7 @@ use rustix::fs::AtFlags;
 
 use crate::cache::{Cache, Form, Location, Ready};
 use crate::error::{Error, Impossible, Shown};
+use crate::file::ExactModes;
 use crate::log::Log;
 use crate::namespace;
 use crate::payload::Bundle;
@@ -55,6 +56,7 @@ pub fn make_visible(
         Some(mode) => [mode].into(),
         None => allowed.iter().collect(),
     };
+    let _modes = ExactModes::begin();
     let mut tried = Vec::new();
     for mode in modes {
         let result = match mode {

@@ -158,6 +158,13 @@ mod stub {
         content: [u8; DESCRIPTOR_LEN],
     }
 
+    /// A length as an ELF note has it. `u32::try_from` is not for constants.
+    #[allow(clippy::cast_possible_truncation)]
+    const fn note_len(len: usize) -> u32 {
+        assert!(len <= DESCRIPTOR_LEN);
+        len as u32
+    }
+
     const NAME: [u8; 8] = {
         let mut name = [0; 8];
         name.split_at_mut(NOTE_NAME.len()).0.copy_from_slice(NOTE_NAME.as_bytes());
@@ -167,8 +174,8 @@ mod stub {
     #[used]
     #[unsafe(link_section = ".note.packer")]
     static NOTE: Note = Note {
-        name_len: NOTE_NAME.len() as u32 + 1,
-        content_len: DESCRIPTOR_LEN as u32,
+        name_len: note_len(NOTE_NAME.len() + 1),
+        content_len: note_len(DESCRIPTOR_LEN),
         note_type: NOTE_TYPE,
         name: NAME,
         content: [0; DESCRIPTOR_LEN],

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::file::ExactModes;
 use crate::payload::{Contents, FrameReader, Payload};
 use crate::progress::Progress;
 use crate::relocation::Relocation;
@@ -67,13 +68,10 @@ pub fn unpack(
     let plan = content::Plan::new(&tree, contents.seek_table.data_frames());
     progress.expect(plan.bytes);
 
-    // Modes have to be exact, whatever the caller's mask is.
-    let mask = rustix::process::umask(Mode::empty());
-    let result = create(&tree, &plan)
-        .and_then(|()| write(payload, contents, index, &tree, &plan, progress))
-        .and_then(|()| finish(&tree, &plan));
-    rustix::process::umask(mask);
-    result
+    let _modes = ExactModes::begin();
+    create(&tree, &plan)?;
+    write(payload, contents, index, &tree, &plan, progress)?;
+    finish(&tree, &plan)
 }
 
 /// Bytes of content that [`unpack`] writes for these names: what there must be room for.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::process::{getegid, geteuid};
+use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
 use rustix::thread::UnshareFlags;
 
 use crate::error::Impossible;
@@ -35,7 +35,17 @@ pub(super) fn enter(log: Log) -> Result<(), Impossible> {
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)
         .map_err(|errno| Impossible::Namespace { call: "unshare", errno })?;
     // Without this, a group map needs a privilege: it would let a user leave groups that deny access.
-    write("/proc/self/setgroups", "deny".into())?;
+    let deny = || write("/proc/self/setgroups", "deny".into());
+    deny().or_else(|refusal| match refusal {
+        // Of a process whose file its user may execute but not read, /proc/self belongs to root. This one
+        // has no secrets, and says so; exec starts anew in that respect.
+        Impossible::Namespace { errno: Errno::ACCESS, .. } => {
+            set_dumpable_behavior(DumpableBehavior::Dumpable)
+                .map_err(|errno| Impossible::Namespace { call: "prctl", errno })?;
+            deny()
+        }
+        refusal => Err(refusal),
+    })?;
     write("/proc/self/uid_map", alloc::format!("{user} {user} 1"))?;
     write("/proc/self/gid_map", alloc::format!("{group} {group} 1"))
 }

@@ -56,7 +56,7 @@ impl Plan {
         };
         let mut original = None;
         // The last frame that is in the plan already.
-        let mut planned = None;
+        let mut planned: Option<u32> = None;
         for file in files {
             if let Some(original) = original.filter(|original| same(*original) == same(file)) {
                 plan.links.push(Link { original, copy: file });
@@ -67,12 +67,11 @@ impl Plan {
             let first = frames.partition_point(|frame| frame.end() <= extent.start);
             let last = frames.partition_point(|frame| frame.end() < extent.end());
             if first == last { &mut plan.whole } else { &mut plan.split }.push(file);
-            for position in first..=last {
-                if planned.is_none_or(|planned| planned < position) {
-                    // The seek table has fewer frames than a u32 can count.
-                    plan.frames.push(u32::try_from(position).unwrap_or(u32::MAX));
-                    plan.bytes = plan.bytes.saturating_add(frames[position].len.into());
-                    planned = Some(position);
+            for (number, frame) in (0..).zip(frames).take(last + 1).skip(first) {
+                if planned.is_none_or(|planned| planned < number) {
+                    plan.frames.push(number);
+                    plan.bytes = plan.bytes.saturating_add(frame.len.into());
+                    planned = Some(number);
                 }
             }
         }
@@ -125,7 +124,7 @@ fn overlap<'a>(frame: &Frame, extent: Extent, content: &'a mut [u8]) -> (&'a mut
     let start = extent.start.max(frame.start);
     let end = extent.end().min(frame.end());
     // Both are inside the frame, whose content is in memory.
-    let position = |at: u64| (at - frame.start) as usize;
+    let position = |at: u64| usize::try_from(at - frame.start).unwrap_or(usize::MAX);
     if start < end {
         (&mut content[position(start)..position(end)], start - extent.start)
     } else {

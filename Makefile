@@ -1,0 +1,77 @@
+# One command per gate, the same for people and for CI.
+#
+#   make test    everything that is needed is set up, then all tests run; they need root, or sudo
+#   make lint    formatting, lints, documentation, dependencies, the stub's size
+#   make demo    the markov example, from a Nix closure to an answer over HTTP
+
+SHELL := /bin/sh
+MUSL := $(shell uname -m)-unknown-linux-musl
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+# What the build, Nix, the examples and the tests use of Debian; essential packages are not named.
+PACKAGES := bzip2 ca-certificates curl gcc libc6-dev musl-tools nix-bin patchelf python3 python3-pip \
+	tar xz-utils zstd
+
+# Bytes. Every bundle carries the stub.
+STUB_LIMIT := 524288
+
+# A licence or a known bad version is no reason to build a newer tool: pinned, so that a gate changes by commit only.
+CARGO_DENY := 0.20.2
+DENY := $(TARGET)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
+
+ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH))
+
+.PHONY: all build test lint demo setup packages rust stub-size deny
+
+all: build
+
+build: rust
+	cargo build --release --locked -p packer
+
+test: setup build
+	cargo build --release --locked --target $(MUSL) -p probe -p markov-server
+	cargo test --locked --workspace --tests --no-run
+	@# cargo builds as the caller; the tests alone are root.
+	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)" \
+		cargo test --locked --workspace --tests --no-fail-fast
+
+lint: setup deny stub-size
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p runtime --features stub --profile stub --target $(MUSL) --bin runtime -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+demo: setup build
+	cargo build --locked -p tests --bin on-host
+	TARGET=$(TARGET) ROOT="$(ROOT)" tests/demo
+
+deny: $(DENY)
+	cargo fetch --locked --quiet
+	$(DENY) --offline --locked check licenses bans sources
+
+$(DENY):
+	cargo install cargo-deny --locked --version $(CARGO_DENY) --root $(TARGET)/tools/cargo-deny-$(CARGO_DENY)
+
+stub-size: rust
+	cargo build --locked -p runtime --features stub --profile stub --target $(MUSL) --bin runtime
+	@size=$$(stat -c %s $(TARGET)/$(MUSL)/stub/runtime); \
+		echo "the stub has $$size bytes of $(STUB_LIMIT)"; [ $$size -le $(STUB_LIMIT) ]
+
+setup: packages rust
+
+packages:
+	@missing=; for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; else \
+		echo "missing packages:$$missing" >&2; \
+		echo "hint: as root, apt-get install$$missing" >&2; exit 1; \
+	fi; \
+	$$sudo apt-get update -q && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+
+rust:
+	@command -v cargo >/dev/null || { \
+		echo "Rust is missing" >&2; echo "hint: install it from https://rustup.rs" >&2; exit 1; }
+	@[ -d "$$(rustc --print target-libdir --target $(MUSL))" ] || rustup target add $(MUSL)

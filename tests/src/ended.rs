@@ -1,0 +1,82 @@
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Output};
+
+use probe::Report;
+
+/// What came out of a program.
+#[derive(Debug)]
+pub struct Ended {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to stdout.
+    pub stdout: Vec<u8>,
+    /// What it wrote to stderr.
+    pub stderr: Vec<u8>,
+}
+
+impl Ended {
+    /// What it wrote to stdout, if it ended well and wrote nothing to stderr.
+    #[must_use]
+    #[track_caller]
+    pub fn stdout(&self) -> String {
+        self.expect_code(0);
+        assert_eq!(self.stderr(), "", "nothing is written to stderr");
+        String::from_utf8(self.stdout.clone()).expect("stdout is text")
+    }
+
+    /// What it wrote to stderr.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// The probe's report, if it ended well and wrote nothing to stderr.
+    #[must_use]
+    #[track_caller]
+    pub fn report(&self) -> Report {
+        let stdout = self.stdout();
+        Report::parse(&stdout).unwrap_or_else(|| panic!("no report: {stdout:?}"))
+    }
+
+    /// Checks the exit status.
+    #[track_caller]
+    pub fn expect_code(&self, code: i32) -> &Ended {
+        assert_eq!(self.status.code(), Some(code), "{}\n{}", self.status, self.stderr());
+        self
+    }
+
+    /// Checks that a signal ended it.
+    #[track_caller]
+    pub fn expect_signal(&self, signal: i32) -> &Ended {
+        assert_eq!(self.status.signal(), Some(signal), "{}\n{}", self.status, self.stderr());
+        self
+    }
+
+    /// Checks that the launcher gave up: nothing on stdout, exit status 125, and two lines on stderr, of
+    /// which the second says what to do. Returns both.
+    #[must_use]
+    #[track_caller]
+    pub fn refusal(&self) -> (String, String) {
+        self.expect_refusal(125)
+    }
+
+    /// As [`Ended::refusal`], with another exit status.
+    #[must_use]
+    #[track_caller]
+    pub fn expect_refusal(&self, code: i32) -> (String, String) {
+        self.expect_code(code);
+        assert_eq!(self.stdout, b"", "nothing is written to stdout");
+        let stderr = self.stderr();
+        let lines: Vec<&str> = stderr.lines().collect();
+        let [what, hint] = lines[..] else { panic!("not two lines: {stderr:?}") };
+        assert!(stderr.ends_with('\n'), "the second line is one: {stderr:?}");
+        assert!(hint.starts_with("hint: "), "{stderr:?}");
+        (what.to_owned(), hint.to_owned())
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        Ended { status: output.status, stdout: output.stdout, stderr: output.stderr }
+    }
+}

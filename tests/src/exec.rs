@@ -1,0 +1,134 @@
+//! Between fork and exec: the one file of the harness with unsafe code.
+
+#![allow(unsafe_code)]
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal, sigprocmask};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, chdir, execve, mkdir, setsid};
+
+use crate::root::{Root, c_string};
+use crate::start::Directory;
+use crate::user::User;
+
+/// Everything that is set up between fork and exec.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) program: CString,
+    pub(crate) arguments: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
+    pub(crate) home: CString,
+    pub(crate) root: Arc<Root>,
+    pub(crate) user: User,
+    pub(crate) gids: Vec<Gid>,
+    pub(crate) directory: Directory,
+    pub(crate) umask: u32,
+    pub(crate) open: Vec<(OwnedFd, RawFd)>,
+    pub(crate) closed: Vec<RawFd>,
+    pub(crate) ignored: Vec<Signal>,
+    pub(crate) blocked: Vec<Signal>,
+    pub(crate) limits: Vec<(Resource, u64, u64)>,
+    pub(crate) has_terminal: bool,
+}
+
+/// Makes `command` run the plan and its program instead of its own.
+pub(crate) fn instead(command: &mut Command, plan: Plan) {
+    let directory = match &plan.directory {
+        Directory::At(path) | Directory::Deleted(path) => c_string(path),
+        Directory::Deep { name, .. } => name.clone(),
+    };
+    let carry_out = move || {
+        let Err(errno) = run(&plan, &directory);
+        Err(io::Error::from(errno))
+    };
+    // SAFETY: the closure makes system calls on strings and descriptors that were made before the fork.
+    // execve's two arrays are allocated in the child, which glibc and musl allow after a fork.
+    unsafe { command.pre_exec(carry_out) };
+}
+
+fn run(plan: &Plan, directory: &CString) -> nix::Result<Infallible> {
+    if plan.has_terminal {
+        setsid()?;
+        // SAFETY: the request takes an integer; descriptor 0 is the terminal.
+        Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
+    }
+    plan.root.enter()?;
+    for (resource, soft, hard) in &plan.limits {
+        setrlimit(*resource, *soft, *hard)?;
+    }
+    plan.user.become_user(&plan.gids)?;
+    enter_directory(plan, directory)?;
+    umask(Mode::from_bits_truncate(plan.umask));
+    descriptors(plan)?;
+    signals(plan)?;
+    execve(&plan.program, &plan.arguments, &plan.environment)
+}
+
+fn enter_directory(plan: &Plan, path: &CString) -> nix::Result<()> {
+    let mode = Mode::from_bits_truncate(0o755);
+    match plan.directory {
+        Directory::At(_) => chdir(path.as_c_str()),
+        Directory::Deleted(_) => {
+            mkdir(path.as_c_str(), mode)?;
+            chdir(path.as_c_str())?;
+            // SAFETY: the string is NUL-terminated.
+            Errno::result(unsafe { libc::rmdir(path.as_ptr()) }).map(drop)
+        }
+        Directory::Deep { depth, .. } => {
+            chdir(plan.home.as_c_str())?;
+            for _ in 0..depth {
+                match mkdir(path.as_c_str(), mode) {
+                    Ok(()) | Err(Errno::EEXIST) => chdir(path.as_c_str())?,
+                    Err(errno) => return Err(errno),
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn descriptors(plan: &Plan) -> nix::Result<()> {
+    // What the test's process has inherited itself, such as make's jobserver, is nobody's business.
+    // SAFETY: the call takes integers, and sets a flag only.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    })?;
+    for (file, number) in &plan.open {
+        // SAFETY: the child's descriptors belong to nobody else, and it ends or executes right after.
+        Errno::result(unsafe { libc::dup2(file.as_raw_fd(), *number) })?;
+    }
+    for number in &plan.closed {
+        // SAFETY: as above.
+        Errno::result(unsafe { libc::close(*number) })?;
+    }
+    Ok(())
+}
+
+fn signals(plan: &Plan) -> nix::Result<()> {
+    for ignored in &plan.ignored {
+        // SAFETY: SIG_IGN is no handler: no code runs.
+        unsafe { signal(*ignored, SigHandler::SigIgn) }?;
+    }
+    let blocked: SigSet = plan.blocked.iter().copied().collect();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None)?;
+    plan.blocked.iter().try_for_each(|signal| raise(*signal))
+}
+
+/// Duplicates a descriptor to a number that no test hands over.
+pub(crate) fn out_of_the_way(file: &OwnedFd) -> nix::Result<OwnedFd> {
+    const FIRST: RawFd = 512;
+    let number = fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(FIRST))?;
+    // SAFETY: the descriptor was made by the call above and is owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

@@ -1,0 +1,56 @@
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::ended::Ended;
+
+/// The top of the source tree.
+#[must_use]
+pub fn source() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is below the top")
+}
+
+/// Cargo's target directory: the one that this program was built in.
+#[must_use]
+pub fn target() -> &'static Path {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    TARGET.get_or_init(|| {
+        let own = env::current_exe().expect("a program has a path");
+        let mut above = own.ancestors();
+        above.find(|path| path.join("CACHEDIR.TAG").exists()).expect("built by cargo").to_owned()
+    })
+}
+
+/// The musl target of this machine, which static programs are built for.
+#[must_use]
+fn musl() -> String {
+    format!("{}-unknown-linux-musl", env::consts::ARCH)
+}
+
+/// The program `packer`, as users get it.
+#[must_use]
+pub fn packer() -> PathBuf {
+    built("release/packer", "cargo build --release -p packer")
+}
+
+/// The program `probe`, static.
+#[must_use]
+pub fn probe() -> PathBuf {
+    let target = musl();
+    let command = format!("cargo build --release -p probe --target {target}");
+    built(&format!("{target}/release/probe"), &command)
+}
+
+fn built(path: &str, command: &str) -> PathBuf {
+    let path = target().join(path);
+    assert!(path.exists(), "{} is missing: run `{command}`", path.display());
+    path
+}
+
+/// Runs a command of this machine and returns what came out of it.
+#[must_use]
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    output.into()
+}

@@ -1,0 +1,145 @@
+//! What `packer build` can't do it says before it writes anything: two lines, and what to do.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tests::{Closure, Store, packer, probe, run};
+
+/// Runs `packer build` with an output; returns the two lines.
+fn refusal(arguments: &[&str]) -> (String, String) {
+    let directory = tempfile::tempdir().expect("make a directory");
+    let output = directory.path().join("output");
+    let ended = run(Command::new(packer()).arg("build").args(arguments).arg("-o").arg(&output));
+    let lines = ended.expect_refusal(1);
+    let left: Vec<_> = fs::read_dir(directory.path()).expect("list it").collect();
+    assert!(left.is_empty(), "nothing is written: {left:?}");
+    lines
+}
+
+fn contains((what, hint): &(String, String), in_what: &[&str], in_hint: &[&str]) {
+    assert!(in_what.iter().all(|text| what.contains(text)), "{in_what:?} in {what:?}");
+    assert!(in_hint.iter().all(|text| hint.contains(text)), "{in_hint:?} in {hint:?}");
+}
+
+#[test]
+fn a_wrong_closure_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let missing = "/nix/store/00000000000000000000000000000000-missing";
+    let cases = [
+        ("/usr/bin", "/usr/bin is not a store path", "/nix/store/"),
+        ("/nix/store", "/nix/store is not a store path", "/nix/store/"),
+        (file, "is not a store path", "./result"),
+        (missing, missing, "build it again"),
+        ("/no/such/link", "/no/such/link", "check the path"),
+    ];
+    for (closure, what, hint) in cases {
+        let lines = refusal(&["--closure", closure, "--entry", "/bin/x"]);
+        contains(&lines, &[what], &[hint]);
+    }
+}
+
+#[test]
+fn a_missing_entry_is_answered_with_those_that_are_there() {
+    let closure = Closure::example("coreutils");
+    let closure = closure.path.to_str().unwrap();
+    let lines = refusal(&["--closure", closure, "--entry", "/bin/sorrt"]);
+    contains(&lines, &["/bin/sorrt"], &["/bin/sort"]);
+    let lines = refusal(&["--closure", closure]);
+    contains(&lines, &["several programs"], &["--entry", "/bin/"]);
+    let lines = refusal(&["--closure", closure, "--entry", "/bin/../bin/ls"]);
+    contains(&lines, &["'..'"], &["without '..'"]);
+    let lines = refusal(&["--closure", closure, "--entry", "/bin/ls", "--entry", "/bin/ls"]);
+    contains(&lines, &["ls"], &["one only"]);
+}
+
+#[test]
+fn an_entry_that_could_not_run_is_refused() {
+    let store = Store::new();
+    let at = |name: &str| format!("{}/bin/{name}", Store::PATH);
+    store.program(at("probe"), &probe());
+    store.file(at("data"), b"#!/bin/sh\n");
+    store.executable(at("text"), b"no program\n");
+    store.link(at("outside"), b"/bin/sh");
+    store.link(at("loop"), b"loop");
+    let mut foreign = fs::read(probe()).unwrap();
+    // e_machine: EM_S390, which is no machine of ours.
+    foreign[18..20].copy_from_slice(&22u16.to_le_bytes());
+    store.executable(at("foreign"), &foreign);
+    fs::create_dir(store.at(at("directory"))).unwrap();
+    let root = store.root().to_str().unwrap().to_owned();
+    let closure = format!("/nix/store/{}", Store::PATH);
+    for (name, what) in [
+        ("data", "not an executable file"),
+        ("text", "neither an ELF program nor a script"),
+        ("outside", "/bin/sh"),
+        ("loop", "circle"),
+        ("foreign", "the stub is for"),
+        ("directory", "not an executable file"),
+        ("missing", "no program"),
+    ] {
+        let entry = format!("/bin/{name}");
+        let lines = refusal(&["--store-root", &root, "--closure", &closure, "--entry", &entry]);
+        contains(&lines, &[what, &entry], &[]);
+    }
+}
+
+#[test]
+fn wrong_options_are_named() {
+    let closure = Closure::probe();
+    let common = ["--closure", closure.path.to_str().unwrap(), "--entry", "/bin/probe"];
+    let cases = [
+        (["--mode", "fast"], "'fast' is not a mode", "host, relocate, namespace"),
+        (["--env", "NAME"], "'NAME'", "K=V"),
+        (["--exclude", "[a"], "[a", "glob"),
+        (["--stub", "/bin/sh"], "/bin/sh is not a stub", "--stub"),
+        (["--store-root", "/no/store"], "/no/store", "--store-root"),
+    ];
+    for (option, what, hint) in cases {
+        let lines = refusal(&[&common[..], &option].concat());
+        contains(&lines, &[what], &[hint]);
+    }
+}
+
+#[test]
+fn an_output_that_is_there_is_replaced_only_by_a_whole_one() {
+    let closure = Closure::probe();
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("probe");
+    fs::write(&output, "before").unwrap();
+    let build = |entry: &str| {
+        let mut command = Command::new(packer());
+        command.args(["build", "--entry", entry, "--closure"]).arg(&closure.path);
+        run(command.current_dir(directory.path()))
+    };
+    build("/bin/missing").expect_code(1);
+    assert_eq!(fs::read(&output).unwrap(), b"before");
+    build("/bin/probe").expect_code(0);
+    assert_eq!(run(Command::new(&output).env("PACKED", "verify")).status.code(), Some(0));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_bundle_is_named() {
+    let packed = tests::Bundle::probe();
+    let directory = tempfile::tempdir().unwrap();
+    let cut = directory.path().join("cut");
+    let bytes = fs::read(&packed.path).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 10]).unwrap();
+    for command in ["inspect", "verify", "extract"] {
+        let run = |bundle: &Path| {
+            let mut packer = Command::new(packer());
+            packer.arg(command).arg(bundle);
+            if command == "extract" {
+                packer.arg("--to").arg(directory.path());
+            }
+            run(&mut packer).expect_refusal(1)
+        };
+        contains(&run(Path::new("/bin/sh")), &["/bin/sh is not a bundle"], &["packer build"]);
+        contains(&run(Path::new("/no/such")), &["/no/such"], &["check the path"]);
+        contains(&run(&cut), &["payload is missing"], &["stripped"]);
+    }
+}

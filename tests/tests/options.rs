@@ -1,0 +1,88 @@
+//! What the options of `packer build` do to the bundle.
+
+use tests::{Bundle, Closure, Host, Report};
+
+fn report(host: &Host, bundle: &Bundle, environment: &[&[u8]]) -> Report {
+    let home = format!("HOME={}", host.user.home().display());
+    let environment = [&[home.as_bytes()], environment].concat();
+    host.start(host.install(&bundle.path)).environment(&environment).run().report()
+}
+
+#[test]
+fn env_sets_a_variable_or_leaves_the_callers() {
+    let closure = Closure::probe();
+    let path = closure.path.display().to_string();
+    let bundle = Bundle::of(&closure)
+        .entry("/bin/probe")
+        .option("--env", "ALWAYS=one=1")
+        .option("--env", "UNLESS?=two")
+        .option("--env", "OTHER?=three")
+        .option("--env", format!("PLACE={path}/share:x"))
+        .pack();
+    for host in Host::every() {
+        let report =
+            report(&host, &bundle, &[b"UNLESS=mine", b"ALWAYS=mine", b"ALWAYS=again", b"odd"]);
+        let values = |name: &str| -> Vec<String> {
+            let prefix = format!("{name}=");
+            report
+                .all("variable")
+                .filter_map(|v| v.strip_prefix(&prefix))
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(values("ALWAYS"), ["one=1"], "on {host}");
+        assert_eq!(values("UNLESS"), ["mine"], "on {host}");
+        assert_eq!(values("OTHER"), ["three"], "on {host}");
+        assert_eq!(values("PLACE"), [format!("{path}/share:x")], "on {host}");
+        assert!(report.all("variable").any(|variable| variable == "odd"), "on {host}");
+    }
+}
+
+#[test]
+fn exclude_leaves_files_out() {
+    let closure = Closure::example("coreutils");
+    let files = |builder: tests::Builder| {
+        let info = builder.entry("/bin/ls").option("--level", "1").pack().inspect();
+        info["files"].as_u64().expect("inspect counts files")
+    };
+    let all = files(Bundle::of(&closure));
+    let some = files(Bundle::of(&closure).option("--exclude", "share/**"));
+    assert!(some < all, "{some} of {all}");
+    let host = Host::ordinary();
+    let bundle = Bundle::of(&closure)
+        .entry("/bin/ls")
+        .option("--level", "1")
+        .option("--exclude", "share/**")
+        .pack();
+    let program = host.install(bundle.path);
+    let listing = host.start(program).arg(closure.path.join("share")).run();
+    assert!(listing.stdout.is_empty(), "{listing:?}");
+}
+
+#[test]
+fn the_only_program_needs_no_name() {
+    let closure = Closure::example("hello");
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(tests::packer());
+    command.args(["build", "--closure"]).arg(&closure.path).current_dir(directory.path());
+    let ended = tests::run(&mut command);
+    ended.expect_code(0);
+    // One line: files, sizes, time. No progress, since stderr is no terminal.
+    let summary = ended.stdout();
+    assert_eq!(summary.lines().count(), 1, "{summary}");
+    assert!(summary.starts_with("hello: ") && summary.contains("files"), "{summary}");
+    let host = Host::ordinary();
+    let program = host.install(directory.path().join("hello"));
+    assert_eq!(host.start(program).run().stdout(), "Hello from a closure of two paths.\n");
+}
+
+#[test]
+fn every_level_gives_a_bundle_that_runs() {
+    let host = Host::ordinary();
+    for level in ["1", "9", "22"] {
+        let bundle =
+            Bundle::of(&Closure::probe()).entry("/bin/probe").option("--level", level).pack();
+        let program = host.install(bundle.path);
+        host.start(program).args(["exit", "5"]).run().expect_code(5);
+    }
+}
