@@ -8,6 +8,13 @@ fn report(host: &Host, bundle: &Bundle, environment: &[&[u8]]) -> Report {
     host.start(host.install(&bundle.path)).environment(&environment).run().report()
 }
 
+/// Every host with each of the modes.
+fn every_with<const N: usize>(
+    modes: [&'static str; N],
+) -> impl Iterator<Item = (Host, &'static str)> {
+    modes.into_iter().flat_map(|mode| Host::every().into_iter().map(move |host| (host, mode)))
+}
+
 #[test]
 fn env_sets_a_variable_or_leaves_the_callers() {
     let closure = Closure::probe();
@@ -19,9 +26,11 @@ fn env_sets_a_variable_or_leaves_the_callers() {
         .option("--env", "OTHER?=three")
         .option("--env", format!("PLACE={path}/share:x"))
         .pack();
-    for host in Host::every() {
-        let report =
-            report(&host, &bundle, &[b"UNLESS=mine", b"ALWAYS=mine", b"ALWAYS=again", b"odd"]);
+    for (host, mode) in every_with(["relocate", "namespace"]) {
+        let mode_variable = format!("PACKED_MODE={mode}");
+        let given: [&[u8]; 5] =
+            [b"UNLESS=mine", b"ALWAYS=mine", b"ALWAYS=again", b"odd", mode_variable.as_bytes()];
+        let report = report(&host, &bundle, &given);
         let values = |name: &str| -> Vec<String> {
             let prefix = format!("{name}=");
             report
@@ -33,7 +42,11 @@ fn env_sets_a_variable_or_leaves_the_callers() {
         assert_eq!(values("ALWAYS"), ["one=1"], "on {host}");
         assert_eq!(values("UNLESS"), ["mine"], "on {host}");
         assert_eq!(values("OTHER"), ["three"], "on {host}");
-        assert_eq!(values("PLACE"), [format!("{path}/share:x")], "on {host}");
+        // Where the store path is in this mode: two levels above the program.
+        let exe = report.get("exe").expect("the probe says which file it is");
+        let place = exe.strip_suffix("/bin/probe").expect("the program is in bin/");
+        assert_eq!(values("PLACE"), [format!("{place}/share:x")], "{mode} on {host}");
+        assert_eq!(place == path, mode == "namespace", "{mode} on {host}: {place}");
         assert!(report.all("variable").any(|variable| variable == "odd"), "on {host}");
     }
 }
@@ -55,8 +68,12 @@ fn exclude_leaves_files_out() {
         .option("--exclude", "share/**")
         .pack();
     let program = host.install(bundle.path);
-    let listing = host.start(program).arg(closure.path.join("share")).run();
-    assert!(listing.stdout.is_empty(), "{listing:?}");
+    let list = |below| {
+        let path = closure.path.join(below);
+        host.start(&program).env("PACKED_MODE", "namespace").arg(path).run().stdout
+    };
+    assert!(!list("bin").is_empty());
+    assert!(list("share").is_empty());
 }
 
 #[test]
