@@ -17,8 +17,9 @@ pub fn target() -> &'static Path {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     TARGET.get_or_init(|| {
         let own = env::current_exe().expect("a program has a path");
-        let mut above = own.ancestors();
-        above.find(|path| path.join("CACHEDIR.TAG").exists()).expect("built by cargo").to_owned()
+        let profile =
+            own.ancestors().find(|path| path.ends_with("debug") || path.ends_with("release"));
+        profile.and_then(Path::parent).expect("built by cargo").to_owned()
     })
 }
 
