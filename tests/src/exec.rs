@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, chdir, execve, mkdir, setsid};
@@ -116,6 +117,11 @@ fn descriptors(plan: &Plan) -> nix::Result<()> {
 }
 
 fn signals(plan: &Plan) -> nix::Result<()> {
+    // Whoever runs the tests may ignore some: what nohup(1) and a shell's background jobs do.
+    for default in Signal::iterator().filter(|signal| !matches!(signal, SIGKILL | SIGSTOP)) {
+        // SAFETY: SIG_DFL is no handler: no code runs.
+        unsafe { signal(default, SigHandler::SigDfl) }?;
+    }
     for ignored in &plan.ignored {
         // SAFETY: SIG_IGN is no handler: no code runs.
         unsafe { signal(*ignored, SigHandler::SigIgn) }?;
