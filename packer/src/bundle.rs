@@ -28,9 +28,13 @@ impl Bundle {
     /// If it is none, or was changed.
     pub(crate) fn open(path: &Path) -> Result<Bundle> {
         let name = show::path(path);
+        // Opening a pipe would wait for somebody to write to it.
+        let is_file = std::fs::metadata(path).map(|metadata| metadata.is_file());
+        if !is_file.map_err(|error| Error::io("open", path, error))? {
+            return Err(Error::NoBundle { path: name });
+        }
         let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
-        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let note = if is_file { stub::descriptor(&file) } else { None };
+        let note = stub::descriptor(&file);
         let note = note.ok_or_else(|| Error::NoBundle { path: name.clone() })?;
         let header =
             runtime::payload::Bundle::decode(&note).map_err(|error| named(&name, error))?;

@@ -59,6 +59,17 @@ pub struct Cache {
     pub directory: OwnedFd,
     /// Its absolute path.
     pub path: Vec<u8>,
+    /// What a running program holds a lock on.
+    pub lease: Lease,
+}
+
+/// What a running program holds a lock on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// The record of its bundle.
+    Record,
+    /// The whole cache: systemd-tmpfiles(8) cleans /tmp and /var/tmp by age, but for locked directories.
+    Cache,
 }
 
 /// The cache's lock; dropping it unlocks.

@@ -13,7 +13,8 @@ use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::io::Errno;
 
 use crate::cache::Removed;
-use crate::error::{Error, Megabytes, Shown};
+use crate::error::{Error, Megabytes, Shown, WRITE_TO};
+use crate::file::ExactModes;
 use crate::payload::{Bundle, FrameReader, Payload};
 use crate::place::{self, Absent};
 use crate::progress::Progress;
@@ -103,6 +104,7 @@ pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
 pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
     let contents = payload.contents()?;
     let index = contents.index()?;
+    let _modes = ExactModes::begin();
     let root =
         CString::new(directory).map_err(|_| Error::file("create", directory)(Errno::INVAL))?;
     let mode = Mode::from_raw_mode(0o755);
@@ -151,7 +153,7 @@ fn print(text: fmt::Arguments<'_>) -> Result<(), Error> {
         match rustix::io::retry_on_intr(|| rustix::io::write(sys::stdout(), rest)) {
             Ok(len) => rest = &rest[len..],
             Err(Errno::PIPE) => return Ok(()),
-            Err(errno) => return Err(Error::file("write to", "stdout")(errno)),
+            Err(errno) => return Err(Error::file(WRITE_TO, "stdout")(errno)),
         }
     }
     Ok(())

@@ -15,6 +15,8 @@ use crate::sys;
 /// Chooses the entry by the last component of argv\[0\], as busybox does; else the first.
 pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry {
     let name = argv0.map(CStr::to_bytes).and_then(|argv0| argv0.rsplit(|c| *c == b'/').next());
+    // login(1) puts a dash in front.
+    let name = name.map(|name| name.strip_prefix(b"-").unwrap_or(name));
     let named = descriptor.entries.iter().find(|entry| Some(entry.name(&descriptor.paths)) == name);
     // The descriptor's decoder refuses an empty list.
     named.unwrap_or(&descriptor.entries[0])

@@ -11,6 +11,7 @@ use core::fmt;
 use format::{Mode, Modes, UnfitBase};
 use rustix::io::Errno;
 
+use crate::namespace::identity;
 use crate::sys;
 
 /// Why the program was not run, or the launcher's own work not done.
@@ -74,6 +75,10 @@ pub enum Error {
 pub enum Impossible {
     /// The host's own store lacks this store path.
     NotOnHost(Shown),
+    /// Somebody else could have put this into the host's store.
+    ///
+    /// If it were run, root would run what another user chose.
+    ForeignStore(Shown),
     /// The kernel refused a namespace, or to map the user into it.
     Namespace {
         /// The call.
@@ -205,7 +210,16 @@ impl Error {
         match self {
             Error::NoSpace { .. } => true,
             Error::File { errno, .. } => {
-                matches!(*errno, Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::IO)
+                matches!(
+                    *errno,
+                    Errno::ROFS
+                        | Errno::ACCESS
+                        | Errno::PERM
+                        | Errno::IO
+                        | Errno::NOSPC
+                        | Errno::DQUOT
+                        | Errno::PROTONOSUPPORT
+                )
             }
             _ => false,
         }
@@ -272,6 +286,12 @@ impl fmt::Display for What<'_> {
     }
 }
 
+/// What [`Error::File`] calls an attempt to write to stdout.
+pub const WRITE_TO: &str = "write to";
+
+/// The hint where descriptors ran out.
+const MORE_FILES: &str = "raise the limit of open files: ulimit -n 64";
+
 /// The second line of a message.
 struct Hint<'a>(&'a Error);
 
@@ -289,14 +309,26 @@ impl fmt::Display for Hint<'_> {
                 "was this file stripped, or its download cut short? get it again, unchanged",
             ),
             Error::FileLength { .. } => f.write_str("get the file again, unchanged"),
+            Error::OwnFile(Errno::MFILE) | Error::File { errno: Errno::MFILE, .. } => {
+                f.write_str(MORE_FILES)
+            }
             Error::OwnFile(Errno::ACCESS) => {
                 f.write_str("it must be readable, not just executable: chmod +r")
             }
             Error::OwnFile(_) => f.write_str("run it by a path that stays while it starts"),
-            Error::File { errno: Errno::MFILE, .. } => {
-                f.write_str("raise the limit of open files: ulimit -n 64")
+            Error::File { errno: Errno::FBIG, .. } => {
+                f.write_str("raise the limit of a file's size: ulimit -f unlimited")
             }
-            Error::File { .. } => f.write_str("set PACKED_CACHE to a directory of yours on another disk"),
+            Error::File { errno: Errno::EXIST, .. } => {
+                f.write_str("remove it first, or choose another directory")
+            }
+            Error::File { errno: Errno::PROTONOSUPPORT, .. } => {
+                f.write_str("it has another layout: set PACKED_CACHE to another directory")
+            }
+            Error::File { operation: WRITE_TO, .. } => f.write_str("check where its output goes"),
+            Error::File { .. } => f.write_str(
+                "use a directory that you may write to; for the cache, set PACKED_CACHE to it",
+            ),
             Error::NoSpace { .. } => {
                 f.write_str("make room there, or set PACKED_CACHE to a directory on another disk")
             }
@@ -311,7 +343,7 @@ impl fmt::Display for Hint<'_> {
                 f.write_str("the commands are info, verify, extract=DIR and clear; unset PACKED to run the program")
             }
             Error::Exec { errno: Errno::NOENT, .. } => {
-                f.write_str("the program or its interpreter is missing; was it excluded when packing?")
+                f.write_str("the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear unpacks again")
             }
             Error::Exec { errno: Errno::ACCESS, .. } => f.write_str(
                 "is its directory on a file system mounted noexec? set PACKED_CACHE to another place",
@@ -325,16 +357,31 @@ impl fmt::Display for Hint<'_> {
 /// The hint fits the last mode's reason: it is the one that could do without all the others' needs.
 fn no_mode_hint(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt::Result {
     match tried.last() {
+        Some((_, Impossible::NoPlace(places)))
+            if places.iter().any(|(_, reason)| matches!(reason, Unusable::Unfit(_))) =>
+        {
+            f.write_str(
+                "set PACKED_CACHE to a short path of letters and digits, such as /var/tmp/NAME",
+            )
+        }
         Some((_, Impossible::NoPlace(_))) => f.write_str(
             "set PACKED_CACHE to a directory of yours from which programs may be executed",
         ),
-        Some((_, Impossible::NotOnHost(_))) => {
+        Some((_, Impossible::NotOnHost(_) | Impossible::ForeignStore(_))) => {
             f.write_str("unset PACKED_MODE: the other modes bring the store paths along")
         }
         Some((_, Impossible::Unsupported)) | None => f.write_str("unset PACKED_MODE"),
         Some((_, Impossible::Namespace { errno: Errno::NOSPC, .. })) => f.write_str(
             "user namespaces are switched off: sysctl -w user.max_user_namespaces=10000",
         ),
+        Some((_, Impossible::Namespace { errno: Errno::MFILE, .. })) => f.write_str(MORE_FILES),
+        Some((_, Impossible::Namespace { call: identity::SETGROUPS, errno: Errno::NOENT })) => {
+            f.write_str("mount /proc: without it, no user namespace can be set up")
+        }
+        // Only a process at the root of its mount namespace can be given another.
+        Some((_, Impossible::Mount { errno: Errno::INVAL, .. })) => {
+            f.write_str("run it outside of the chroot, or with PACKED_MODE=relocate")
+        }
         Some((_, Impossible::Namespace { .. } | Impossible::Mount { .. })) => f.write_str(
             "allow user namespaces for this program, or run it outside of the container or as root",
         ),
@@ -346,6 +393,9 @@ impl fmt::Display for Impossible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Impossible::NotOnHost(path) => write!(f, "the host has no {path}"),
+            Impossible::ForeignStore(path) => {
+                write!(f, "{path} belongs to another user, or others may write to it")
+            }
             Impossible::Namespace { call, errno } => write!(f, "{call}: {}", sys::message(*errno)),
             Impossible::Mount { object, errno } => {
                 write!(f, "mount {object}: {}", sys::message(*errno))
@@ -459,7 +509,7 @@ mod tests {
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::NOENT },
                 "cannot execute /nix/store/x/bin/y: No such file or directory\n\
-                 hint: the program or its interpreter is missing; was it excluded when packing?",
+                 hint: the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear unpacks again",
             ),
             (
                 reason(

@@ -1,6 +1,6 @@
 //! A store → visible at `/nix/store`, in a mount namespace of the program's own.
 
-mod identity;
+pub(crate) mod identity;
 mod root;
 
 use alloc::ffi::CString;

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::{
-    DESCRIPTOR_LEN, Descriptor, Digest, Frame, Index, Manifest, Part, Section, SeekTable, limits,
+    DESCRIPTOR_LEN, Descriptor, Digest, Frame, INDEX_MAGIC, Index, MANIFEST_MAGIC, Manifest, Part,
+    SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN, Section, SeekTable, limits,
 };
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -96,12 +97,49 @@ impl<'a> Payload<'a> {
     ///
     /// If one is not what the packer wrote.
     pub fn contents(&self) -> Result<Contents, Error> {
-        let Descriptor { manifest, index, seek_table, .. } = self.descriptor;
-        Ok(Contents {
-            manifest: Manifest::decode(&self.section(Part::Manifest, manifest)?)?,
-            seek_table: SeekTable::decode(&self.stored(Part::SeekTable, seek_table)?)?,
+        let Descriptor { manifest, index, seek_table: table, file_len, .. } = self.descriptor;
+        let contents = Contents {
+            manifest: self.manifest()?,
+            seek_table: SeekTable::decode(&self.stored(Part::SeekTable, table)?)?,
             index: self.section(Part::Index, index)?,
-        })
+        };
+        // The frames lie one behind the other, up to the file's end: nothing is between them.
+        let mut offset = self.descriptor.payload;
+        for frame in contents.seek_table.data_frames() {
+            offset = offset.saturating_add(frame.compressed_len.into());
+        }
+        for (part, magic, section) in [
+            (Part::Manifest, MANIFEST_MAGIC, manifest),
+            (Part::Index, INDEX_MAGIC, index),
+            (Part::SeekTable, SEEK_TABLE_MAGIC, table),
+        ] {
+            let mut header = [0; SKIPPABLE_HEADER_LEN as usize];
+            let whole = file::read_at(self.file.as_fd(), &mut header, offset);
+            let len = u32::try_from(section.len).unwrap_or(u32::MAX).to_le_bytes();
+            let start = offset.saturating_add(SKIPPABLE_HEADER_LEN.into());
+            if !whole.map_err(Error::OwnFile)?
+                || header != *[magic.to_le_bytes(), len].concat()
+                || start != section.offset
+            {
+                let rule = "its frame's header is not as it was packed";
+                return Err(format::Error::Value { part, rule }.into());
+            }
+            offset = section.end()?;
+        }
+        if offset != *file_len {
+            return Err(format::Error::Length(Part::SeekTable).into());
+        }
+        Ok(contents)
+    }
+
+    /// Reads the manifest alone.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what the packer wrote.
+    pub fn manifest(&self) -> Result<Manifest, Error> {
+        let section = self.section(Part::Manifest, &self.descriptor.manifest)?;
+        Ok(Manifest::decode(&section)?)
     }
 
     /// Reads a section's bytes as they are in the file, and checks them.

@@ -8,7 +8,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Lease};
 use crate::error::{Shown, Unusable};
 use crate::file;
 use crate::settings::{Settings, variable};
@@ -68,7 +68,7 @@ impl Place<'_> {
                 let directory = child(CWD, &name, absent)?;
                 // As a path to show and to rewrite references to, it has to be absolute.
                 let path = if path.starts_with(b"/") { path.into() } else { working_path(path)? };
-                check(Cache { directory, path })
+                check(Cache { directory, path, lease: Lease::Record })
             }
             Place::Below(base) => below(base, &[NAME], absent),
             Place::Home(base) => below(base, &[c".cache", NAME], absent),
@@ -103,7 +103,7 @@ fn below(base: &[u8], names: &[&CStr], absent: Absent) -> Result<Cache, Unusable
         check_owner(&directory)?;
         directory = child(&directory, name, absent)?;
     }
-    check(Cache { directory, path: joined(base, names) })
+    check(Cache { directory, path: joined(base, names), lease: Lease::Record })
 }
 
 /// Opens the one that is ours, or makes one, below a directory that everybody can write to.
@@ -115,7 +115,8 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     const PREFIX: &str = "packed-";
     let open = |name: &CStr| {
         let path = joined(base.to_bytes(), &[name]);
-        check(Cache { directory: child(&directory, name, Absent::Fail)?, path })
+        let directory = child(&directory, name, Absent::Fail)?;
+        check(Cache { directory, path, lease: Lease::Cache })
     };
     let mut names: Vec<CString> = Vec::new();
     file::list(&directory, |name, _| {

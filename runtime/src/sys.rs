@@ -129,6 +129,25 @@ pub fn stderr() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(2) }
 }
 
+/// Keeps SIGXFSZ from killing the process at a limit of a file's size, until it is dropped: writing fails
+/// then, which can be explained. The program gets the caller's disposition.
+pub struct FileSizeErrors(libc::sighandler_t);
+
+impl FileSizeErrors {
+    /// Ignores the signal.
+    pub fn begin() -> FileSizeErrors {
+        // SAFETY: SIG_IGN is no handler: no code runs.
+        FileSizeErrors(unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) })
+    }
+}
+
+impl Drop for FileSizeErrors {
+    fn drop(&mut self) {
+        // SAFETY: what was there before: after exec, that is SIG_DFL or SIG_IGN.
+        unsafe { libc::signal(libc::SIGXFSZ, self.0) };
+    }
+}
+
 /// Ends the process.
 pub fn exit(status: c_int) -> ! {
     // SAFETY: no precondition; unlike exit(3) it runs no handlers.

@@ -18,6 +18,7 @@ use crate::file::ExactModes;
 use crate::payload::{Contents, FrameReader, Payload};
 use crate::progress::Progress;
 use crate::relocation::Relocation;
+use crate::sys::FileSizeErrors;
 use crate::{file, sys};
 use content::Link;
 use tree::Tree;
@@ -69,6 +70,7 @@ pub fn unpack(
     progress.expect(plan.bytes);
 
     let _modes = ExactModes::begin();
+    let _errors = FileSizeErrors::begin();
     create(&tree, &plan)?;
     write(payload, contents, index, &tree, &plan, progress)?;
     finish(&tree, &plan)

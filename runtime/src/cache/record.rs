@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UT
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{BUNDLES, Cache, Form, Location, PRIVATE, Store, c_string};
+use super::{BUNDLES, Cache, Form, Lease, Location, PRIVATE, Store, c_string};
 use crate::error::{self, Error};
 use crate::file;
 use crate::payload::Bundle;
@@ -114,6 +114,18 @@ pub(super) fn find(cache: &Cache, bundle: &Bundle, form: Form) -> Result<Option<
             return Ok(None);
         };
         mark_used(&lease, stat.st_mtime);
+        let lease = match cache.lease {
+            Lease::Record => lease,
+            Lease::Cache => {
+                let whole = || {
+                    // A description of its own, since that is what a lock belongs to.
+                    let directory = file::open_directory(&cache.directory, c".")?;
+                    retry_on_intr(|| flock(&directory, FlockOperation::LockShared))?;
+                    Ok(directory)
+                };
+                whole().map_err(Error::file("lock", &*cache.path))?
+            }
+        };
         return Ok(Some(Ready { location, lease }));
     }
 }
@@ -224,8 +236,13 @@ fn parse(text: &[u8], last_used: i64) -> Option<Record> {
 }
 
 /// Whether somebody runs the bundle.
-pub(super) fn is_in_use(bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    let record = file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?;
+pub(super) fn is_in_use(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+    let record = match cache.lease {
+        Lease::Record => {
+            file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?
+        }
+        Lease::Cache => file::open_directory(&cache.directory, c".")?,
+    };
     match flock(&record, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(false),
         Err(Errno::WOULDBLOCK) => Ok(true),
@@ -234,7 +251,10 @@ pub(super) fn is_in_use(bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
 }
 
 /// Takes the record of a bundle that nobody runs; `false` if somebody does.
-pub(super) fn remove(bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+pub(super) fn remove(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+    if cache.lease == Lease::Cache && is_in_use(cache, bundles, name)? {
+        return Ok(false);
+    }
     let record = match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(record) => record,
         Err(Errno::NOENT) => return Ok(true),

@@ -45,7 +45,7 @@ impl Cache {
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         for form in [Form::AsIs, Form::Relocated] {
             let name = record::name(bundle, form);
-            if !record::remove(&bundles, &name).map_err(Error::file("remove", &*name))? {
+            if !record::remove(self, &bundles, &name).map_err(Error::file("remove", &*name))? {
                 return Ok(Removed::InUse);
             }
         }
@@ -63,7 +63,8 @@ impl Cache {
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         let mut listed = Vec::new();
         for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
-            let read = || Ok((record::read(&bundles, &name)?, record::is_in_use(&bundles, &name)?));
+            let read =
+                || Ok((record::read(&bundles, &name)?, record::is_in_use(self, &bundles, &name)?));
             if let (Some(record), in_use) = read().map_err(Error::file("read", &*name))? {
                 listed.push(Listed { record, in_use });
             }
@@ -83,7 +84,7 @@ impl Cache {
         let mut removed = 0;
         for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
             let remove = || match record::read(&bundles, &name)? {
-                Some(record) if record.last_used < before => record::remove(&bundles, &name),
+                Some(record) if record.last_used < before => record::remove(self, &bundles, &name),
                 _ => Ok(false),
             };
             removed += usize::from(remove().map_err(Error::file("remove", &*name))?);

@@ -12,6 +12,9 @@ use crate::error::Impossible;
 use crate::log::Log;
 use crate::{file, sys};
 
+/// The first file of /proc that is needed.
+pub(crate) const SETGROUPS: &str = "/proc/self/setgroups";
+
 /// Times to ask again while the kernel still counts a thread that has ended.
 const ATTEMPTS: u32 = 1000;
 
@@ -35,7 +38,7 @@ pub(super) fn enter(log: Log) -> Result<(), Impossible> {
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)
         .map_err(|errno| Impossible::Namespace { call: "unshare", errno })?;
     // Without this, a group map needs a privilege: it would let a user leave groups that deny access.
-    let deny = || write("/proc/self/setgroups", "deny".into());
+    let deny = || write(SETGROUPS, "deny".into());
     deny().or_else(|refusal| match refusal {
         // Of a process whose file its user may execute but not read, /proc/self belongs to root. This one
         // has no secrets, and says so; exec starts anew in that respect.
