@@ -8,7 +8,6 @@ use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use format::STORE_DIR;
-use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::io::Errno;
 
@@ -17,7 +16,6 @@ use crate::error::{Error, Megabytes, Shown, WRITE_TO};
 use crate::file::ExactModes;
 use crate::payload::{Bundle, FrameReader, Payload};
 use crate::place::{self, Absent};
-use crate::progress::Progress;
 use crate::settings::{Command, Settings};
 use crate::{file, sys, unpack};
 
@@ -103,7 +101,6 @@ pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
 /// If a store path is there already, or cannot be written. What was written until then stays.
 pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
     let contents = payload.contents()?;
-    let index = contents.index()?;
     let _modes = ExactModes::begin();
     let root =
         CString::new(directory).map_err(|_| Error::file("create", directory)(Errno::INVAL))?;
@@ -117,19 +114,12 @@ pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
         .and_then(|root| file::ensure_directory(&root, c"nix", mode))
         .and_then(|nix| file::ensure_directory(&nix, c"store", mode))
         .map_err(Error::file("create", directory))?;
-    let names = contents.names();
-    for name in names.iter().flatten() {
+    for name in contents.names().iter().flatten() {
         if rustix::fs::statat(&store, &**name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
-    let destination =
-        unpack::Destination { directory: store.as_fd(), names: &names, relocation: None };
-    unpack::unpack(payload, &contents, &index, &destination, &Progress::start())?;
-    for name in names.iter().flatten() {
-        unpack::seal(&store, name).map_err(Error::file("change", &**name))?;
-    }
-    Ok(())
+    unpack::whole(payload, &contents, &store)
 }
 
 fn clear(bundle: &Bundle, settings: &Settings<'_>, environment: &[&CStr]) -> Result<(), Error> {

@@ -119,6 +119,12 @@ pub enum Unusable {
     Unfit(UnfitBase),
 }
 
+impl From<Error> for Impossible {
+    fn from(error: Error) -> Impossible {
+        Impossible::Failed(error.into())
+    }
+}
+
 impl From<format::Error> for Error {
     fn from(error: format::Error) -> Error {
         Error::Damaged(error)

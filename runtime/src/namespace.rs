@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::STORE_DIR;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
@@ -17,7 +17,6 @@ use crate::cache::Cache;
 use crate::error::{Error, Impossible, Shown};
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
-use crate::progress::Progress;
 use crate::{file, unpack};
 use root::Root;
 
@@ -63,7 +62,7 @@ pub fn enter(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
 ///
 /// As [`enter`], and if the bundle is damaged or memory does not suffice.
 pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
-    let payload = Payload::open_own(&bundle.descriptor).map_err(failed)?;
+    let payload = Payload::open_own(&bundle.descriptor)?;
     let here = WorkingDirectory::open();
     let on_host = HostStore::look();
     let root = Root::list()?;
@@ -79,7 +78,7 @@ pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
         file::open_directory(CWD, STORE_BELOW)
     };
     let store = into_it().map_err(|errno| refused("/", errno))?;
-    unpack_to(&payload, &store, log).map_err(failed)?;
+    unpack_to(&payload, &store, log)?;
     root.bind(c".", log);
     if on_host == HostStore::InUse {
         cover(STORE_BELOW, STORE_BELOW, on_host, log)?;
@@ -93,22 +92,9 @@ pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
 /// Unpacks all store paths of a bundle.
 fn unpack_to(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
     let contents = payload.contents()?;
-    let index = contents.index()?;
-    let names = contents.names();
-    let needed = unpack::size(&index, &names);
+    let needed = unpack::size(&contents.index()?, &contents.names());
     log.debug(format_args!("unpacking {} to memory", crate::error::Megabytes(needed)));
-    let destination =
-        unpack::Destination { directory: store.as_fd(), names: &names, relocation: None };
-    unpack::unpack(payload, &contents, &index, &destination, &Progress::start())
-        .map_err(|error| error.out_of_space(needed, "memory"))?;
-    for name in names.iter().flatten() {
-        unpack::seal(store, name).map_err(Error::file("change", &**name))?;
-    }
-    Ok(())
-}
-
-fn failed(error: Error) -> Impossible {
-    Impossible::Failed(error.into())
+    unpack::whole(payload, &contents, store).map_err(|error| error.out_of_space(needed, "memory"))
 }
 
 /// What the host has at `/nix/store`.

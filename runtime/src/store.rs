@@ -98,8 +98,8 @@ fn on_host(bundle: &Bundle) -> Result<Store, Impossible> {
     for key in &bundle.descriptor.paths {
         check_on_host(alloc::format!("{STORE_DIR}/{}", key.path), Sharing::None)?;
     }
-    let payload = Payload::open_own(&bundle.descriptor).map_err(failed)?;
-    for packed in &payload.manifest().map_err(failed)?.paths {
+    let payload = Payload::open_own(&bundle.descriptor)?;
+    for packed in &payload.manifest()?.paths {
         check_on_host(alloc::format!("{STORE_DIR}/{}", packed.path), Sharing::None)?;
     }
     // An empty directory can have a store path's name.
@@ -159,11 +159,7 @@ fn in_namespace(
 }
 
 fn keep(ready: Ready, cache: &Cache) -> Result<(), Impossible> {
-    ready.keep().map_err(|errno| failed(Error::file("keep a lock in", &*cache.path)(errno)))
-}
-
-fn failed(error: Error) -> Impossible {
-    Impossible::Failed(error.into())
+    Ok(ready.keep().map_err(Error::file("keep a lock in", &*cache.path))?)
 }
 
 /// Finds the bundle in a cache, or unpacks it to the first place that can hold it.
@@ -200,12 +196,12 @@ fn unpacked(
                 log.debug(format_args!("not in {}: {error}", Shown::from(place)));
                 last = last.or(Some(error));
             }
-            Ok((Err(error), _)) => return Err(failed(error)),
+            Ok((Err(error), _)) => return Err(error.into()),
             Err(reason) => {
                 log.debug(format_args!("not in {}: {reason}", Shown::from(place)));
                 unusable.push((Shown::from(place), reason));
             }
         }
     }
-    Err(last.map_or(Impossible::NoPlace(unusable), failed))
+    Err(last.map_or(Impossible::NoPlace(unusable), Impossible::from))
 }

@@ -9,7 +9,7 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use format::{Extent, Frame, Index, Kind};
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -76,6 +76,21 @@ pub fn unpack(
     finish(&tree, &plan)
 }
 
+/// Writes all store paths of a bundle, as they are and where they stay.
+///
+/// # Errors
+///
+/// As [`unpack`].
+pub fn whole(payload: &Payload<'_>, contents: &Contents, store: &OwnedFd) -> Result<(), Error> {
+    let names = contents.names();
+    let destination = Destination { directory: store.as_fd(), names: &names, relocation: None };
+    unpack(payload, contents, &contents.index()?, &destination, &Progress::start())?;
+    for name in names.iter().flatten() {
+        seal(store, name).map_err(Error::file("change", &**name))?;
+    }
+    Ok(())
+}
+
 /// Bytes of content that [`unpack`] writes for these names: what there must be room for.
 pub fn size(index: &Index<'_>, names: &[Option<CString>]) -> u64 {
     let mut path = names.iter();
@@ -103,10 +118,15 @@ pub fn seal(directory: impl AsFd, name: &CStr) -> Result<(), Errno> {
     let directory = directory.as_fd();
     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
-        rustix::fs::chmodat(directory, name, DIRECTORY_MODE, AtFlags::empty())?;
-        rustix::fs::utimensat(directory, name, &TIMES, AtFlags::empty())?;
+        set_final(directory, name, DIRECTORY_MODE)?;
     }
     Ok(())
+}
+
+/// Gives a directory, or a file that was written from several sides, its mode and time.
+fn set_final(at: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<(), Errno> {
+    rustix::fs::chmodat(at, name, mode, AtFlags::empty())?;
+    rustix::fs::utimensat(at, name, &TIMES, AtFlags::empty())
 }
 
 /// Creates what has no content in a frame of its own: directories, links, empty files, and the files
@@ -191,20 +211,14 @@ pub(crate) fn threads(frames: &[Frame], work: usize) -> usize {
 fn finish(tree: &Tree<'_>, plan: &content::Plan) -> Result<(), Error> {
     for &number in &plan.split {
         let mode = file_mode(tree.is_executable(number));
-        tree.at(number, "change", |at, name| {
-            rustix::fs::chmodat(at, name, mode, AtFlags::empty())?;
-            rustix::fs::utimensat(at, name, &TIMES, AtFlags::empty())
-        })?;
+        tree.at(number, "change", |at, name| set_final(at, name, mode))?;
     }
     for Link { original, copy } in &plan.links {
         content::link(tree, *original, *copy)?;
     }
     for (number, node) in tree.wanted() {
         if matches!(node.kind, Kind::Directory) && node.parent.is_some() {
-            tree.at(number, "change", |at, name| {
-                rustix::fs::chmodat(at, name, DIRECTORY_MODE, AtFlags::empty())?;
-                rustix::fs::utimensat(at, name, &TIMES, AtFlags::empty())
-            })?;
+            tree.at(number, "change", |at, name| set_final(at, name, DIRECTORY_MODE))?;
         }
     }
     Ok(())
@@ -214,7 +228,7 @@ fn file_mode(executable: bool) -> Mode {
     if executable { EXECUTABLE_MODE } else { FILE_MODE }
 }
 
-fn create_file(at: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<rustix::fd::OwnedFd, Errno> {
+fn create_file(at: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<OwnedFd, Errno> {
     file::open(at, name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, mode)
 }
 

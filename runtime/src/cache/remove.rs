@@ -167,9 +167,7 @@ fn remove_one(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
     let inner = file::open_directory(directory, name)?;
     for child in children(&inner)? {
         if is_directory(&inner, &child)? {
-            make_writable(&inner, &child)?;
-            let aside = c_string(alloc::format!("{:016x}", file::random()));
-            rustix::fs::renameat(&inner, &child, directory, &aside)?;
+            take(&inner, &child, directory)?;
         } else {
             rustix::fs::unlinkat(&inner, &child, AtFlags::empty())?;
         }

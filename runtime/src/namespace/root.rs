@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{mount_bind, mount_bind_recursive, mount_move};
 
-use super::{bind_store, refused, set_read_only};
+use super::{STORE_BELOW, bind_store, refused, set_read_only};
 use crate::cache::Cache;
 use crate::error::Impossible;
 use crate::file;
@@ -55,9 +55,7 @@ impl Root {
         let name = alloc::format!("{}", Digest::of(text.as_bytes()));
         let path = CString::new(alloc::format!("roots/{name}")).unwrap_or_default();
         if file::open_directory(&cache.directory, &path).is_err() {
-            cache
-                .publish_root(&name, |directory| self.make(directory))
-                .map_err(|error| Impossible::Failed(error.into()))?;
+            cache.publish_root(&name, |directory| self.make(directory))?;
         }
         Ok(path)
     }
@@ -67,7 +65,7 @@ impl Root {
         let directory = directory.as_fd();
         let writable = Mode::from_raw_mode(0o755);
         rustix::fs::mkdirat(directory, c"nix", writable)?;
-        rustix::fs::mkdirat(directory, c"nix/store", writable)?;
+        rustix::fs::mkdirat(directory, STORE_BELOW, writable)?;
         for Item { path, kind } in &self.0 {
             match kind {
                 Kind::Directory => rustix::fs::mkdirat(directory, &**path, DIRECTORY_MODE)?,
@@ -108,7 +106,7 @@ impl Root {
     pub(super) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Impossible> {
         mount_bind(path, path).map_err(|errno| refused(path, errno))?;
         self.bind(path, log);
-        let target = joined(path, c"nix/store");
+        let target = joined(path, STORE_BELOW);
         bind_store(store, &target)?;
         let move_root = || {
             rustix::process::chdir(path)?;
