@@ -14,6 +14,7 @@ pub mod command;
 pub mod entry;
 pub mod error;
 pub mod file;
+pub mod host;
 pub mod launch;
 pub mod log;
 pub mod namespace;

@@ -1,21 +1,18 @@
 //! The closure becomes visible: which mode, and why.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::{Mode, PathKey, STORE_DIR};
-use rustix::fs::{Access, AtFlags, CWD, FileType};
 
 use crate::cache::{Cache, Form, Location, Ready};
 use crate::error::{Error, Impossible, Shown};
 use crate::file::ExactModes;
 use crate::log::Log;
-use crate::namespace;
-use crate::payload::{Bundle, Payload};
+use crate::payload::Bundle;
 use crate::place::{self, Absent};
-use crate::relocation;
 use crate::settings::Settings;
+use crate::{host, namespace, relocation};
 
 /// A closure that programs can be executed from.
 #[derive(Debug)]
@@ -61,7 +58,7 @@ pub fn make_visible(
     let mut tried = Vec::new();
     for mode in modes {
         let result = match mode {
-            Mode::Host => on_host(bundle),
+            Mode::Host => host::find(bundle),
             Mode::Namespace => in_namespace(bundle, settings, environment, log),
             Mode::Relocate => relocated(bundle, settings, environment, log),
             Mode::Ram => namespace::enter_ram(bundle, log).map(|()| Store::Nix),
@@ -88,49 +85,6 @@ fn the_error(tried: Vec<(Mode, Impossible)>) -> Error {
         Some((_, Impossible::Failed(error))) => *error,
         _ => Error::NoMode(refusals),
     }
-}
-
-/// Whether the host's own store has every store path of the closure, from somebody who may choose what runs.
-///
-/// Those that the entries are in are looked for first: where they are absent, that is all it takes.
-fn on_host(bundle: &Bundle) -> Result<Store, Impossible> {
-    check_on_host(STORE_DIR.into(), Sharing::Sticky)?;
-    for key in &bundle.descriptor.paths {
-        check_on_host(alloc::format!("{STORE_DIR}/{}", key.path), Sharing::None)?;
-    }
-    let payload = Payload::open_own(&bundle.descriptor)?;
-    for packed in &payload.manifest()?.paths {
-        check_on_host(alloc::format!("{STORE_DIR}/{}", packed.path), Sharing::None)?;
-    }
-    // An empty directory can have a store path's name.
-    for entry in &bundle.descriptor.entries {
-        let mut program = Store::Nix.directory(&bundle.descriptor.paths[usize::from(entry.path)]);
-        program.extend_from_slice(&entry.program);
-        if rustix::fs::access(&*program, Access::EXEC_OK).is_err() {
-            return Err(Impossible::NotOnHost(program.as_slice().into()));
-        }
-    }
-    Ok(Store::Nix)
-}
-
-/// Who may write to a directory, apart from its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sharing {
-    None,
-    /// Others, who cannot take away what is not theirs.
-    Sticky,
-}
-
-/// Checks that a path is there, and that only root or this user can have put it there.
-fn check_on_host(path: String, sharing: Sharing) -> Result<(), Impossible> {
-    let Ok(stat) = rustix::fs::statat(CWD, &*path, AtFlags::SYMLINK_NOFOLLOW) else {
-        return Err(Impossible::NotOnHost(path.into()));
-    };
-    let is_link = FileType::from_raw_mode(stat.st_mode).is_symlink();
-    let is_sticky = sharing == Sharing::Sticky && stat.st_mode & 0o1000 != 0;
-    let is_shared = stat.st_mode & 0o022 != 0 && !is_link && !is_sticky;
-    let is_owned = stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw();
-    if is_owned && !is_shared { Ok(()) } else { Err(Impossible::ForeignStore(path.into())) }
 }
 
 /// Unpacks with all references rewritten to the cache: then nothing has to be mounted.
