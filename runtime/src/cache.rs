@@ -16,28 +16,27 @@
 //! there, but other contents.
 
 mod record;
-mod remove;
-mod store;
+pub(crate) mod remove;
+pub(crate) mod store;
 
 use alloc::ffi::CString;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
 use crate::error::{Error, Unusable};
 use crate::file;
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
-use crate::progress::Progress;
-use crate::unpack::{self, Destination};
+use crate::unpack;
 pub use record::{Ready, Record};
 pub use remove::{Listed, Removed};
+use store::Store;
 pub use store::{Form, Location};
-use store::{Store, rename_new};
 
 /// The layout's version. Another layout has another number, and is not touched.
 const VERSION: &CStr = c"1";
@@ -138,7 +137,7 @@ impl Cache {
         let publish = || {
             let root = file::ensure_directory(&work, &name, PUBLIC)?;
             make(&root)?;
-            rename_new(&work, &name, &roots)?;
+            file::rename_new(&work, &name, &roots)?;
             // Only now: a directory that is not writable cannot be moved to another.
             rustix::fs::chmodat(&roots, &name, unpack::DIRECTORY_MODE, AtFlags::empty())
         };
@@ -154,31 +153,9 @@ impl Cache {
     ) -> Result<Ready, Error> {
         let payload = Payload::open_own(&bundle.descriptor)?;
         let contents = payload.contents()?;
-        let index = contents.index()?;
-        let store = Store::open(self, &contents.manifest, form)?;
-        let missing = store.missing()?;
-        let needed = unpack::size(&index, &missing);
-        log.debug(format_args!(
-            "unpacking {} store paths, {} to {}",
-            missing.iter().flatten().count(),
-            crate::error::Megabytes(needed),
-            crate::error::Shown::from(&*self.path),
-        ));
-        let progress = Progress::start();
-        let destination = Destination {
-            directory: work.as_fd(),
-            names: &missing,
-            relocation: store.relocation.as_ref(),
-        };
-        unpack::unpack(&payload, &contents, &index, &destination, &progress)
-            .and_then(|()| rustix::fs::syncfs(work).map_err(Error::file("sync", &*self.path)))
-            .map_err(|error| error.out_of_space(needed, &*self.path))?;
-        for (path, name) in contents.manifest.paths.iter().zip(&missing) {
-            if let Some(name) = name {
-                store.publish(work, name, &path.nar_hash.to_string())?;
-            }
-        }
-        record::write(self, bundle, &contents.manifest, &store, work)
+        let (location, store) = Store::open(self, &contents.manifest, form)?;
+        let needed = store.fill(&payload, &contents, work, &self.path, log)?;
+        record::write(self, bundle, &contents.manifest, location, &store, work)
             .map_err(|error| error.out_of_space(needed, &*self.path))?;
         // It was found to be absent under the lock, and written just now.
         self.ready(bundle, form)?.ok_or(Error::file("read", &*self.path)(Errno::NOENT))
@@ -186,18 +163,12 @@ impl Cache {
 
     /// Waits for the lock.
     fn lock(&self) -> Result<Lock, Error> {
-        let open = || {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
-            let lock = file::open(&self.directory, LOCK, flags, Mode::from_raw_mode(0o600))?;
-            match rustix::io::retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive)) {
-                // A file system without locks: renaming keeps it correct, work may be done twice.
-                Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
-                Err(errno) => return Err(errno),
-            }
+        let lock = || {
+            let lock = file::lock(&self.directory, LOCK)?;
             self.check_version()?;
             Ok(Lock(lock))
         };
-        open().map_err(Error::file("lock", &*self.path))
+        lock().map_err(Error::file("lock", &*self.path))
     }
 
     fn check_version(&self) -> Result<(), Errno> {

@@ -12,6 +12,7 @@ use core::fmt;
 use format::{Mode, Modes, UnfitBase};
 use rustix::io::Errno;
 
+use crate::refusal::{Cause, Refusal};
 pub use shown::{Megabytes, Shown};
 use text::{Hint, What};
 
@@ -56,8 +57,13 @@ pub enum Error {
         /// Those that are allowed.
         allowed: Modes,
     },
-    /// No mode works on this host; a reason for each that was tried.
-    NoMode(Vec<(Mode, Impossible)>),
+    /// No mode works on this host.
+    NoMode {
+        /// A reason for each that was tried.
+        tried: Vec<(Mode, Impossible)>,
+        /// Why the last one was refused, if the kernel refused it.
+        cause: Option<Cause>,
+    },
     /// `PACKED` is no command.
     UnknownCommand(Shown),
     /// The program was made visible but cannot be executed.
@@ -80,20 +86,10 @@ pub enum Impossible {
     ///
     /// If it were run, root would run what another user chose.
     ForeignStore(Shown),
-    /// The kernel refused a namespace, or to map the user into it.
-    Namespace {
-        /// The call.
-        call: &'static str,
-        /// What it said.
-        errno: Errno,
-    },
-    /// A mount was refused.
-    Mount {
-        /// What was to be mounted, and where.
-        object: Shown,
-        /// What the kernel said.
-        errno: Errno,
-    },
+    /// The kernel refused a namespace or a mount.
+    Refused(Refusal),
+    /// The attempt, made by a child process first, ended it by this signal.
+    Killed(i32),
     /// None of the places for a cache can be used.
     NoPlace(Vec<(Shown, Unusable)>),
     /// This version has no way to do it yet.
@@ -119,9 +115,27 @@ pub enum Unusable {
     Unfit(UnfitBase),
 }
 
+impl Impossible {
+    /// Why the kernel refused it, if it did.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Impossible::Refused(refusal) => Some(refusal.cause()),
+            // What is not a filter gives an error.
+            Impossible::Killed(_) => Some(Cause::Seccomp),
+            _ => None,
+        }
+    }
+}
+
 impl From<Error> for Impossible {
     fn from(error: Error) -> Impossible {
         Impossible::Failed(error.into())
+    }
+}
+
+impl From<Refusal> for Impossible {
+    fn from(refusal: Refusal) -> Impossible {
+        Impossible::Refused(refusal)
     }
 }
 

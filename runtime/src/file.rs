@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags, flock};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, pwrite, retry_on_intr};
 
 /// What a name in our own directories is opened with: never through a link.
@@ -134,6 +134,34 @@ pub fn list<E: From<Errno>>(
         }
     }
     Ok(())
+}
+
+/// Renames to a directory where nothing has the name.
+///
+/// # Errors
+///
+/// What renameat2(2) says; `EXIST` or `NOTEMPTY` if something has it.
+pub fn rename_new(from: &OwnedFd, name: &CStr, to: &OwnedFd) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
+        // A file system that cannot: a directory replaces only an empty one even so.
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from, name, to, name),
+        result => result,
+    }
+}
+
+/// Opens or creates a file and waits for the exclusive lock on it; closing it unlocks.
+///
+/// # Errors
+///
+/// What openat(2) and flock(2) say.
+pub fn lock(directory: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
+    let lock = open(directory, name, flags, Mode::from_raw_mode(0o600))?;
+    match retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive)) {
+        // A file system without locks: renaming keeps it correct, work may be done twice.
+        Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(lock),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Creates files with exactly the modes that are asked for, until it is dropped.

@@ -1,13 +1,17 @@
-//! The host's own store: whether the closure is there already.
+//! The host's own store: whether the closure is there already, and how it gets there if nothing else works.
 
 use alloc::string::String;
+use core::ffi::CStr;
 
 use format::STORE_DIR;
-use rustix::fs::{Access, AtFlags, CWD, FileType};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode};
+use rustix::io::Errno;
 
-use crate::error::Impossible;
+use crate::error::{Error, Impossible};
+use crate::log::{self, Log};
 use crate::payload::{Bundle, Payload};
 use crate::store::Store;
+use crate::{cache, file};
 
 /// Whether the host's own store has every store path of the closure, from somebody who may choose what runs.
 ///
@@ -54,4 +58,46 @@ fn check(path: String, sharing: Sharing) -> Result<(), Impossible> {
     let is_shared = stat.st_mode & 0o022 != 0 && !is_link && !is_sticky;
     let is_owned = stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw();
     if is_owned && !is_shared { Ok(()) } else { Err(Impossible::ForeignStore(path.into())) }
+}
+
+/// What `/nix` has if the store in it was made here: locked while somebody unpacks.
+const LOCK: &CStr = c".packed";
+
+/// Where store paths are unpacked before they are moved to the store.
+const WORK: &CStr = c".packed-work";
+
+/// Unpacks to `/nix/store` itself, for a root that may not mount, such as that of a default container.
+///
+/// What is there then is the host's: the next start finds it, and nothing here removes it. A store that
+/// somebody else made is left alone.
+///
+/// # Errors
+///
+/// If there is such a store, or something cannot be written.
+pub fn install(bundle: &Bundle, log: Log) -> Result<Store, Impossible> {
+    let mode = Mode::from_raw_mode(0o755);
+    let nix = file::ensure_directory(CWD, c"/nix", mode).map_err(Error::file("create", "/nix"))?;
+    check("/nix".into(), Sharing::None)?;
+    let is_there =
+        |name| rustix::fs::accessat(&nix, name, Access::EXISTS, AtFlags::empty()).is_ok();
+    if is_there(c"store") && !is_there(LOCK) {
+        return Err(Error::file("create", STORE_DIR)(Errno::EXIST).into());
+    }
+    let lock = file::lock(&nix, LOCK).map_err(Error::file("lock", "/nix"))?;
+    let open = |name| file::ensure_directory(&nix, name, mode).map_err(Error::file("create", name));
+    let (store, work) = (open(c"store")?, open(WORK)?);
+    // Whoever made what is in it is gone: we have the lock.
+    cache::remove::contents(&work)?;
+
+    let payload = Payload::open_own(&bundle.descriptor)?;
+    let contents = payload.contents()?;
+    log::say(format_args!("unpacking to {STORE_DIR}, since this root may not mount"));
+    let filled = cache::store::Store::host(store, &contents.manifest)
+        .fill(&payload, &contents, &work, b"/nix", log);
+    cache::remove::contents(&work)?;
+    // An empty directory does no harm.
+    let _ = rustix::fs::unlinkat(&nix, WORK, AtFlags::REMOVEDIR);
+    filled?;
+    drop(lock);
+    find(bundle)
 }

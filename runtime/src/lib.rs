@@ -21,6 +21,7 @@ pub mod namespace;
 pub mod payload;
 pub mod place;
 pub mod progress;
+pub mod refusal;
 pub mod relocation;
 pub mod settings;
 pub mod store;

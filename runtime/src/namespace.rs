@@ -1,6 +1,6 @@
 //! A store → visible at `/nix/store`, in a mount namespace of the program's own.
 
-pub(crate) mod identity;
+mod identity;
 mod root;
 
 use alloc::ffi::CString;
@@ -17,7 +17,9 @@ use crate::cache::Cache;
 use crate::error::{Error, Impossible, Shown};
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
-use crate::{file, unpack};
+use crate::refusal::{Refusal, Step};
+use crate::sys::Child;
+use crate::{file, refusal, sys, unpack};
 use root::Root;
 
 /// `/nix/store`, and the same below a new root.
@@ -45,15 +47,18 @@ pub fn enter(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
         }
         HostStore::Empty | HostStore::InUse => None,
     };
-    // Names are relative to the cache, so that a long or odd path of it does no harm. The kernel takes the
-    // working directory along into a new mount namespace, but not what descriptors refer to.
-    rustix::process::fchdir(&cache.directory).map_err(|errno| refused("the cache", errno))?;
-    let result = identity::enter(log).and_then(|()| match root {
-        Some((root, path)) => root.enter(&path, &store, log),
-        None => cover(&store, STORE_DIR_C, on_host, log),
+    let result = attempt(log, |log| {
+        // Names are relative to the cache, so that a long or odd path of it does no harm. The kernel takes
+        // the working directory along into a new mount namespace, but not what descriptors refer to.
+        rustix::process::fchdir(&cache.directory).map_err(refused(Step::Mount, "the cache"))?;
+        identity::enter(log)?;
+        match &root {
+            Some((root, path)) => root.enter(path, &store, log),
+            None => cover(&store, STORE_DIR_C, on_host, log),
+        }
     });
-    let restored = here.restore().map_err(|errno| refused("the working directory", errno));
-    result.and(restored)
+    let restored = here.restore();
+    result.and(Ok(restored?))
 }
 
 /// Unpacks the bundle into memory and makes it visible at `/nix/store`: nothing is written to a disk.
@@ -66,18 +71,20 @@ pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
     let here = WorkingDirectory::open();
     let on_host = HostStore::look();
     let root = Root::list()?;
-    identity::enter(log)?;
-    let options = c"mode=0755";
-    mount(c"packed", c"/", c"tmpfs", MountFlags::NODEV | MountFlags::NOSUID, options)
-        .map_err(|errno| refused("a file system in memory", errno))?;
-    let into_it = || {
+    attempt(log, |log| {
+        identity::enter(log)?;
+        let flags = MountFlags::NODEV | MountFlags::NOSUID;
+        mount(c"packed", c"/", c"tmpfs", flags, c"mode=0755")
+            .map_err(refused(Step::Mount, "a file system in memory"))?;
         // This process's root is still the one below; the way up from there leads into what covers it.
-        rustix::process::chdir(c"/")?;
-        rustix::process::chdir(c"..")?;
-        root.make(CWD)?;
-        file::open_directory(CWD, STORE_BELOW)
-    };
-    let store = into_it().map_err(|errno| refused("/", errno))?;
+        let into_it = || {
+            rustix::process::chdir(c"/")?;
+            rustix::process::chdir(c"..")?;
+            root.make(CWD)
+        };
+        into_it().map_err(refused(Step::Mount, "/"))
+    })?;
+    let store = file::open_directory(CWD, STORE_BELOW).map_err(Error::file("open", STORE_BELOW))?;
     unpack_to(&payload, &store, log)?;
     root.bind(c".", log);
     if on_host == HostStore::InUse {
@@ -85,8 +92,24 @@ pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
     }
     rustix::fs::chmodat(CWD, c".", unpack::DIRECTORY_MODE, AtFlags::empty())
         .and_then(|()| rustix::process::chroot(c"."))
-        .map_err(|errno| refused("/", errno))?;
-    here.restore().map_err(|errno| refused("the working directory", errno))
+        .map_err(refused(Step::Mount, "/"))?;
+    Ok(here.restore()?)
+}
+
+/// Takes steps that cannot be taken back; where it is doubtful whether they work, a child tries them first.
+fn attempt(log: Log, steps: impl Fn(Log) -> Result<(), Refusal>) -> Result<(), Impossible> {
+    if refusal::is_doubtful() {
+        let work = || steps(Log { on: false }).err().map_or(Vec::new(), |refusal| refusal.encode());
+        match sys::in_child(work) {
+            Ok(Child::Killed(signal)) => return Err(Impossible::Killed(signal)),
+            Ok(Child::Wrote(bytes)) => match Refusal::decode(&bytes) {
+                Some(refusal) => return Err(refusal.into()),
+                None => log.debug(format_args!("a child entered the namespace")),
+            },
+            Err(errno) => log.debug(format_args!("no trial: {}", sys::message(errno))),
+        }
+    }
+    Ok(steps(log)?)
 }
 
 /// Unpacks all store paths of a bundle.
@@ -122,7 +145,7 @@ impl HostStore {
 }
 
 /// Mounts the store to `target`: together with the host's store, if there is something in that.
-fn cover(store: &CStr, target: &CStr, on_host: HostStore, log: Log) -> Result<(), Impossible> {
+fn cover(store: &CStr, target: &CStr, on_host: HostStore, log: Log) -> Result<(), Refusal> {
     if on_host == HostStore::InUse {
         let mut options: Vec<u8> = b"lowerdir=".into();
         options.extend_from_slice(store.to_bytes());
@@ -134,7 +157,7 @@ fn cover(store: &CStr, target: &CStr, on_host: HostStore, log: Log) -> Result<()
             // Linux before 5.11 has no overlay for users, and none stacks more than two.
             Err(errno) => log.debug(format_args!(
                 "the host's store paths are hidden: overlay: {}",
-                crate::sys::message(errno)
+                sys::message(errno)
             )),
         }
     }
@@ -144,12 +167,12 @@ fn cover(store: &CStr, target: &CStr, on_host: HostStore, log: Log) -> Result<()
 /// Mounts the store to `target`.
 ///
 /// An ordinary user cannot write to its directories, but root could, and python as root would.
-fn bind_store(store: &CStr, target: &CStr) -> Result<(), Impossible> {
+fn bind_store(store: &CStr, target: &CStr) -> Result<(), Refusal> {
     let mount = || {
         mount_bind(store, target)?;
         if rustix::process::geteuid().is_root() { set_read_only(target) } else { Ok(()) }
     };
-    mount().map_err(|errno| refused(target, errno))
+    mount().map_err(refused(Step::Mount, target))
 }
 
 /// Makes a mount read-only. Flags that the kernel locked have to be given again.
@@ -181,8 +204,8 @@ impl WorkingDirectory {
         }
     }
 
-    fn restore(self) -> Result<(), Errno> {
-        let Some(directory) = self.directory else { return Ok(()) };
+    fn restore(&self) -> Result<(), Refusal> {
+        let Some(directory) = &self.directory else { return Ok(()) };
         let is_same = |path: &CString| {
             rustix::process::chdir(&**path)?;
             // These are other directories now, on purpose.
@@ -190,17 +213,18 @@ impl WorkingDirectory {
                 return Ok(true);
             }
             let (here, there) =
-                (rustix::fs::statat(CWD, c".", AtFlags::empty())?, rustix::fs::fstat(&directory)?);
+                (rustix::fs::statat(CWD, c".", AtFlags::empty())?, rustix::fs::fstat(directory)?);
             Ok::<bool, Errno>((here.st_dev, here.st_ino) == (there.st_dev, there.st_ino))
         };
         match self.path.as_ref().map(is_same) {
             Some(Ok(true)) => Ok(()),
             // Its path does not lead there any more; the directory itself is still right.
-            _ => rustix::process::fchdir(&directory),
+            _ => rustix::process::fchdir(directory)
+                .map_err(refused(Step::Mount, "the working directory")),
         }
     }
 }
 
-fn refused(object: impl Into<Shown>, errno: Errno) -> Impossible {
-    Impossible::Mount { object: object.into(), errno }
+fn refused(step: Step, object: impl Into<Shown>) -> impl FnOnce(Errno) -> Refusal {
+    move |errno| Refusal { step, object: object.into(), errno }
 }

@@ -74,6 +74,19 @@ pub fn make_visible(
             }
         }
     }
+    let may_install = settings.mode.is_none()
+        && allowed.contains(Mode::Host)
+        && rustix::process::geteuid().is_root()
+        && matches!(tried.last(), Some((_, Impossible::Refused(_) | Impossible::Killed(_))));
+    if may_install {
+        match host::install(bundle, log) {
+            Ok(store) => {
+                log.debug(format_args!("mode {}", Mode::Host));
+                return Ok(store);
+            }
+            Err(reason) => log.debug(format_args!("not into the host's store: {reason}")),
+        }
+    }
     Err(the_error(tried))
 }
 
@@ -83,7 +96,10 @@ fn the_error(tried: Vec<(Mode, Impossible)>) -> Error {
         tried.into_iter().partition(|(_, reason)| matches!(reason, Impossible::Failed(_)));
     match failures.pop() {
         Some((_, Impossible::Failed(error))) => *error,
-        _ => Error::NoMode(refusals),
+        _ => {
+            let cause = refusals.last().and_then(|(_, reason)| reason.cause());
+            Error::NoMode { tried: refusals, cause }
+        }
     }
 }
 

@@ -168,6 +168,7 @@ pub(super) fn write(
     cache: &Cache,
     bundle: &Bundle,
     manifest: &Manifest,
+    location: Location,
     store: &Store,
     work: &OwnedFd,
 ) -> Result<(), Error> {
@@ -176,7 +177,7 @@ pub(super) fn write(
         // Writing to a string cannot fail.
         let _ = text.write_fmt(line);
     };
-    let form = match store.location {
+    let form = match location {
         Location::Store(number) => {
             line(format_args!("{STORE}{number}\n"));
             Form::AsIs

@@ -146,7 +146,7 @@ fn take(directory: &OwnedFd, name: &CString, work: &OwnedFd) -> Result<(), Errno
 
 /// Removes everything in a directory of ours, however deep: directories inside are emptied into it, so
 /// that no path gets long and no stack deep.
-pub(super) fn contents(directory: &OwnedFd) -> Result<(), Error> {
+pub(crate) fn contents(directory: &OwnedFd) -> Result<(), Error> {
     let remove = || loop {
         let names = children(directory)?;
         if names.is_empty() {

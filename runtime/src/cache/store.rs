@@ -6,14 +6,18 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::Manifest;
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, RenameFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::{Cache, PRIVATE, PUBLIC, STORES, c_string};
-use crate::error::Error;
+use crate::error::{Error, Megabytes, Shown};
+use crate::file;
+use crate::log::Log;
+use crate::payload::{Contents, Payload};
+use crate::progress::Progress;
 use crate::relocation::{self, Relocation};
-use crate::{file, unpack};
+use crate::unpack::{self, Destination};
 
 /// Stores there can be: so many different contents for one name are a mistake.
 const STORE_LIMIT: u32 = 64;
@@ -37,8 +41,7 @@ pub enum Location {
 }
 
 /// A directory of store paths, and what those of one bundle are called in it.
-pub(super) struct Store {
-    pub(super) location: Location,
+pub(crate) struct Store {
     directory: OwnedFd,
     /// Says what each store path holds; relocated ones have it in their names.
     contents: Option<OwnedFd>,
@@ -49,15 +52,65 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the store that can hold a manifest's store paths.
-    pub(super) fn open(cache: &Cache, manifest: &Manifest, form: Form) -> Result<Store, Error> {
+    pub(super) fn open(
+        cache: &Cache,
+        manifest: &Manifest,
+        form: Form,
+    ) -> Result<(Location, Store), Error> {
         match form {
-            Form::Relocated => relocated(cache, manifest),
+            Form::Relocated => Ok((Location::Relocated, relocated(cache, manifest)?)),
             Form::AsIs => as_is(cache, manifest),
         }
     }
 
+    /// The host's own store, with its own names.
+    pub(crate) fn host(directory: OwnedFd, manifest: &Manifest) -> Store {
+        let names = names(manifest);
+        Store { directory, contents: None, names, relocation: None }
+    }
+
+    /// Unpacks to `work` what is not there, and moves it to its place once all of it is on the disk.
+    ///
+    /// Returns the bytes for which there must be room. `place` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// If the bundle is damaged or a file cannot be written.
+    pub(crate) fn fill(
+        &self,
+        payload: &Payload<'_>,
+        contents: &Contents,
+        work: &OwnedFd,
+        place: &[u8],
+        log: Log,
+    ) -> Result<u64, Error> {
+        let index = contents.index()?;
+        let missing = self.missing()?;
+        let needed = unpack::size(&index, &missing);
+        log.debug(format_args!(
+            "unpacking {} store paths, {} to {}",
+            missing.iter().flatten().count(),
+            Megabytes(needed),
+            Shown::from(place),
+        ));
+        let destination = Destination {
+            directory: work.as_fd(),
+            names: &missing,
+            relocation: self.relocation.as_ref(),
+        };
+        unpack::unpack(payload, contents, &index, &destination, &Progress::start())
+            .and_then(|()| rustix::fs::syncfs(work).map_err(Error::file("sync", place)))
+            .map_err(|error| error.out_of_space(needed, place))?;
+        for (path, name) in contents.manifest.paths.iter().zip(&missing) {
+            if let Some(name) = name {
+                self.publish(work, name, &path.nar_hash.to_string())?;
+            }
+        }
+        Ok(needed)
+    }
+
     /// The names of the store paths that are not there.
-    pub(super) fn missing(&self) -> Result<Vec<Option<CString>>, Error> {
+    fn missing(&self) -> Result<Vec<Option<CString>>, Error> {
         let name_if_missing = |name: &CString| match rustix::fs::statat(
             &self.directory,
             name,
@@ -73,7 +126,7 @@ impl Store {
     /// Moves a whole store path from `work` to its place.
     ///
     /// What it holds is written down first: so nothing is ever at its place of which that is not known.
-    pub(super) fn publish(&self, work: &OwnedFd, name: &CStr, hash: &str) -> Result<(), Error> {
+    fn publish(&self, work: &OwnedFd, name: &CStr, hash: &str) -> Result<(), Error> {
         let publish = || {
             if let Some(contents) = &self.contents {
                 match rustix::fs::symlinkat(hash, contents, name) {
@@ -82,7 +135,7 @@ impl Store {
                     Err(errno) => return Err(errno),
                 }
             }
-            match rename_new(work, name, &self.directory) {
+            match file::rename_new(work, name, &self.directory) {
                 // Somebody without our lock was faster; theirs is as good.
                 Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
                 Err(errno) => return Err(errno),
@@ -97,7 +150,6 @@ fn relocated(cache: &Cache, manifest: &Manifest) -> Result<Store, Error> {
     let too_long = |_| Error::file("relocate to", &*cache.path)(Errno::NAMETOOLONG);
     let name = |path: &format::PackedPath| relocation::name(&cache.path, path.key, &path.path);
     Ok(Store {
-        location: Location::Relocated,
         directory: rustix::io::fcntl_dupfd_cloexec(&cache.directory, 3)
             .map_err(Error::file("open", &*cache.path))?,
         contents: None,
@@ -106,19 +158,19 @@ fn relocated(cache: &Cache, manifest: &Manifest) -> Result<Store, Error> {
     })
 }
 
+fn names(manifest: &Manifest) -> Vec<CString> {
+    manifest.paths.iter().map(|path| c_string(path.path.to_string())).collect()
+}
+
 /// Opens the first store in which no name stands for other contents.
-fn as_is(cache: &Cache, manifest: &Manifest) -> Result<Store, Error> {
+fn as_is(cache: &Cache, manifest: &Manifest) -> Result<(Location, Store), Error> {
     let stores = cache.subdirectory(STORES, PRIVATE)?;
     for number in 0..STORE_LIMIT {
         let (directory, contents) = open_pair(&stores, number)?;
         if fits(&contents, manifest)? {
-            return Ok(Store {
-                location: Location::Store(number),
-                directory,
-                contents: Some(contents),
-                names: manifest.paths.iter().map(|path| c_string(path.path.to_string())).collect(),
-                relocation: None,
-            });
+            let names = names(manifest);
+            let store = Store { directory, contents: Some(contents), names, relocation: None };
+            return Ok((Location::Store(number), store));
         }
     }
     Err(Error::file("create", STORES)(Errno::MLINK))
@@ -146,13 +198,4 @@ fn fits(contents: &OwnedFd, manifest: &Manifest) -> Result<bool, Error> {
         }
     }
     Ok(true)
-}
-
-/// Renames to a directory where nothing has the name.
-pub(super) fn rename_new(from: &OwnedFd, name: &CStr, to: &OwnedFd) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
-        // A file system that cannot: a directory replaces only an empty one even so.
-        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from, name, to, name),
-        result => result,
-    }
 }

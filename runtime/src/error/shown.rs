@@ -10,6 +10,13 @@ use core::fmt;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shown(Vec<u8>);
 
+impl Shown {
+    /// The bytes as they are.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl From<&[u8]> for Shown {
     fn from(bytes: &[u8]) -> Shown {
         Shown(bytes.into())

@@ -1,13 +1,14 @@
 //! The texts of all messages.
 
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::fmt;
 
 use format::Mode;
 use rustix::io::Errno;
 
-use super::{Error, Impossible, Megabytes, Unusable, WRITE_TO};
-use crate::namespace::identity;
+use super::{Error, Impossible, Megabytes, Shown, Unusable, WRITE_TO};
+use crate::refusal::{Cause, Refusal, Step};
 use crate::sys;
 
 /// The first line of a message.
@@ -40,9 +41,9 @@ impl fmt::Display for What<'_> {
             Error::ModeNotAllowed { mode, .. } => {
                 write!(f, "this bundle does not allow the mode {mode}")
             }
-            Error::NoMode(tried) => {
+            Error::NoMode { tried, .. } => {
                 f.write_str("the closure cannot be made visible: ")?;
-                list(f, tried, |f, (mode, reason)| write!(f, "{mode}: {reason}"))
+                reasons(f, tried)
             }
             Error::UnknownCommand(name) => write!(f, "PACKED={name} is no command"),
             Error::Exec { program, errno } => {
@@ -102,7 +103,7 @@ impl fmt::Display for Hint<'_> {
                 let allowed: Vec<Mode> = allowed.iter().collect();
                 list(f, &allowed, |f, mode| write!(f, "{mode}"))
             }
-            Error::NoMode(tried) => no_mode_hint(f, tried),
+            Error::NoMode { tried, cause } => no_mode_hint(f, tried, cause.as_ref()),
             Error::UnknownCommand(_) => {
                 f.write_str("the commands are info, verify, extract=DIR and clear; unset PACKED to run the program")
             }
@@ -118,38 +119,96 @@ impl fmt::Display for Hint<'_> {
     }
 }
 
-/// The hint fits the last mode's reason: it is the one that could do without all the others' needs.
-fn no_mode_hint(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt::Result {
-    match tried.last() {
-        Some((_, Impossible::NoPlace(places)))
+/// The hint fits the last mode's reason: it is the one that could do without all the others' needs. But where
+/// a directory is all that is missing, everybody can have one.
+fn no_mode_hint(
+    f: &mut fmt::Formatter<'_>,
+    tried: &[(Mode, Impossible)],
+    cause: Option<&Cause>,
+) -> fmt::Result {
+    let relocate = tried.iter().find(|(mode, _)| *mode == Mode::Relocate);
+    match relocate.or(tried.last()).map(|(_, reason)| reason) {
+        Some(Impossible::NoPlace(places))
             if places.iter().any(|(_, reason)| matches!(reason, Unusable::Unfit(_))) =>
         {
             f.write_str(
                 "set PACKED_CACHE to a short path of letters and digits, such as /var/tmp/NAME",
             )
         }
-        Some((_, Impossible::NoPlace(_))) => f.write_str(
+        Some(Impossible::NoPlace(_)) => f.write_str(
             "set PACKED_CACHE to a directory of yours from which programs may be executed",
         ),
-        Some((_, Impossible::NotOnHost(_) | Impossible::ForeignStore(_))) => {
+        Some(Impossible::NotOnHost(_) | Impossible::ForeignStore(_)) => {
             f.write_str("unset PACKED_MODE: the other modes bring the store paths along")
         }
-        Some((_, Impossible::Unsupported)) | None => f.write_str("unset PACKED_MODE"),
-        Some((_, Impossible::Namespace { errno: Errno::NOSPC, .. })) => f.write_str(
-            "user namespaces are switched off: sysctl -w user.max_user_namespaces=10000",
-        ),
-        Some((_, Impossible::Namespace { errno: Errno::MFILE, .. })) => f.write_str(MORE_FILES),
-        Some((_, Impossible::Namespace { call: identity::SETGROUPS, errno: Errno::NOENT })) => {
-            f.write_str("mount /proc: without it, no user namespace can be set up")
+        Some(Impossible::Refused(Refusal { errno: Errno::MFILE, .. })) => f.write_str(MORE_FILES),
+        Some(Impossible::Refused(_) | Impossible::Killed(_)) => {
+            fmt::Display::fmt(cause.unwrap_or(&Cause::Unknown), f)
         }
-        // Only a process at the root of its mount namespace can be given another.
-        Some((_, Impossible::Mount { errno: Errno::INVAL, .. })) => {
-            f.write_str("run it outside of the chroot, or with PACKED_MODE=relocate")
+        Some(Impossible::Unsupported) | None => f.write_str("unset PACKED_MODE"),
+        Some(Impossible::Failed(error)) => fmt::Display::fmt(&Hint(error), f),
+    }
+}
+
+/// What to do about it.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Setting { name, value, allows } => {
+                write!(f, "{name} is {value}; as root: sysctl -w {name}={allows}")
+            }
+            Cause::Limit => f.write_str(
+                "too many namespaces, or nested too deep; as root: sysctl -w user.max_user_namespaces=100000",
+            ),
+            Cause::NoProfile { program } => {
+                let path = program.as_bytes();
+                let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+                let name = Shown::from(name);
+                let file = format_args!("/etc/apparmor.d/packed-{name}");
+                write!(
+                    f,
+                    "AppArmor wants a profile of it; as root: echo 'abi <abi/4.0>, profile packed-{name} \
+                     \"{program}\" flags=(unconfined) {{ userns, }}' >{file} && apparmor_parser -r {file}",
+                )
+            }
+            // SELinux's have four fields and more.
+            Cause::Label(label) if label.as_bytes().contains(&b':') => write!(
+                f,
+                "SELinux refuses it to {label}: run the container with --security-opt label=disable; \
+                 elsewhere, ausearch -m avc tells the rule"
+            ),
+            Cause::Label(label) => write!(
+                f,
+                "AppArmor refuses it to {label}: run the container with --security-opt apparmor=unconfined; \
+                 elsewhere, allow userns and mount in that profile"
+            ),
+            Cause::Seccomp => f.write_str(
+                "a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
+                 a service with RestrictNamespaces=no",
+            ),
+            Cause::NoCapability => f.write_str(
+                "this root may not mount; run the container with --cap-add SYS_ADMIN, \
+                 or let it write to / so that /nix/store can be made there",
+            ),
+            Cause::Chroot => f.write_str(
+                "the kernel refuses it in a chroot: enter the directory with bwrap --bind DIR / --dev /dev --proc /proc",
+            ),
+            Cause::NoProc => {
+                f.write_str("user namespaces need /proc; as root: mount -t proc proc /proc")
+            }
+            Cause::ReadOnlyProc => {
+                f.write_str("/proc is read-only; as root: mount -o remount,rw /proc")
+            }
+            Cause::Wsl1 => f.write_str(
+                "WSL 1 has no namespaces; in Windows: wsl --set-version DISTRIBUTION 2",
+            ),
+            Cause::Unsupported => f.write_str(
+                "neither the kernel (CONFIG_USER_NS) nor qemu-user has user namespaces here: run it as root",
+            ),
+            Cause::Unknown => {
+                f.write_str("run it as root, or outside of what confines it; PACKED_LOG=debug tells more")
+            }
         }
-        Some((_, Impossible::Namespace { .. } | Impossible::Mount { .. })) => f.write_str(
-            "allow user namespaces for this program, or run it outside of the container or as root",
-        ),
-        Some((_, Impossible::Failed(error))) => fmt::Display::fmt(&Hint(error), f),
     }
 }
 
@@ -160,10 +219,15 @@ impl fmt::Display for Impossible {
             Impossible::ForeignStore(path) => {
                 write!(f, "{path} belongs to another user, or others may write to it")
             }
-            Impossible::Namespace { call, errno } => write!(f, "{call}: {}", sys::message(*errno)),
-            Impossible::Mount { object, errno } => {
-                write!(f, "mount {object}: {}", sys::message(*errno))
+            Impossible::Refused(Refusal { step, object, errno }) => {
+                match step {
+                    Step::Unshare => f.write_str("unshare")?,
+                    Step::Identity => write!(f, "{object}")?,
+                    Step::Mount => write!(f, "mount {object}")?,
+                }
+                write!(f, ": {}", sys::message(*errno))
             }
+            Impossible::Killed(signal) => write!(f, "signal {signal} ended the attempt"),
             Impossible::NoPlace(tried) => {
                 f.write_str("no directory can hold the cache: ")?;
                 list(f, tried, |f, (place, reason)| write!(f, "{place} ({reason})"))
@@ -187,6 +251,20 @@ impl fmt::Display for Unusable {
     }
 }
 
+/// Modes with the same reason share it: `namespace, ram: unshare: Operation not permitted`.
+fn reasons(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt::Result {
+    let mut texts = tried.iter().map(|(mode, reason)| (mode, reason.to_string())).peekable();
+    while let Some((mode, reason)) = texts.next() {
+        write!(f, "{mode}")?;
+        match texts.peek() {
+            Some((_, next)) if *next == reason => f.write_str(", ")?,
+            Some(_) => write!(f, ": {reason}; ")?,
+            None => write!(f, ": {reason}")?,
+        }
+    }
+    Ok(())
+}
+
 fn list<T>(
     f: &mut fmt::Formatter<'_>,
     items: &[T],
@@ -204,14 +282,18 @@ fn list<T>(
 #[cfg(test)]
 mod tests {
     use alloc::boxed::Box;
-    use alloc::string::ToString as _;
     use alloc::vec;
 
     use super::*;
     use crate::error::Shown;
 
     fn reason(mode: Mode, reason: Impossible) -> Error {
-        Error::NoMode(vec![(mode, reason)])
+        Error::NoMode { tried: vec![(mode, reason)], cause: None }
+    }
+
+    fn refused(step: Step, object: &str, errno: Errno, cause: Cause) -> Error {
+        let refusal = Refusal { step, object: object.into(), errno };
+        Error::NoMode { tried: vec![(Mode::Namespace, refusal.into())], cause: Some(cause) }
     }
 
     #[test]
@@ -267,14 +349,6 @@ mod tests {
                  hint: the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear unpacks again",
             ),
             (
-                reason(
-                    Mode::Namespace,
-                    Impossible::Namespace { call: "unshare", errno: Errno::NOSPC },
-                ),
-                "the closure cannot be made visible: namespace: unshare: No space left on device\n\
-                 hint: user namespaces are switched off: sysctl -w user.max_user_namespaces=10000",
-            ),
-            (
                 reason(Mode::Relocate, Impossible::NoPlace(vec![(place(), Unusable::NoExec)])),
                 "the closure cannot be made visible: relocate: no directory can hold the cache: \
                  /home/alice/.cache/packed (mounted noexec)\n\
@@ -299,20 +373,6 @@ mod tests {
                  hint: unset PACKED_MODE: the other modes bring the store paths along",
             ),
             (
-                reason(
-                    Mode::Namespace,
-                    Impossible::Namespace { call: identity::SETGROUPS, errno: Errno::NOENT },
-                ),
-                "the closure cannot be made visible: namespace: /proc/self/setgroups: No such file \
-                 or directory\n\
-                 hint: mount /proc: without it, no user namespace can be set up",
-            ),
-            (
-                reason(Mode::Ram, Impossible::Mount { object: "/".into(), errno: Errno::INVAL }),
-                "the closure cannot be made visible: ram: mount /: Invalid argument\n\
-                 hint: run it outside of the chroot, or with PACKED_MODE=relocate",
-            ),
-            (
                 Error::File { operation: WRITE_TO, object: "stdout".into(), errno: Errno::BADF },
                 "cannot write to stdout: Bad file descriptor\n\
                  hint: check where its output goes",
@@ -326,6 +386,128 @@ mod tests {
         for (error, text) in cases {
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    #[test]
+    fn refusals_name_their_cause_and_a_command() {
+        let unshare = |errno, cause| refused(Step::Unshare, "", errno, cause);
+        let user_namespaces =
+            Cause::Setting { name: "user.max_user_namespaces", value: 0, allows: 10_000 };
+        let debian =
+            Cause::Setting { name: "kernel.unprivileged_userns_clone", value: 0, allows: 1 };
+        let ubuntu = Cause::NoProfile { program: "/home/alice/markov".into() };
+        let identity = |errno, cause| refused(Step::Identity, "/proc/self/uid_map", errno, cause);
+        let mount = |errno, cause| refused(Step::Mount, "/nix/store", errno, cause);
+        let cases = [
+            (
+                unshare(Errno::NOSPC, user_namespaces),
+                "unshare: No space left on device\n\
+                 hint: user.max_user_namespaces is 0; as root: sysctl -w user.max_user_namespaces=10000",
+            ),
+            (
+                unshare(Errno::NOSPC, Cause::Limit),
+                "unshare: No space left on device\n\
+                 hint: too many namespaces, or nested too deep; as root: \
+                 sysctl -w user.max_user_namespaces=100000",
+            ),
+            (
+                unshare(Errno::PERM, debian),
+                "unshare: Operation not permitted\n\
+                 hint: kernel.unprivileged_userns_clone is 0; as root: \
+                 sysctl -w kernel.unprivileged_userns_clone=1",
+            ),
+            (
+                identity(Errno::PERM, ubuntu),
+                "/proc/self/uid_map: Operation not permitted\n\
+                 hint: AppArmor wants a profile of it; as root: echo 'abi <abi/4.0>, \
+                 profile packed-markov \"/home/alice/markov\" flags=(unconfined) { userns, }' \
+                 >/etc/apparmor.d/packed-markov && apparmor_parser -r /etc/apparmor.d/packed-markov",
+            ),
+            (
+                mount(Errno::ACCESS, Cause::Label("docker-default (enforce)".into())),
+                "mount /nix/store: Permission denied\n\
+                 hint: AppArmor refuses it to docker-default (enforce): run the container with \
+                 --security-opt apparmor=unconfined; elsewhere, allow userns and mount in that profile",
+            ),
+            (
+                mount(Errno::ACCESS, Cause::Label("system_u:system_r:container_t:s0:c1,c2".into())),
+                "mount /nix/store: Permission denied\n\
+                 hint: SELinux refuses it to system_u:system_r:container_t:s0:c1,c2: run the container \
+                 with --security-opt label=disable; elsewhere, ausearch -m avc tells the rule",
+            ),
+            (
+                unshare(Errno::PERM, Cause::Seccomp),
+                "unshare: Operation not permitted\n\
+                 hint: a seccomp filter refuses it: run the container with \
+                 --security-opt seccomp=unconfined, a service with RestrictNamespaces=no",
+            ),
+            (
+                unshare(Errno::PERM, Cause::NoCapability),
+                "unshare: Operation not permitted\n\
+                 hint: this root may not mount; run the container with --cap-add SYS_ADMIN, \
+                 or let it write to / so that /nix/store can be made there",
+            ),
+            (
+                unshare(Errno::PERM, Cause::Chroot),
+                "unshare: Operation not permitted\n\
+                 hint: the kernel refuses it in a chroot: enter the directory with bwrap --bind DIR / \
+                 --dev /dev --proc /proc",
+            ),
+            (
+                identity(Errno::NOENT, Cause::NoProc),
+                "/proc/self/uid_map: No such file or directory\n\
+                 hint: user namespaces need /proc; as root: mount -t proc proc /proc",
+            ),
+            (
+                identity(Errno::ROFS, Cause::ReadOnlyProc),
+                "/proc/self/uid_map: Read-only file system\n\
+                 hint: /proc is read-only; as root: mount -o remount,rw /proc",
+            ),
+            (
+                unshare(Errno::INVAL, Cause::Wsl1),
+                "unshare: Invalid argument\n\
+                 hint: WSL 1 has no namespaces; in Windows: wsl --set-version DISTRIBUTION 2",
+            ),
+            (
+                unshare(Errno::INVAL, Cause::Unsupported),
+                "unshare: Invalid argument\n\
+                 hint: neither the kernel (CONFIG_USER_NS) nor qemu-user has user namespaces here: \
+                 run it as root",
+            ),
+            (
+                unshare(Errno::PERM, Cause::Unknown),
+                "unshare: Operation not permitted\n\
+                 hint: run it as root, or outside of what confines it; PACKED_LOG=debug tells more",
+            ),
+            (
+                Error::NoMode {
+                    tried: vec![(Mode::Namespace, Impossible::Killed(31))],
+                    cause: Some(Cause::Seccomp),
+                },
+                "signal 31 ended the attempt\n\
+                 hint: a seccomp filter refuses it: run the container with \
+                 --security-opt seccomp=unconfined, a service with RestrictNamespaces=no",
+            ),
+        ];
+        for (error, text) in cases {
+            let text = alloc::format!("the closure cannot be made visible: namespace: {text}");
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn modes_share_a_reason() {
+        let refusal = Refusal { step: Step::Unshare, object: "".into(), errno: Errno::PERM };
+        let tried = vec![
+            (Mode::Host, Impossible::NotOnHost("/nix/store".into())),
+            (Mode::Namespace, refusal.clone().into()),
+            (Mode::Ram, refusal.into()),
+        ];
+        assert_eq!(
+            Error::NoMode { tried, cause: Some(Cause::Unknown) }.what().to_string(),
+            "the closure cannot be made visible: host: the host has no /nix/store; \
+             namespace, ram: unshare: Operation not permitted"
+        );
     }
 
     #[test]

@@ -8,12 +8,12 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
 use rustix::thread::UnshareFlags;
 
-use crate::error::Impossible;
+use super::refused;
 use crate::log::Log;
+use crate::refusal::{Refusal, Step};
 use crate::{file, sys};
 
-/// The first file of /proc that is needed.
-pub(crate) const SETGROUPS: &str = "/proc/self/setgroups";
+const SETGROUPS: &str = "/proc/self/setgroups";
 
 /// Times to ask again while the kernel still counts a thread that has ended.
 const ATTEMPTS: u32 = 1000;
@@ -22,32 +22,31 @@ const ATTEMPTS: u32 = 1000;
 ///
 /// A user namespace would take root's powers over the host away (mounts, devices, network). In one that
 /// was made, users and groups keep their numbers: mapped to 0, the program would find itself root.
-pub(super) fn enter(log: Log) -> Result<(), Impossible> {
+pub(super) fn enter(log: Log) -> Result<(), Refusal> {
     if geteuid().is_root() {
         match unshare(UnshareFlags::NEWNS) {
             Ok(()) => {
                 // Mounts of the host still arrive; ours do not leave.
                 let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-                return mount_change(c"/", flags).map_err(|errno| super::refused("/", errno));
+                return mount_change(c"/", flags).map_err(refused(Step::Mount, "/"));
             }
             // Root of a container that may not mount: as any other user.
             Err(errno) => log.debug(format_args!("unshare: {}", sys::message(errno))),
         }
     }
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)
-        .map_err(|errno| Impossible::Namespace { call: "unshare", errno })?;
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS).map_err(refused(Step::Unshare, ""))?;
     // Without this, a group map needs a privilege: it would let a user leave groups that deny access.
     let deny = || write(SETGROUPS, "deny".into());
-    deny().or_else(|refusal| match refusal {
+    deny().or_else(|refusal: Refusal| match refusal.errno {
         // Of a process whose file its user may execute but not read, /proc/self belongs to root. This one
         // has no secrets, and says so; exec starts anew in that respect.
-        Impossible::Namespace { errno: Errno::ACCESS, .. } => {
+        Errno::ACCESS => {
             set_dumpable_behavior(DumpableBehavior::Dumpable)
-                .map_err(|errno| Impossible::Namespace { call: "prctl", errno })?;
+                .map_err(refused(Step::Identity, SETGROUPS))?;
             deny()
         }
-        refusal => Err(refusal),
+        _ => Err(refusal),
     })?;
     write("/proc/self/uid_map", alloc::format!("{user} {user} 1"))?;
     write("/proc/self/gid_map", alloc::format!("{group} {group} 1"))
@@ -66,12 +65,12 @@ fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
     result
 }
 
-fn write(path: &'static str, text: String) -> Result<(), Impossible> {
+fn write(path: &'static str, text: String) -> Result<(), Refusal> {
     let write = || {
         let name = alloc::ffi::CString::new(path).map_err(|_| Errno::INVAL)?;
         let map = file::open(CWD, &name, OFlags::WRONLY, Mode::empty())?;
         // One call: the kernel takes a map whole or not at all.
         rustix::io::write(map, text.as_bytes()).map(|_| ())
     };
-    write().map_err(|errno| Impossible::Namespace { call: path, errno })
+    write().map_err(refused(Step::Identity, path))
 }

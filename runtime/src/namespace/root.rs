@@ -16,6 +16,7 @@ use crate::cache::Cache;
 use crate::error::Impossible;
 use crate::file;
 use crate::log::Log;
+use crate::refusal::{Refusal, Step};
 use crate::sys;
 use crate::unpack::DIRECTORY_MODE;
 
@@ -42,7 +43,7 @@ pub(super) struct Root(Vec<Item>);
 impl Root {
     /// Lists the host's names.
     pub(super) fn list() -> Result<Root, Impossible> {
-        list().map(Root).map_err(|errno| refused("/", errno))
+        Ok(list().map(Root).map_err(refused(Step::Mount, "/"))?)
     }
 
     /// Finds or makes a directory for it in the cache; returns its path there.
@@ -103,8 +104,8 @@ impl Root {
     /// Both paths are relative to the working directory, the cache. Moving the new root onto `/` before the
     /// chroot leaves the process at the root of its mount namespace: in a plain chroot, the kernel would
     /// refuse it user namespaces of its own.
-    pub(super) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Impossible> {
-        mount_bind(path, path).map_err(|errno| refused(path, errno))?;
+    pub(super) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Refusal> {
+        mount_bind(path, path).map_err(refused(Step::Mount, "a new root"))?;
         self.bind(path, log);
         let target = joined(path, STORE_BELOW);
         bind_store(store, &target)?;
@@ -117,7 +118,7 @@ impl Root {
             mount_move(c".", c"/")?;
             rustix::process::chroot(c".")
         };
-        move_root().map_err(|errno| refused("/", errno))
+        move_root().map_err(refused(Step::Mount, "/"))
     }
 }
 
