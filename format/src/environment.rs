@@ -10,6 +10,10 @@ pub enum Action {
     Set,
     /// Gives it the value if it is not set: `K?=V`.
     SetUnlessSet,
+    /// Removes it; the value is empty: `K-`.
+    Remove,
+    /// Gives it the value if it is not set and the value is the path of something that is there.
+    SetIfExists,
 }
 
 /// A part of a variable's value.
@@ -42,6 +46,8 @@ impl Rule {
         writer.u8(match self.action {
             Action::Set => 0,
             Action::SetUnlessSet => 1,
+            Action::Remove => 2,
+            Action::SetIfExists => 3,
         });
         writer.short(Part::Descriptor, "bytes in a variable's name", &self.name)?;
         writer.count(Part::Descriptor, "pieces of a value", self.value.len())?;
@@ -64,6 +70,8 @@ impl Rule {
         let action = match reader.u8()? {
             0 => Action::Set,
             1 => Action::SetUnlessSet,
+            2 => Action::Remove,
+            3 => Action::SetIfExists,
             _ => return Err(reader.invalid("an environment rule is of no known kind")),
         };
         let name = reader.short()?;
@@ -87,6 +95,9 @@ impl Rule {
                 },
                 _ => return Err(reader.invalid("a piece of a value is of no known kind")),
             });
+        }
+        if action == Action::Remove && !value.is_empty() {
+            return Err(reader.invalid("a variable that is removed has a value"));
         }
         Ok(Rule { action, name: name.into(), value })
     }

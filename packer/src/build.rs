@@ -45,12 +45,13 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let hashes = content::hashes(&tree.paths);
     // Those that are excluded too: Nix looks for all.
     let hidden = content::hashes(&closure.paths);
-    let rules = environment::rules(&tree, &hidden, &options.env)?;
+    let wishes = environment::wishes(&tree, &hidden, &options.env)?;
 
     // Content: digests, references, order.
     progress.start("reading", Some(tree.len()));
     let content = Content::read(&store, &tree, &hashes, threads, &progress)?;
     let modes = modes::choose(&options.mode, content.obstacles().next())?;
+    let rules = wishes.over(environment::defaults(&tree, &content.variables()));
     let manifest = descriptor::manifest(&tree, &content);
     let layout = Layout::new(&tree, &content);
 

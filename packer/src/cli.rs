@@ -59,7 +59,8 @@ pub(crate) struct Build {
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
 
-    /// Set a variable for the program: K=V always, K?=V unless it is set; may be repeated
+    /// Set a variable for the program: K=V always, K?=V unless it is set; K- removes it, K keeps one that
+    /// would be removed or set by default; may be repeated
     #[arg(long, value_name = "K=V")]
     pub(crate) env: Vec<OsString>,
 

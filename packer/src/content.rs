@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 
 use format::{Digest, Hasher, Reference, StorePath};
 
+use crate::environment::{NameScanner, Names};
 use crate::error::{Error, Result};
 use crate::nar::Nar;
 use crate::parallel;
@@ -32,6 +33,8 @@ pub(crate) struct PathContent {
     files: Vec<(u32, Digest)>,
     /// Where hashes stand in its files.
     survey: Survey,
+    /// The variables that its files hold the names of.
+    variables: Names,
 }
 
 #[cfg(test)]
@@ -43,6 +46,7 @@ impl PathContent {
             references,
             files: Vec::new(),
             survey: Survey::default(),
+            variables: Names::default(),
         }
     }
 }
@@ -100,6 +104,11 @@ impl Content {
         self.paths.iter().flat_map(|path| &path.survey.obstacles).map(String::as_str)
     }
 
+    /// The variables that some program may read.
+    pub(crate) fn variables(&self) -> Names {
+        self.paths.iter().fold(Names::default(), |names, path| names.union(path.variables))
+    }
+
     /// How many references there are, in how many files and links.
     pub(crate) fn count_references(&self) -> (usize, usize) {
         let lists = || self.paths.iter().flat_map(|path| path.survey.references.values());
@@ -125,6 +134,7 @@ fn read_path(
     let mut found = BTreeSet::new();
     let mut files = Vec::new();
     let mut survey = Survey::default();
+    let mut variables = NameScanner::default();
     let mut buffer = vec![0; BUFFER_LEN];
     for number in tree.nodes_of(path) {
         let node = tree.node(number);
@@ -139,6 +149,7 @@ fn read_path(
                 nar.bytes(bytes);
                 hasher.update(bytes);
                 surveyed.bytes(bytes);
+                variables.feed(bytes);
                 progress.advance(bytes.len());
             }
             Part::Hash(hash) => {
@@ -151,13 +162,15 @@ fn read_path(
         })?;
         if let Kind::File { .. } = node.kind {
             nar.end_file();
+            variables.end_file();
             files.push((number, hasher.finish()));
             surveyed.end_file(store, hashes)?;
         }
     }
     let (nar_hash, nar_len) = nar.finish();
     let references = found.into_iter().filter(|number| *number as usize != path).collect();
-    Ok(PathContent { nar_hash, nar_len, references, files, survey })
+    let variables = variables.finish();
+    Ok(PathContent { nar_hash, nar_len, references, files, survey, variables })
 }
 
 /// What [`scan`] comes upon.

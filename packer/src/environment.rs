@@ -1,4 +1,6 @@
-//! Rules for the environment that the program gets: `K=V` and `K?=V`.
+//! Rules for the environment that the program gets: those of `--env`, and the defaults of [`defaults`].
+
+mod defaults;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::reference::Hashes;
 use crate::show::{self, Show};
 use crate::tree::Tree;
+
+pub(crate) use defaults::{NameScanner, Names, rules as defaults};
 
 /// A rule; store paths in its value are told from bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +29,16 @@ pub(crate) enum Piece {
     Path(StorePath),
 }
 
-/// Reads the arguments of `--env`.
+/// What `--env` says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// The rules, in the order given.
+    rules: Vec<Rule>,
+    /// The variables that stay as the caller has them, against a default.
+    kept: Vec<Vec<u8>>,
+}
+
+/// Reads the arguments of `--env`: `K=V`, `K?=V`, `K-` and, for a variable with a default rule, `K`.
 ///
 /// A store path in a value becomes the place where the path is at run time, so that it is right in
 /// every mode, and so that none of the hashes in `hidden` stands in the bundle as text.
@@ -33,18 +46,41 @@ pub(crate) enum Piece {
 /// # Errors
 ///
 /// If one is malformed, or holds a store path that is not in the closure.
-pub(crate) fn rules(tree: &Tree, hidden: &Hashes, arguments: &[OsString]) -> Result<Vec<Rule>> {
-    arguments.iter().map(|argument| rule(tree, hidden, argument)).collect()
+pub(crate) fn wishes(tree: &Tree, hidden: &Hashes, arguments: &[OsString]) -> Result<Wishes> {
+    let mut wishes = Wishes::default();
+    for argument in arguments {
+        let bytes = argument.as_bytes();
+        if defaults::has(bytes) {
+            wishes.kept.push(bytes.into());
+        } else {
+            wishes.rules.push(rule(tree, hidden, argument)?);
+        }
+    }
+    Ok(wishes)
+}
+
+impl Wishes {
+    /// The rules of a bundle: the defaults for all variables that were not spoken of, then what was asked.
+    pub(crate) fn over(self, defaults: Vec<Rule>) -> Vec<Rule> {
+        let is_open = |default: &Rule| {
+            !self.kept.contains(&default.name)
+                && self.rules.iter().all(|rule| rule.name != default.name)
+        };
+        let mut rules: Vec<Rule> = defaults.into_iter().filter(is_open).collect();
+        rules.extend(self.rules);
+        rules
+    }
 }
 
 fn rule(tree: &Tree, hidden: &Hashes, argument: &OsString) -> Result<Rule> {
     let malformed = || Error::MalformedRule { rule: show::os(argument) };
     let bytes = argument.as_bytes();
-    let at = bytes.iter().position(|byte| *byte == b'=').ok_or_else(malformed)?;
-    let (name, value) = (&bytes[..at], &bytes[at + 1..]);
-    let (action, name) = match name.strip_suffix(b"?") {
-        Some(name) => (Action::SetUnlessSet, name),
-        None => (Action::Set, name),
+    let (action, name, value) = match bytes.iter().position(|byte| *byte == b'=') {
+        Some(at) => match bytes[..at].strip_suffix(b"?") {
+            Some(name) => (Action::SetUnlessSet, name, &bytes[at + 1..]),
+            None => (Action::Set, &bytes[..at], &bytes[at + 1..]),
+        },
+        None => (Action::Remove, bytes.strip_suffix(b"-").ok_or_else(malformed)?, &b""[..]),
     };
     if name.is_empty() {
         return Err(malformed());
@@ -134,6 +170,8 @@ mod tests {
             ("A=b", Action::Set, "A", vec![bytes("b")]),
             ("A=", Action::Set, "A", vec![]),
             ("A?=b=c", Action::SetUnlessSet, "A", vec![bytes("b=c")]),
+            ("A-", Action::Remove, "A", vec![]),
+            ("A-=b", Action::Set, "A-", vec![bytes("b")]),
             ("A=/nix/store/x", Action::Set, "A", vec![bytes("/nix/store/x")]),
             (
                 &both,
@@ -148,8 +186,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_comes_before_the_defaults() {
+        let rule = |name: &str, action| Rule { action, name: name.into(), value: Vec::new() };
+        let defaults = || ["A", "B", "C"].map(|name| rule(name, Action::Remove)).into();
+        assert_eq!(Wishes::default().over(defaults()), defaults());
+        let asked = vec![rule("B", Action::Set), rule("D", Action::Set)];
+        let wishes = Wishes { rules: asked, kept: vec![b"C".into()] };
+        let names: Vec<_> =
+            wishes.over(defaults()).into_iter().map(|rule| (rule.name, rule.action)).collect();
+        assert_eq!(
+            names,
+            [
+                (b"A".to_vec(), Action::Remove),
+                (b"B".to_vec(), Action::Set),
+                (b"D".to_vec(), Action::Set)
+            ]
+        );
+    }
+
+    #[test]
     fn wrong_rules_are_refused() {
-        for argument in ["A", "=b", "?=b", ""] {
+        for argument in ["A", "=b", "?=b", "-", ""] {
             assert!(matches!(parse(argument), Err(Error::MalformedRule { .. })), "{argument}");
         }
         for argument in [

@@ -171,7 +171,7 @@ impl Error {
             Error::NotExecutable { .. } | Error::NotProgram { .. } => "choose another --entry",
             Error::OtherMachine { .. } => "give a stub for that machine with --stub",
             Error::MalformedRule { .. } => {
-                "write K=V to set a variable, K?=V to set it unless it is set"
+                "write K=V to set a variable, K?=V to set it unless it is set, K- to remove it"
             }
             Error::RuleOutside { .. } => {
                 "write a whole store path of the closure, or add it with --closure"

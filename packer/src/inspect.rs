@@ -213,10 +213,6 @@ fn percent(part: u64, whole: u64) -> f64 {
 }
 
 fn rule(rule: &Rule, place: impl Fn(u16) -> String) -> String {
-    let operator = match rule.action {
-        Action::Set => "=",
-        Action::SetUnlessSet => "?=",
-    };
     let value: String = rule
         .value
         .iter()
@@ -225,7 +221,13 @@ fn rule(rule: &Rule, place: impl Fn(u16) -> String) -> String {
             Piece::Path(path) => place(*path),
         })
         .collect();
-    format!("{}{operator}{value}", Show(&rule.name))
+    let name = Show(&rule.name);
+    match rule.action {
+        Action::Set => format!("{name}={value}"),
+        Action::SetUnlessSet => format!("{name}?={value}"),
+        Action::Remove => format!("{name}-"),
+        Action::SetIfExists => format!("{name}?={value} if it is there"),
+    }
 }
 
 #[cfg(test)]

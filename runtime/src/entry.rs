@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::{Action, Descriptor, Entry, Piece, Rule};
+use rustix::fs::Access;
 use rustix::io::Errno;
 
 use crate::error::Error;
@@ -76,19 +77,31 @@ fn apply<'a>(descriptor: &Descriptor, store: &Store, environment: &[&'a CStr]) -
                 .strip_prefix(&*rule.name)
                 .is_some_and(|s| s.starts_with(b"="))
         };
-        match changed.iter().position(sets_name) {
-            Some(_) if rule.action == Action::SetUnlessSet => {}
-            first => {
-                // A caller can give a variable twice, and some programs take the last.
-                changed.retain(|string| !sets_name(string));
-                let new = Changed::New(value(descriptor, store, rule));
-                changed.insert(first.unwrap_or(changed.len()), new);
+        let first = changed.iter().position(sets_name);
+        let new = match rule.action {
+            Action::Set => Some(value(descriptor, store, rule)),
+            Action::Remove => None,
+            Action::SetUnlessSet | Action::SetIfExists if first.is_some() => continue,
+            Action::SetUnlessSet => Some(value(descriptor, store, rule)),
+            Action::SetIfExists => {
+                let new = value(descriptor, store, rule);
+                let path = &new.to_bytes()[rule.name.len() + 1..];
+                if rustix::fs::access(path, Access::EXISTS).is_err() {
+                    continue;
+                }
+                Some(new)
             }
+        };
+        // A caller can give a variable twice, and some programs take the last.
+        changed.retain(|string| !sets_name(string));
+        if let Some(new) = new {
+            changed.insert(first.unwrap_or(changed.len()), Changed::New(new));
         }
     }
     changed
 }
 
+/// The variable's name and its new value: `K=V`.
 fn value(descriptor: &Descriptor, store: &Store, rule: &Rule) -> CString {
     let mut string = rule.name.clone();
     string.push(b'=');

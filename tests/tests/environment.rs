@@ -1,6 +1,8 @@
-//! The environment is the caller's, byte for byte and in its order.
+//! The environment is the caller's, byte for byte and in its order; but for a bundle's rules.
 
-use tests::{Host, assert_same_start};
+use std::fs;
+
+use tests::{Bundle, Closure, Host, Nix, Report, Store, User, assert_same_start, probe};
 
 #[test]
 fn the_environment_arrives_byte_for_byte() {
@@ -47,4 +49,124 @@ fn an_empty_environment_is_no_obstacle() {
         let report = assert_same_start(&host, |start| start.environment(&[]));
         assert_eq!(report.all("variable").count(), 0);
     }
+}
+
+/// A host on which LD_LIBRARY_PATH and LD_PRELOAD lead to libraries that no program can be started with.
+fn with_foreign_libraries(host: &Host, start: tests::Start) -> tests::Start {
+    let library = host.directory("/srv/lib", 0o755).join("libc.so.6");
+    fs::write(host.outside(&library), "made for another C library").unwrap();
+    start.env("LD_LIBRARY_PATH", "/srv/lib").env("LD_PRELOAD", library)
+}
+
+#[test]
+fn libraries_of_the_host_stay_out() {
+    let closure = Closure::example("coreutils");
+    let host = Host::new(User::ordinary(), Nix::SamePaths);
+    let direct = host.start(closure.path.join("bin/env"));
+    with_foreign_libraries(&host, direct).run().expect_code(127);
+
+    let bundle = Bundle::of(&closure).entry("/bin/env").pack();
+    let kept = Bundle::of(&closure).entry("/bin/env").option("--env", "LD_LIBRARY_PATH").pack();
+    for host in Host::every() {
+        let program = host.install(&bundle.path);
+        for mode in bundle.modes() {
+            let start = host.start(&program).env("PACKED_MODE", &mode);
+            let text = with_foreign_libraries(&host, start).run().stdout();
+            assert!(!text.contains("LD_"), "{mode} on {host}: {text}");
+        }
+        let start = host.start(host.install_as(&kept.path, "/srv/kept/env"));
+        with_foreign_libraries(&host, start).run().expect_code(127);
+    }
+}
+
+/// A bundle of the probe with files beside it, and `--env` options.
+fn ruled(texts: &[(&str, &str)], rules: &[&str]) -> Bundle {
+    let store = Store::new();
+    store.program(format!("{}/bin/probe", Store::PATH), &probe());
+    for (path, text) in texts {
+        store.file(format!("{}/{path}", Store::PATH), text.as_bytes());
+    }
+    let bundle = Bundle::of_store(&store, Store::PATH).entry("/bin/probe");
+    rules.iter().fold(bundle, |bundle, rule| bundle.option("--env", rule)).pack()
+}
+
+/// What the probe says of the variables that begin with this name.
+fn variable(report: &Report, name: &str) -> Vec<String> {
+    let prefix = format!("{name}=");
+    report
+        .all("variable")
+        .filter_map(|line| line.strip_prefix(&prefix))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn files_that_nix_has_elsewhere_are_found() {
+    let texts = [
+        ("share/names", "SSL_CERT_FILE LOCALE_ARCHIVE TZDIR"),
+        ("etc/ssl/certs/ca-bundle.crt", "certificates"),
+        ("lib/locale/locale-archive", "locales"),
+        ("share/zoneinfo/UTC", "zone"),
+    ];
+    let bundle = ruled(&texts, &[]);
+    let host_files: [(&str, &[&str]); 3] = [
+        (
+            "SSL_CERT_FILE",
+            &[
+                "/etc/ssl/certs/ca-certificates.crt",
+                "/etc/pki/tls/certs/ca-bundle.crt",
+                "/etc/ssl/ca-bundle.pem",
+                "/etc/ssl/cert.pem",
+            ],
+        ),
+        ("LOCALE_ARCHIVE", &[]),
+        ("TZDIR", &["/etc/zoneinfo", "/usr/share/zoneinfo"]),
+    ];
+    let below = ["etc/ssl/certs/ca-bundle.crt", "lib/locale/locale-archive", "share/zoneinfo"];
+    for host in Host::every() {
+        let program = host.install(&bundle.path);
+        for mode in bundle.modes() {
+            let start = || host.start(&program).env("PACKED_MODE", &mode);
+            let report = start().run().report();
+            for ((name, on_host), below) in host_files.iter().zip(below) {
+                let found = variable(&report, name);
+                let expected = on_host.iter().find(|path| fs::exists(path).unwrap());
+                match expected {
+                    Some(path) => assert_eq!(found, [*path], "{name}, {mode} on {host}"),
+                    None => {
+                        let [path] = &found[..] else { panic!("{name} is set once: {found:?}") };
+                        let place =
+                            if mode == "relocate" { ".cache/packed/" } else { "/nix/store/" };
+                        assert!(path.contains(place) && path.ends_with(below), "{path}");
+                    }
+                }
+                let report = start().env(name, "").run().report();
+                assert_eq!(variable(&report, name), [""], "{name} is set, {mode} on {host}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_gets_variables_that_nobody_reads() {
+    let host = Host::ordinary();
+    let report = host.start(host.install(&ruled(&[], &[]).path)).run().report();
+    for name in ["SSL_CERT_FILE", "LOCALE_ARCHIVE", "TZDIR"] {
+        assert!(variable(&report, name).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn rules_are_applied_in_order() {
+    let rules = ["A=1", "B?=2", "C?=3", "D-", "E=5", "E=6", "TZDIR"];
+    let bundle = ruled(&[("names", "TZDIR"), ("share/zoneinfo/UTC", "")], &rules);
+    let host = Host::ordinary();
+    let start = host.start(host.install(&bundle.path));
+    let environment: [&[u8]; 7] =
+        [b"A=a", b"X=x", b"A=b", b"C=c", b"D=d", b"D=e", b"HOME=/home/alice"];
+    let report = start.environment(&environment).run().report();
+    assert_eq!(
+        report.all("variable").collect::<Vec<_>>(),
+        ["A=1", "X=x", "C=c", "HOME=/home/alice", "B=2", "E=6"]
+    );
 }
