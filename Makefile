@@ -9,7 +9,7 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # What the build, Nix, the examples and the tests use of Debian; essential packages are not named.
-PACKAGES := bzip2 ca-certificates curl gcc libc6-dev musl-tools nix-bin patchelf python3 python3-pip \
+PACKAGES := bzip2 ca-certificates curl gcc libc6-dev musl-tools nix-bin openssh-client patchelf python3 python3-pip sudo \
 	tar xz-utils zstd
 
 # Bytes. Every bundle carries the stub.

@@ -54,7 +54,7 @@ fn an_empty_environment_is_no_obstacle() {
 /// A host on which LD_LIBRARY_PATH and LD_PRELOAD lead to libraries that no program can be started with.
 fn with_foreign_libraries(host: &Host, start: tests::Start) -> tests::Start {
     let library = host.directory("/srv/lib", 0o755).join("libc.so.6");
-    fs::write(host.outside(&library), "made for another C library").unwrap();
+    fs::write(host.outside(&library), "made for another C library").expect("write a file");
     start.env("LD_LIBRARY_PATH", "/srv/lib").env("LD_PRELOAD", library)
 }
 
