@@ -19,6 +19,7 @@ mod index;
 pub mod limits;
 mod manifest;
 mod mode;
+pub mod nar;
 mod relocation;
 mod seek_table;
 mod skippable;

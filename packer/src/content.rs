@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::num::NonZeroUsize;
 
+use format::nar::Nar;
 use format::{Digest, Hasher, Reference, StorePath};
 
 use crate::environment::{NameScanner, Names};
 use crate::error::{Error, Result};
-use crate::nar::Nar;
 use crate::parallel;
 use crate::progress::Progress;
 use crate::reference::{Depth, Form, Hashes, Occurrence, Scanner};
@@ -130,7 +130,7 @@ fn read_path(
     hashes: &Hashes,
     progress: &Progress,
 ) -> Result<PathContent> {
-    let mut nar = Nar::new();
+    let mut nar = Nar::begin();
     let mut found = BTreeSet::new();
     let mut files = Vec::new();
     let mut survey = Survey::default();
@@ -138,7 +138,7 @@ fn read_path(
     let mut buffer = vec![0; BUFFER_LEN];
     for number in tree.nodes_of(path) {
         let node = tree.node(number);
-        nar.node(number, node.parent, &node.name, &node.kind);
+        nar.node(number, node.parent, &node.name, node.kind.in_nar());
         let mut hasher = Hasher::new();
         let mut surveyed = survey.node(tree, number, hashes);
         hashes.find(&node.name, |_, number| {

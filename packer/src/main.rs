@@ -16,7 +16,6 @@ mod frame;
 mod inspect;
 mod key;
 mod modes;
-mod nar;
 mod parallel;
 mod payload;
 mod progress;

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use format::{StorePath, limits};
+use format::{StorePath, limits, nar};
 use rustix::fs::{AtFlags, Dir, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
@@ -17,6 +17,19 @@ pub(crate) enum Kind {
     Directory,
     File { executable: bool, len: u64 },
     Symlink { target: Vec<u8> },
+}
+
+impl Kind {
+    /// The same, as a NAR has it.
+    pub(crate) fn in_nar(&self) -> nar::Kind<'_> {
+        match self {
+            Kind::Directory => nar::Kind::Directory,
+            Kind::File { executable, len } => {
+                nar::Kind::File { executable: *executable, len: *len }
+            }
+            Kind::Symlink { target } => nar::Kind::Symlink { target },
+        }
+    }
 }
 
 /// A file, directory or link.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 
+use format::nar::{self, Nar};
 use format::{Extent, Index, Kind, Node, PackedPath, STORE_DIR, Symlink};
 use runtime::payload::FrameReader;
 use tar::{Archive, EntryType};
@@ -12,9 +13,8 @@ use tar::{Archive, EntryType};
 use crate::bundle::Bundle;
 use crate::content::BUFFER_LEN;
 use crate::error::{Error, Result};
-use crate::nar::Nar;
 use crate::show::{self, Show};
-use crate::{cli, summary, tree};
+use crate::{cli, summary};
 
 /// Checks a bundle.
 ///
@@ -148,12 +148,12 @@ fn check_nar_hashes(
     let mut nodes = (0..).zip(&index.nodes).peekable();
     let mut buffer = vec![0; BUFFER_LEN];
     for packed in paths {
-        let mut nar = Nar::new();
+        let mut nar = Nar::begin();
         let mut is_root = true;
         while let Some((number, node)) =
             nodes.next_if(|(_, node)| node.parent.is_some() || std::mem::take(&mut is_root))
         {
-            nar.node(number, node.parent, node.name, &kind(node));
+            nar.node(number, node.parent, node.name, kind(node));
             if let Kind::File { content, .. } = node.kind {
                 let mut at = content.start;
                 while at < content.end() {
@@ -174,10 +174,10 @@ fn check_nar_hashes(
     Ok(Ok(()))
 }
 
-fn kind(node: &Node<'_>) -> tree::Kind {
+fn kind<'a>(node: &Node<'a>) -> nar::Kind<'a> {
     match node.kind {
-        Kind::Directory => tree::Kind::Directory,
-        Kind::File { executable, content, .. } => tree::Kind::File { executable, len: content.len },
-        Kind::Symlink(Symlink { target, .. }) => tree::Kind::Symlink { target: target.into() },
+        Kind::Directory => nar::Kind::Directory,
+        Kind::File { executable, content, .. } => nar::Kind::File { executable, len: content.len },
+        Kind::Symlink(Symlink { target, .. }) => nar::Kind::Symlink { target },
     }
 }

@@ -1,11 +1,30 @@
-//! The NAR serialisation of a store path, digested as it is made.
+//! The NAR serialisation of a store path, digested as it is made: what Nix calls its NAR hash.
 
-use format::{Digest, Hasher};
+use alloc::vec::Vec;
 
-use crate::tree::Kind;
+use crate::digest::{Digest, Hasher};
 
-/// Digests a NAR; its nodes come in the tree's order.
-pub(crate) struct Nar {
+/// What a node of a NAR is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// A directory.
+    Directory,
+    /// A file.
+    File {
+        /// Whether it is executable.
+        executable: bool,
+        /// Bytes.
+        len: u64,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it leads.
+        target: &'a [u8],
+    },
+}
+
+/// Digests a NAR; its nodes come depth first, siblings by rising name.
+pub struct Nar {
     hasher: Hasher,
     len: u64,
     /// The directories that are still open, by their numbers.
@@ -14,7 +33,7 @@ pub(crate) struct Nar {
 
 impl Nar {
     /// Starts a NAR.
-    pub(crate) fn new() -> Nar {
+    pub fn begin() -> Nar {
         let mut nar = Nar { hasher: Hasher::new(), len: 0, open: Vec::new() };
         nar.string(b"nix-archive-1");
         nar
@@ -24,7 +43,7 @@ impl Nar {
     ///
     /// For a file, [`Nar::bytes`] must follow with as many bytes as the file has, and then
     /// [`Nar::end_file`].
-    pub(crate) fn node(&mut self, number: u32, parent: Option<u32>, name: &[u8], kind: &Kind) {
+    pub fn node(&mut self, number: u32, parent: Option<u32>, name: &[u8], kind: Kind<'_>) {
         while self.open.last().is_some_and(|open| parent != Some(*open)) {
             self.close_directory();
         }
@@ -39,7 +58,7 @@ impl Nar {
             }
             Kind::File { executable, len } => {
                 self.string(b"regular");
-                if *executable {
+                if executable {
                     self.strings(&[b"executable", b""]);
                 }
                 self.string(b"contents");
@@ -53,19 +72,19 @@ impl Nar {
     }
 
     /// Writes the next bytes of a file's content.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
+        self.len = self.len.wrapping_add(bytes.len() as u64);
     }
 
     /// Ends a file.
-    pub(crate) fn end_file(&mut self) {
+    pub fn end_file(&mut self) {
         self.pad();
         self.end_node();
     }
 
     /// Ends the NAR; returns its digest and its length.
-    pub(crate) fn finish(mut self) -> (Digest, u64) {
+    pub fn finish(mut self) -> (Digest, u64) {
         while !self.open.is_empty() {
             self.close_directory();
         }
@@ -97,26 +116,28 @@ impl Nar {
 
     /// All strings are padded to 8 bytes, so the length so far tells how much is missing.
     fn pad(&mut self) {
-        let missing = self.len.next_multiple_of(8) - self.len;
-        self.hasher.update(&[0; 8][..usize::try_from(missing).unwrap_or(0)]);
-        self.len += missing;
+        while !self.len.is_multiple_of(8) {
+            self.bytes(&[0]);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     fn file(nar: &mut Nar, number: u32, parent: Option<u32>, name: &[u8], content: &[u8]) {
         let kind = Kind::File { executable: name == b"run", len: content.len() as u64 };
-        nar.node(number, parent, name, &kind);
+        nar.node(number, parent, name, kind);
         nar.bytes(content);
         nar.end_file();
     }
 
     #[test]
     fn single_file() {
-        let mut nar = Nar::new();
+        let mut nar = Nar::begin();
         file(&mut nar, 0, None, b"", b"hello\n");
         let (digest, len) = nar.finish();
         assert_eq!((digest.to_string().as_str(), len), FILE);
@@ -124,12 +145,12 @@ mod tests {
 
     #[test]
     fn whole_tree() {
-        let mut nar = Nar::new();
-        nar.node(0, None, b"", &Kind::Directory);
-        nar.node(1, Some(0), b"a", &Kind::Directory);
-        nar.node(2, Some(1), b"b", &Kind::Directory);
+        let mut nar = Nar::begin();
+        nar.node(0, None, b"", Kind::Directory);
+        nar.node(1, Some(0), b"a", Kind::Directory);
+        nar.node(2, Some(1), b"b", Kind::Directory);
         file(&mut nar, 3, Some(2), b"f", b"12345678");
-        nar.node(4, Some(0), b"link", &Kind::Symlink { target: b"/no/where".into() });
+        nar.node(4, Some(0), b"link", Kind::Symlink { target: b"/no/where" });
         file(&mut nar, 5, Some(0), b"run", b"#!/bin/sh\n");
         let (digest, len) = nar.finish();
         assert_eq!((digest.to_string().as_str(), len), TREE);
