@@ -1,6 +1,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::relocation::REFERENCE_LEN;
+
 /// The directory of all store paths.
 ///
 /// References in files are to this directory, so it is part of the format.
@@ -104,6 +106,13 @@ impl StorePath {
         }
         let name = core::str::from_utf8(name).map_err(|_| InvalidStorePath)?;
         Ok(StorePath { hash, name: name.into() })
+    }
+
+    /// The part of it that references are found and rewritten by: `/nix/store/<hash>`.
+    pub fn reference(&self) -> [u8; REFERENCE_LEN] {
+        let mut text = STORE_DIR.bytes().chain([b'/']).chain(self.hash.text());
+        // There are as many bytes as digits and slashes; the chain never ends early.
+        core::array::from_fn(|_| text.next().unwrap_or(b'0'))
     }
 
     /// Reads a base name: `<hash>-<name>`.

@@ -28,12 +28,13 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
+use crate::boot::Boot;
 use crate::error::{Error, Unusable};
 use crate::file;
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
 use crate::unpack;
-pub use record::{Ready, Record};
+pub use record::{Ready, Record, State};
 pub use remove::{Listed, Removed};
 use store::Store;
 pub use store::{Form, Location};
@@ -137,6 +138,8 @@ impl Cache {
         let publish = || {
             let root = file::ensure_directory(&work, &name, PUBLIC)?;
             make(&root)?;
+            // Not synced: directories, links and empty files are all metadata, which a file system that
+            // keeps a journal brings to the disk in this order.
             file::rename_new(&work, &name, &roots)?;
             // Only now: a directory that is not writable cannot be moved to another.
             rustix::fs::chmodat(&roots, &name, unpack::DIRECTORY_MODE, AtFlags::empty())
@@ -154,10 +157,31 @@ impl Cache {
         let payload = Payload::open_own(&bundle.descriptor)?;
         let contents = payload.contents()?;
         let (location, store) = Store::open(self, &contents.manifest, form)?;
-        let needed = store.fill(&payload, &contents, work, &self.path, log)?;
-        record::write(self, bundle, &contents.manifest, location, &store, work)
+        let known = record::known(self, location)?;
+        let mut missing = store.missing()?;
+        let checked = store.check(&contents, &known, &mut missing, work, log)?;
+        let is_complete = missing.iter().all(Option::is_none);
+        // What was there before this boot, and is whole, was read from the disk just now.
+        if is_complete && checked && record::settle(self, bundle, form)? {
+            return self.found(bundle, form);
+        }
+        let is_settled = |name| known.get(name) == Some(&State::Settled);
+        let state = match Boot::current() {
+            Some(boot) if !is_complete || !store.names.iter().all(is_settled) => {
+                State::Written(boot)
+            }
+            _ => State::Settled,
+        };
+        let needed = store.fill(&payload, &contents, &missing, state, (work, &self.path), log)?;
+        record::write(self, bundle, &contents.manifest, state, (location, &store), work)
             .map_err(|error| error.out_of_space(needed, &*self.path))?;
-        // It was found to be absent under the lock, and written just now.
+        // Only what was not whole is still here.
+        remove::contents(work)?;
+        self.found(bundle, form)
+    }
+
+    /// The bundle that was unpacked under the lock just now.
+    fn found(&self, bundle: &Bundle, form: Form) -> Result<Ready, Error> {
         self.ready(bundle, form)?.ok_or(Error::file("read", &*self.path)(Errno::NOENT))
     }
 

@@ -1,5 +1,6 @@
 //! Opening, reading and writing files, by directory and name.
 
+use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -134,6 +135,20 @@ pub fn list<E: From<Errno>>(
         }
     }
     Ok(())
+}
+
+/// Lists the names in a directory, in no order.
+///
+/// # Errors
+///
+/// What getdents64(2) says.
+pub fn names(directory: impl AsFd) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    list(directory, |name, _| {
+        names.push(name.into());
+        Ok::<(), Errno>(())
+    })?;
+    Ok(names)
 }
 
 /// Renames to a directory where nothing has the name.

@@ -7,6 +7,7 @@ use format::STORE_DIR;
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode};
 use rustix::io::Errno;
 
+use crate::cache::State;
 use crate::error::{Error, Impossible};
 use crate::log::{self, Log};
 use crate::payload::{Bundle, Payload};
@@ -92,8 +93,10 @@ pub fn install(bundle: &Bundle, log: Log) -> Result<Store, Impossible> {
     let payload = Payload::open_own(&bundle.descriptor)?;
     let contents = payload.contents()?;
     log::say(format_args!("unpacking to {STORE_DIR}, since this root may not mount"));
-    let filled = cache::store::Store::host(store, &contents.manifest)
-        .fill(&payload, &contents, &work, b"/nix", log);
+    let store = cache::store::Store::host(store, &contents.manifest);
+    let filled = store.missing().and_then(|missing| {
+        store.fill(&payload, &contents, &missing, State::Settled, (&work, b"/nix"), log)
+    });
     cache::remove::contents(&work)?;
     // An empty directory does no harm.
     let _ = rustix::fs::unlinkat(&nix, WORK, AtFlags::REMOVEDIR);

@@ -5,12 +5,19 @@ use alloc::vec::Vec;
 
 use format::{Digest, Manifest, REFERENCE_LEN, References, StorePath, UnfitBase};
 
-/// Bytes of `/` and what comes before it in a replacement are the cache's path.
-type Replacement = [u8; REFERENCE_LEN];
+/// A reference, as it is or as it is in the cache.
+type Bytes = [u8; REFERENCE_LEN];
 
 /// What takes the place of each store path's reference.
 #[derive(Debug)]
-pub struct Relocation(Vec<Replacement>);
+pub struct Relocation(Vec<Replaced>);
+
+/// A store path's reference, and its replacement.
+#[derive(Debug)]
+struct Replaced {
+    original: Bytes,
+    replacement: Bytes,
+}
 
 impl Relocation {
     /// Computes the replacements for a cache at `base`.
@@ -19,14 +26,43 @@ impl Relocation {
     ///
     /// If the base is unfit.
     pub fn new(base: &[u8], manifest: &Manifest) -> Result<Relocation, UnfitBase> {
-        let replacement = |path: &format::PackedPath| format::replacement(base, path.key);
-        Ok(Relocation(manifest.paths.iter().map(replacement).collect::<Result<_, _>>()?))
+        let replaced = |path: &format::PackedPath| {
+            Ok(Replaced {
+                original: path.path.reference(),
+                replacement: format::replacement(base, path.key)?,
+            })
+        };
+        Ok(Relocation(manifest.paths.iter().map(replaced).collect::<Result<_, _>>()?))
     }
 
     /// Rewrites the references in `bytes`, which begin at `offset` of a file or a link's target.
     ///
     /// A reference may begin before these bytes or end after them: the part that is here is rewritten.
     pub fn rewrite(&self, references: References<'_>, offset: u64, bytes: &mut [u8]) {
+        self.each(references, offset, bytes, |_, replacement, part| {
+            part.copy_from_slice(replacement);
+        });
+    }
+
+    /// Takes back what [`Relocation::rewrite`] did; `false` if something else stands in a reference's place.
+    pub fn restore(&self, references: References<'_>, offset: u64, bytes: &mut [u8]) -> bool {
+        let mut is_ours = true;
+        self.each(references, offset, bytes, |original, replacement, part| {
+            is_ours &= part == replacement;
+            part.copy_from_slice(original);
+        });
+        is_ours
+    }
+
+    /// Calls `act` for each reference with what is in `bytes` of it: as it was, as it is in the cache, and as
+    /// it is there.
+    fn each(
+        &self,
+        references: References<'_>,
+        offset: u64,
+        bytes: &mut [u8],
+        mut act: impl FnMut(&[u8], &[u8], &mut [u8]),
+    ) {
         let end = offset.saturating_add(bytes.len() as u64);
         for reference in references.iter() {
             let reference_end = reference.offset.saturating_add(REFERENCE_LEN as u64);
@@ -37,12 +73,15 @@ impl Relocation {
                 break;
             }
             // The index's decoder knows the number of store paths.
-            let replacement = &self.0[reference.path as usize];
+            let Replaced { original, replacement } = &self.0[reference.path as usize];
             let (from, to) = (reference.offset.max(offset), reference_end.min(end));
             // All differences are at most the length of a reference or of `bytes`.
             let part = |at: u64, start: u64| usize::try_from(at - start).unwrap_or(usize::MAX);
-            bytes[part(from, offset)..part(to, offset)].copy_from_slice(
-                &replacement[part(from, reference.offset)..part(to, reference.offset)],
+            let inside = part(from, reference.offset)..part(to, reference.offset);
+            act(
+                &original[inside.clone()],
+                &replacement[inside],
+                &mut bytes[part(from, offset)..part(to, offset)],
             );
         }
     }
@@ -104,10 +143,19 @@ mod tests {
         let index = Index::decode(&bytes, 2, 100).unwrap();
         let Kind::File { references, .. } = index.nodes[0].kind else { panic!("not a file") };
 
-        let relocation = Relocation(vec![[b'a'; REFERENCE_LEN], [b'b'; REFERENCE_LEN]]);
+        let replaced =
+            |byte| Replaced { original: [b'o'; REFERENCE_LEN], replacement: [byte; REFERENCE_LEN] };
+        let relocation = Relocation(vec![replaced(b'a'), replaced(b'b')]);
         let mut file = vec![b'.'; 100];
         for (number, bytes) in file.chunks_mut(piece).enumerate() {
-            relocation.rewrite(references, (number * piece) as u64, bytes);
+            let offset = (number * piece) as u64;
+            relocation.rewrite(references, offset, bytes);
+            let mut back = bytes.to_vec();
+            assert!(relocation.restore(references, offset, &mut back));
+            assert!(back.iter().all(|byte| b".o".contains(byte)));
+            // Whatever does not stand in the cache was altered.
+            let is_reference = back.contains(&b'o');
+            assert_eq!(relocation.restore(references, offset, &mut back), !is_reference);
         }
         file
     }

@@ -2,6 +2,7 @@
 
 mod content;
 mod tree;
+mod verify;
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -22,6 +23,7 @@ use crate::sys::FileSizeErrors;
 use crate::{file, sys};
 use content::Link;
 use tree::Tree;
+pub use verify::verify;
 
 /// Bytes of memory for the buffers of all threads together, unless one frame alone needs more.
 const MEMORY: u64 = 48 << 20;

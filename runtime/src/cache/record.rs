@@ -1,5 +1,6 @@
 //! Which bundles are unpacked, and who is running one.
 
+use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -14,29 +15,62 @@ use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{BUNDLES, Cache, Form, Lease, Location, PRIVATE, Store, c_string};
+use crate::boot::Boot;
 use crate::error::{self, Error};
 use crate::file;
 use crate::payload::Bundle;
 use crate::relocation;
 
 /// A record's first line: the layout of the rest.
-const HEADER: &str = "packed 1\n";
+const HEADER: &str = "packed 1";
 
-/// Its second line: where the store paths are.
+/// Its second line: the boot since which the store paths may still be on their way to the disk, or as many
+/// dashes if they have been found on it.
+const BOOT: &str = "boot ";
+const SETTLED: &str = "------------------------------------";
+
+/// Its third line: where the store paths are.
 const RELOCATED: &str = "relocated";
 const STORE: &str = "store ";
 
-/// Its third line: what people call the bundle.
+/// Its fourth line: what people call the bundle.
 const ENTRY: &str = "entry ";
 
-/// Bytes of a record that a start needs: the header and the store's number.
-const HEAD_LEN: usize = 32;
+/// Bytes of a record that a start needs: the lines up to the store's number.
+const HEAD_LEN: usize = 96;
 
 /// Seconds for which the time of the last use may be wrong: writing it costs more than reading it.
 const FRESH: i64 = 24 * 60 * 60;
 
 /// Descriptors below this are the program's own choice, as with `exec 3<file` in a shell.
 const LEASE_NUMBER: i32 = 100;
+
+/// How far store paths can be relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// They were synced, or found whole in a later boot than they were written in: they are on the disk.
+    Settled,
+    /// They were written in this boot, which may have ended since: then some of it may never have reached
+    /// the disk.
+    Written(Boot),
+}
+
+impl State {
+    /// Whether nothing can be missing.
+    pub(super) fn is_sure(self) -> bool {
+        match self {
+            State::Settled => true,
+            State::Written(boot) => Boot::current() == Some(boot),
+        }
+    }
+}
+
+/// The lines of a record that a start needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head {
+    state: State,
+    location: Location,
+}
 
 /// A bundle whose store paths are whole.
 #[derive(Debug)]
@@ -105,12 +139,14 @@ pub(super) fn find(cache: &Cache, bundle: &Bundle, form: Form) -> Result<Option<
             let len = retry_on_intr(|| rustix::io::pread(&lease, &mut head, 0))?;
             Ok((stat, parse_head(&head[..len])))
         };
-        let (stat, location) = read().map_err(Error::file("read", &*name))?;
+        let (stat, head) = read().map_err(Error::file("read", &*name))?;
         if stat.st_nlink == 0 {
             // Removed between open and lock.
             continue;
         }
-        let Some(location) = location.filter(|location| has_entry(cache, bundle, *location)) else {
+        let is_whole =
+            |head: &Head| head.state.is_sure() && has_entry(cache, bundle, head.location);
+        let Some(Head { location, .. }) = head.filter(is_whole) else {
             return Ok(None);
         };
         mark_used(&lease, stat.st_mtime);
@@ -155,12 +191,21 @@ fn mark_used(lease: &OwnedFd, last: i64) {
     }
 }
 
-fn parse_head(head: &[u8]) -> Option<Location> {
-    let text = core::str::from_utf8(head.split(|byte| *byte == 0).next()?).ok()?;
-    match text.strip_prefix(HEADER)?.split_once('\n')?.0 {
-        RELOCATED => Some(Location::Relocated),
-        line => u32::from_str(line.strip_prefix(STORE)?).ok().map(Location::Store),
+fn parse_head(head: &[u8]) -> Option<Head> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(core::str::from_utf8);
+    let mut line = || lines.next()?.ok();
+    if line()? != HEADER {
+        return None;
     }
+    let state = match line()?.strip_prefix(BOOT)? {
+        SETTLED => State::Settled,
+        boot => State::Written(Boot(boot.as_bytes().try_into().ok()?)),
+    };
+    let location = match line()? {
+        RELOCATED => Location::Relocated,
+        line => Location::Store(u32::from_str(line.strip_prefix(STORE)?).ok()?),
+    };
+    Some(Head { state, location })
 }
 
 /// Writes the record that says: all store paths of the manifest are in this store.
@@ -168,29 +213,34 @@ pub(super) fn write(
     cache: &Cache,
     bundle: &Bundle,
     manifest: &Manifest,
-    location: Location,
-    store: &Store,
+    state: State,
+    (location, store): (Location, &Store),
     work: &OwnedFd,
 ) -> Result<(), Error> {
-    let mut text = String::from(HEADER);
+    let mut text = String::new();
     let mut line = |line: core::fmt::Arguments<'_>| {
         // Writing to a string cannot fail.
-        let _ = text.write_fmt(line);
+        let _ = writeln!(text, "{line}");
     };
+    line(format_args!("{HEADER}"));
+    match state {
+        State::Settled => line(format_args!("{BOOT}{SETTLED}")),
+        State::Written(boot) => line(format_args!("{BOOT}{boot}")),
+    }
     let form = match location {
         Location::Store(number) => {
-            line(format_args!("{STORE}{number}\n"));
+            line(format_args!("{STORE}{number}"));
             Form::AsIs
         }
         Location::Relocated => {
-            line(format_args!("{RELOCATED}\n"));
+            line(format_args!("{RELOCATED}"));
             Form::Relocated
         }
     };
     let entry = error::Shown::from(bundle.descriptor.entries[0].name(&bundle.descriptor.paths));
-    line(format_args!("{ENTRY}{entry}\n"));
+    line(format_args!("{ENTRY}{entry}"));
     for (path, name) in manifest.paths.iter().zip(&store.names) {
-        line(format_args!("{} {}\n", path.nar_hash, name.to_string_lossy()));
+        line(format_args!("{} {}", path.nar_hash, name.to_string_lossy()));
     }
     let name = path(bundle, form);
     cache.subdirectory(BUNDLES, PRIVATE)?;
@@ -198,11 +248,33 @@ pub(super) fn write(
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let record = file::open(work, c"record", flags, Mode::from_raw_mode(0o600))?;
         file::write_at(record.as_fd(), text.as_bytes(), 0)?;
-        // The store paths' names have to reach the disk before the record that counts on them.
-        rustix::fs::syncfs(&record)?;
         rustix::fs::renameat(work, c"record", &cache.directory, &name)
     };
     write().map_err(Error::file("write", &*name))
+}
+
+/// Writes down that what was found whole in a later boot is on the disk; `false` if there is no record.
+///
+/// In place: a program that runs holds a lock on this very file.
+pub(super) fn settle(cache: &Cache, bundle: &Bundle, form: Form) -> Result<bool, Error> {
+    let name = path(bundle, form);
+    let settle = || {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW;
+        let record = match file::open(&cache.directory, &name, flags, Mode::empty()) {
+            Ok(record) => record,
+            Err(Errno::NOENT) => return Ok(false),
+            Err(errno) => return Err(errno),
+        };
+        let mut head = [0; HEAD_LEN];
+        let len = retry_on_intr(|| rustix::io::pread(&record, &mut head, 0))?;
+        if parse_head(&head[..len]).is_none() {
+            return Ok(false);
+        }
+        let offset = HEADER.len() + 1 + BOOT.len();
+        file::write_at(record.as_fd(), SETTLED.as_bytes(), offset as u64)?;
+        Ok(true)
+    };
+    settle().map_err(Error::file("write", &*name))
 }
 
 /// A bundle that is unpacked.
@@ -210,7 +282,9 @@ pub(super) fn write(
 pub struct Record {
     /// The name of its first entry.
     pub entry: String,
-    /// Where its store paths are.
+    /// How far its store paths can be relied upon.
+    pub state: State,
+    /// Where they are.
     pub location: Location,
     /// Their names there.
     pub names: Vec<String>,
@@ -228,12 +302,38 @@ pub(super) fn read(bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Err
     Ok(parse(&text, stat.st_mtime))
 }
 
+/// Reads all records.
+pub(super) fn all(cache: &Cache) -> Result<Vec<Record>, Error> {
+    let bundles = cache.subdirectory(BUNDLES, PRIVATE)?;
+    let mut records = Vec::new();
+    for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+        records.extend(read(&bundles, &name).map_err(Error::file("read", &*name))?);
+    }
+    Ok(records)
+}
+
+/// The store paths of a location that records vouch for, and how far.
+pub(super) fn known(cache: &Cache, location: Location) -> Result<BTreeMap<CString, State>, Error> {
+    let mut known = BTreeMap::new();
+    for record in all(cache)? {
+        if record.location == location && record.state.is_sure() {
+            for name in record.names.into_iter().filter_map(|name| CString::new(name).ok()) {
+                // One that was settled has been on the disk, whoever else names it.
+                if known.get(&name) != Some(&State::Settled) {
+                    known.insert(name, record.state);
+                }
+            }
+        }
+    }
+    Ok(known)
+}
+
 fn parse(text: &[u8], last_used: i64) -> Option<Record> {
-    let location = parse_head(text.get(..text.len().min(HEAD_LEN))?)?;
-    let mut lines = core::str::from_utf8(text).ok()?.lines().skip(2);
+    let Head { state, location } = parse_head(text)?;
+    let mut lines = core::str::from_utf8(text).ok()?.lines().skip(3);
     let entry = lines.next()?.strip_prefix(ENTRY)?.to_string();
     let names = lines.filter_map(|line| Some(line.split_once(' ')?.1.to_string())).collect();
-    Some(Record { entry, location, names, last_used })
+    Some(Record { entry, state, location, names, last_used })
 }
 
 /// Whether somebody runs the bundle.
@@ -277,17 +377,19 @@ mod tests {
         let text = b"packed 1\nstore 12\nentry markov\nabc 1b9-x\ndef 2c8-y\n";
         let expected = Record {
             entry: "markov".into(),
+            state: State::Written(Boot(*b"123e4567-e89b-12d3-a456-426614174000")),
             location: Location::Store(12),
             names: ["1b9-x".into(), "2c8-y".into()].into(),
             last_used: 5,
         };
         assert_eq!(parse(text, 5), Some(expected));
-        let bad: [&[u8]; 6] = [
+        let bad: [&[u8]; 7] = [
             b"",
             b"packed 1\n",
-            b"packed 1\nstore ",
-            b"packed 2\nstore 0\nentry x\n",
-            b"packed 1\nstore 0\nx\n",
+            b"packed 1\nboot ------------------------------------\nstore ",
+            b"packed 2\nboot ------------------------------------\nstore 0\nentry x\n",
+            b"packed 1\nboot ------------------------------------\nstore 0\nx\n",
+            b"packed 1\nboot -\nstore 0\nentry x\n",
             b"\xff",
         ];
         for bad in bad {

@@ -62,7 +62,7 @@ impl Cache {
         let _lock = self.lock()?;
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         let mut listed = Vec::new();
-        for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
+        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
             let read =
                 || Ok((record::read(&bundles, &name)?, record::is_in_use(self, &bundles, &name)?));
             if let (Some(record), in_use) = read().map_err(Error::file("read", &*name))? {
@@ -82,7 +82,7 @@ impl Cache {
         let _lock = self.lock()?;
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         let mut removed = 0;
-        for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
+        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
             let remove = || match record::read(&bundles, &name)? {
                 Some(record) if record.last_used < before => record::remove(self, &bundles, &name),
                 _ => Ok(false),
@@ -98,13 +98,13 @@ impl Cache {
         let used = self.used()?;
         let stores = self.subdirectory(STORES, PRIVATE)?;
         let work = self.subdirectory(WORK, PRIVATE)?;
-        for number in children(&stores).map_err(Error::file("list", STORES))? {
+        for number in file::names(&stores).map_err(Error::file("list", STORES))? {
             let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok())
             else {
                 continue;
             };
             let (directory, contents) = store::open_pair(&stores, number)?;
-            for name in children(&directory).map_err(Error::file("list", STORES))? {
+            for name in file::names(&directory).map_err(Error::file("list", STORES))? {
                 if !used.contains(&(Location::Store(number), name.clone())) {
                     take(&directory, &name, &work)
                         .and_then(|()| unlink_if_there(&contents, &name))
@@ -112,7 +112,7 @@ impl Cache {
                 }
             }
         }
-        for name in children(&self.directory).map_err(Error::file("list", &*self.path))? {
+        for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
             // The directory can be one that holds other things as well.
             let is_ours = relocation::is_name(&self.path, name.to_bytes());
             if is_ours && !used.contains(&(Location::Relocated, name.clone())) {
@@ -124,21 +124,17 @@ impl Cache {
 
     /// The store paths that records name, by store.
     fn used(&self) -> Result<BTreeSet<(Location, CString)>, Error> {
-        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         let mut used = BTreeSet::new();
-        for name in children(&bundles).map_err(Error::file("list", BUNDLES))? {
-            let record = record::read(&bundles, &name).map_err(Error::file("read", &*name))?;
-            if let Some(record) = record {
-                let names = record.names.into_iter().filter_map(|name| CString::new(name).ok());
-                used.extend(names.map(|name| (record.location, name)));
-            }
+        for record in record::all(self)? {
+            let names = record.names.into_iter().filter_map(|name| CString::new(name).ok());
+            used.extend(names.map(|name| (record.location, name)));
         }
         Ok(used)
     }
 }
 
 /// Takes a store path out of sight: a half-removed tree must not be taken for a whole one.
-fn take(directory: &OwnedFd, name: &CString, work: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn take(directory: &OwnedFd, name: &CString, work: &OwnedFd) -> Result<(), Errno> {
     let aside = c_string(alloc::format!("{:016x}", file::random()));
     make_writable(directory, name)?;
     rustix::fs::renameat(directory, name, work, &aside)
@@ -148,7 +144,7 @@ fn take(directory: &OwnedFd, name: &CString, work: &OwnedFd) -> Result<(), Errno
 /// that no path gets long and no stack deep.
 pub(crate) fn contents(directory: &OwnedFd) -> Result<(), Error> {
     let remove = || loop {
-        let names = children(directory)?;
+        let names = file::names(directory)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -165,7 +161,7 @@ fn remove_one(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
     }
     make_writable(directory, name)?;
     let inner = file::open_directory(directory, name)?;
-    for child in children(&inner)? {
+    for child in file::names(&inner)? {
         if is_directory(&inner, &child)? {
             take(&inner, &child, directory)?;
         } else {
@@ -194,13 +190,4 @@ fn unlink_if_there(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }
-}
-
-fn children(directory: &OwnedFd) -> Result<Vec<CString>, Errno> {
-    let mut names = Vec::new();
-    file::list(directory, |name, _| {
-        names.push(name.into());
-        Ok::<(), Errno>(())
-    })?;
-    Ok(names)
 }

@@ -1,5 +1,6 @@
 //! Where store paths are, and how they get there.
 
+use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -10,7 +11,8 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::{Cache, PRIVATE, PUBLIC, STORES, c_string};
+use super::record::State;
+use super::{Cache, PRIVATE, PUBLIC, STORES, c_string, remove};
 use crate::error::{Error, Megabytes, Shown};
 use crate::file;
 use crate::log::Log;
@@ -69,7 +71,8 @@ impl Store {
         Store { directory, contents: None, names, relocation: None }
     }
 
-    /// Unpacks to `work` what is not there, and moves it to its place once all of it is on the disk.
+    /// Unpacks `missing` store paths to `work`, and moves them to their places once all are whole; synced first,
+    /// if they are to be settled.
     ///
     /// Returns the bytes for which there must be room. `place` is for messages.
     ///
@@ -80,13 +83,13 @@ impl Store {
         &self,
         payload: &Payload<'_>,
         contents: &Contents,
-        work: &OwnedFd,
-        place: &[u8],
+        missing: &[Option<CString>],
+        state: State,
+        (work, place): (&OwnedFd, &[u8]),
         log: Log,
     ) -> Result<u64, Error> {
         let index = contents.index()?;
-        let missing = self.missing()?;
-        let needed = unpack::size(&index, &missing);
+        let needed = unpack::size(&index, missing);
         log.debug(format_args!(
             "unpacking {} store paths, {} to {}",
             missing.iter().flatten().count(),
@@ -95,13 +98,17 @@ impl Store {
         ));
         let destination = Destination {
             directory: work.as_fd(),
-            names: &missing,
+            names: missing,
             relocation: self.relocation.as_ref(),
         };
+        let sync = || match state {
+            State::Settled => rustix::fs::syncfs(work).map_err(Error::file("sync", place)),
+            State::Written(_) => Ok(()),
+        };
         unpack::unpack(payload, contents, &index, &destination, &Progress::start())
-            .and_then(|()| rustix::fs::syncfs(work).map_err(Error::file("sync", place)))
+            .and_then(|()| sync())
             .map_err(|error| error.out_of_space(needed, place))?;
-        for (path, name) in contents.manifest.paths.iter().zip(&missing) {
+        for (path, name) in contents.manifest.paths.iter().zip(missing) {
             if let Some(name) = name {
                 self.publish(work, name, &path.nar_hash.to_string())?;
             }
@@ -110,7 +117,7 @@ impl Store {
     }
 
     /// The names of the store paths that are not there.
-    fn missing(&self) -> Result<Vec<Option<CString>>, Error> {
+    pub(crate) fn missing(&self) -> Result<Vec<Option<CString>>, Error> {
         let name_if_missing = |name: &CString| match rustix::fs::statat(
             &self.directory,
             name,
@@ -121,6 +128,42 @@ impl Store {
             Err(errno) => Err(Error::file("stat", &**name)(errno)),
         };
         self.names.iter().map(name_if_missing).collect()
+    }
+
+    /// Checks the store paths that are there but that no record vouches for. What is not whole is moved to
+    /// `work`, and is missing.
+    ///
+    /// Returns whether there were any to check.
+    pub(super) fn check(
+        &self,
+        contents: &Contents,
+        known: &BTreeMap<CString, State>,
+        missing: &mut [Option<CString>],
+        work: &OwnedFd,
+        log: Log,
+    ) -> Result<bool, Error> {
+        let is_doubtful = |(name, missing): (&CString, &Option<CString>)| {
+            (missing.is_none() && !known.contains_key(name)).then(|| name.clone())
+        };
+        let names: Vec<_> = self.names.iter().zip(&*missing).map(is_doubtful).collect();
+        let count = names.iter().flatten().count();
+        if count == 0 {
+            return Ok(false);
+        }
+        log.debug(format_args!("checking {count} store paths"));
+        let relocation = self.relocation.as_ref();
+        let destination =
+            Destination { directory: self.directory.as_fd(), names: &names, relocation };
+        let whole = unpack::verify(contents, &contents.index()?, &destination)?;
+        for ((name, is_whole), missing) in names.into_iter().zip(whole).zip(missing) {
+            if let (Some(name), false) = (name, is_whole) {
+                log.debug(format_args!("{} is not whole", Shown::from(&*name)));
+                remove::take(&self.directory, &name, work)
+                    .map_err(Error::file("remove", &*name))?;
+                *missing = Some(name);
+            }
+        }
+        Ok(true)
     }
 
     /// Moves a whole store path from `work` to its place.

@@ -4,7 +4,7 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use format::{Extent, Kind, Node, Symlink};
+use format::{Extent, Kind, Node, References, Symlink};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
@@ -54,13 +54,23 @@ impl<'a> Tree<'a> {
 
     /// Rewrites the references of a file or link in `bytes`, which begin at `offset` of it.
     pub(super) fn rewrite(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) {
-        let (Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. })) =
-            self.nodes[number as usize].kind
-        else {
-            return;
-        };
         if let Some(relocation) = self.destination.relocation {
-            relocation.rewrite(references, offset, bytes);
+            relocation.rewrite(self.references(number), offset, bytes);
+        }
+    }
+
+    /// Takes back what [`Tree::rewrite`] did; `false` if a reference is not what that made of it.
+    pub(super) fn restore(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) -> bool {
+        let references = self.references(number);
+        self.destination
+            .relocation
+            .is_none_or(|relocation| relocation.restore(references, offset, bytes))
+    }
+
+    fn references(&self, number: NodeNumber) -> References<'a> {
+        match self.nodes[number as usize].kind {
+            Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. }) => references,
+            Kind::Directory => References::default(),
         }
     }
 
