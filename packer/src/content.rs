@@ -164,8 +164,8 @@ fn read_path(
             nar.end_file();
             variables.end_file();
             files.push((number, hasher.finish()));
-            surveyed.end_file(store, hashes)?;
         }
+        surveyed.end(store, hashes)?;
     }
     let (nar_hash, nar_len) = nar.finish();
     let references = found.into_iter().filter(|number| *number as usize != path).collect();

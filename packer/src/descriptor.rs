@@ -15,8 +15,8 @@ use crate::tree::Tree;
 /// The packer that the manifest names.
 const PACKER: &str = concat!("packer ", env!("CARGO_PKG_VERSION"));
 
-/// Obstacles to relocation that the manifest names: enough to see what kind of thing is in the way.
-const OBSTACLES: usize = 10;
+/// Obstacles to relocation that the manifest names: more than a person reads, and still small.
+const OBSTACLES: usize = 1000;
 
 /// Makes the manifest.
 pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
@@ -24,7 +24,7 @@ pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
     let paths = tree.paths.iter().zip(&content.paths).zip(keys);
     Manifest {
         packer: PACKER.to_owned(),
-        obstacles: content.obstacles().take(OBSTACLES).map(str::to_owned).collect(),
+        obstacles: obstacles(content.obstacles()),
         paths: paths
             .map(|((path, content), key)| PackedPath {
                 path: path.clone(),
@@ -35,6 +35,17 @@ pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
             })
             .collect(),
     }
+}
+
+/// The first of the obstacles, and how many more there are.
+fn obstacles<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut all = all.map(str::to_owned);
+    let mut first: Vec<String> = all.by_ref().take(OBSTACLES).collect();
+    let more = all.count();
+    if more > 0 {
+        first.push(format!("and {more} more"));
+    }
+    first
 }
 
 /// Makes the descriptor of a bundle of `file_len` bytes, with its payload behind `stub_len` bytes.
@@ -104,5 +115,20 @@ impl Table<'_> {
         };
         let value = rule.value.iter().map(piece).collect::<Result<_>>()?;
         Ok(Rule { action: rule.action, name: rule.name.clone(), value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn obstacles_that_are_not_listed_are_counted() {
+        let all: Vec<String> = (0..OBSTACLES + 5).map(|number| number.to_string()).collect();
+        let listed = |count| obstacles(all.iter().take(count).map(String::as_str));
+        assert_eq!(listed(OBSTACLES), all[..OBSTACLES]);
+        let listed = listed(all.len());
+        assert_eq!(listed[..OBSTACLES], all[..OBSTACLES]);
+        assert_eq!(listed[OBSTACLES..], ["and 5 more"]);
     }
 }

@@ -146,7 +146,13 @@ impl Report {
             writeln!(text, "{title:12} {name} = {program}")?;
         }
         writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
-        writeln!(text, "{:12} {}", "relocation", self.relocation)?;
+        match self.relocation.obstacles.as_slice() {
+            [] => writeln!(text, "{:12} {}", "relocation", self.relocation)?,
+            obstacles => {
+                writeln!(text, "{:12} not relocatable:", "relocation")?;
+                obstacles.iter().try_for_each(|obstacle| writeln!(text, "{:12} {obstacle}", ""))?;
+            }
+        }
         for (number, rule) in self.environment.iter().enumerate() {
             let title = if number == 0 { "environment" } else { "" };
             writeln!(text, "{title:12} {rule}")?;

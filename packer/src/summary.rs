@@ -53,7 +53,10 @@ impl fmt::Display for Relocation {
         match obstacles.as_slice() {
             [] => write!(f, "relocatable ({references} references in {files} files)"),
             [only] => write!(f, "not relocatable ({only})"),
-            [first, rest @ ..] => write!(f, "not relocatable ({first}; and {} more)", rest.len()),
+            [first, rest @ ..] => {
+                let more = rest.len();
+                write!(f, "not relocatable ({first}; and {more} more, see packer inspect)")
+            }
         }
     }
 }
@@ -130,6 +133,9 @@ mod tests {
         );
         let obstacles = ["a: why".to_owned(), "b: why".to_owned()];
         let relocation = Relocation { references: 0, files: 0, obstacles: obstacles.into() };
-        assert_eq!(relocation.to_string(), "not relocatable (a: why; and 1 more)");
+        assert_eq!(
+            relocation.to_string(),
+            "not relocatable (a: why; and 1 more, see packer inspect)"
+        );
     }
 }
