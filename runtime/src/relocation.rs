@@ -87,6 +87,24 @@ impl Relocation {
     }
 }
 
+/// Makes a compiled Python module valid without a look at its source.
+///
+/// One that holds a digest of its source (PEP 552), to be checked when it is loaded, would not be valid any
+/// more where references in the source were rewritten: Python would compile the source at each start. In a
+/// store nothing has to be checked, since nobody changes a file.
+///
+/// `module` are the first bytes of the file. The packer puts a file that it has to divide at the start of a
+/// frame, so that the header is never divided.
+pub fn trust_source(module: &mut [u8]) {
+    // The end of the magic number, and the flags: the source's digest instead of its time, to be checked.
+    // Python before 3.7 has the time in place of the flags: 3, which no file of a store has.
+    const CHECKED: [u8; 6] = *b"\r\n\x03\0\0\0";
+    const UNCHECKED: [u8; 6] = *b"\r\n\x01\0\0\0";
+    if let Some(header) = module.get_mut(2..8).filter(|header| **header == CHECKED) {
+        header.copy_from_slice(&UNCHECKED);
+    }
+}
+
 /// The relocated directory of a store path, for a cache at `base`.
 ///
 /// # Errors
@@ -168,6 +186,24 @@ mod tests {
         assert!(is_name(base, name.to_bytes()));
         for other in ["my-project", "stores", "0123456789abcdefg", "0123456789abcdefgh-long", ""] {
             assert!(!is_name(base, other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_a_check_of_the_sources_digest_is_left_out() {
+        for (module, expected) in [
+            (
+                &b"\xa7\x0d\x0d\x0a\x03\0\0\0digest.."[..],
+                &b"\xa7\x0d\x0d\x0a\x01\0\0\0digest.."[..],
+            ),
+            (b"\xa7\x0d\x0d\x0a\x01\0\0\0digest..", b"\xa7\x0d\x0d\x0a\x01\0\0\0digest.."),
+            (b"\xa7\x0d\x0d\x0a\0\0\0\0\x01\0\0\0size", b"\xa7\x0d\x0d\x0a\0\0\0\0\x01\0\0\0size"),
+            (b"text\x03\0\0\0", b"text\x03\0\0\0"),
+            (b"\xa7\x0d\x0d\x0a\x03", b"\xa7\x0d\x0d\x0a\x03"),
+        ] {
+            let mut bytes = module.to_vec();
+            trust_source(&mut bytes);
+            assert_eq!(bytes, expected, "{}", module.escape_ascii());
         }
     }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::{Destination, NodeNumber};
 use crate::error::Error;
-use crate::file;
+use crate::{file, relocation};
 
 /// Bytes of a path that the kernel takes in one call, without its NUL.
 const PATH_LEN: usize = 4095;
@@ -52,10 +52,13 @@ impl<'a> Tree<'a> {
         matches!(self.nodes[number as usize].kind, Kind::File { executable: true, .. })
     }
 
-    /// Rewrites the references of a file or link in `bytes`, which begin at `offset` of it.
+    /// Relocates `bytes` of a file or link, which begin at `offset` of it, if that is asked for.
     pub(super) fn rewrite(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) {
         if let Some(relocation) = self.destination.relocation {
             relocation.rewrite(self.references(number), offset, bytes);
+            if offset == 0 && self.nodes[number as usize].name.ends_with(b".pyc") {
+                relocation::trust_source(bytes);
+            }
         }
     }
 
