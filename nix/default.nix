@@ -25,5 +25,7 @@ rec {
   coreutils = import ../examples/coreutils { inherit pkgs; };
   python-example = import ../examples/python { inherit pkgs; };
 
+  python-modules = import ./python-modules.nix { inherit pkgs; };
+
   probe = import ./binary.nix { inherit pkgs program reference; name = "probe"; };
 }

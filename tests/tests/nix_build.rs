@@ -1,0 +1,48 @@
+//! A bundle as a tool of a Nix build: what it would unpack is there already.
+
+use std::fs;
+use std::path::Path;
+use std::process::{self, Command};
+use std::time::SystemTime;
+
+use tests::{Bundle, Closure, Report, run};
+
+/// Runs the probe's bundle as the builder of a derivation that has the probe's closure among its inputs.
+/// Returns the log and the probe's report.
+fn build(sandbox: &str) -> (String, Report) {
+    let bundle = Bundle::of(&Closure::probe()).entry("/bin/probe").pack();
+    // A name that was never built: else Nix would start nothing.
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_nanos();
+    let expression = format!(
+        r#"derivation {{ name = "report-{}-{now}"; system = builtins.currentSystem;
+            builder = "${{/. + "{}"}}"; args = [ "report-to" (builtins.placeholder "out") ];
+            closure = builtins.storePath "{}"; PACKED_LOG = "debug"; }}"#,
+        process::id(),
+        bundle.path.display(),
+        Closure::probe().path.display(),
+    );
+    let mut command = Command::new("nix-build");
+    command.args(["--no-out-link", "--option", "build-users-group", ""]);
+    command.args(["--option", "substitute", "false", "--option", "sandbox-fallback", "false"]);
+    let ended = run(command.args(["--option", "sandbox", sandbox, "-E", &expression]));
+    ended.expect_code(0);
+    let output = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
+    let report = fs::read_to_string(output).expect("the builder has made its output");
+    (ended.stderr(), Report::parse(&report).expect("the output is a report"))
+}
+
+#[test]
+fn a_build_runs_what_is_in_its_store() {
+    let program = Closure::probe().path.join("bin/probe").display().to_string();
+    for sandbox in ["false", "true"] {
+        let (log, report) = build(sandbox);
+        let expected = format!("packed: mode host\npacked: exec {program}\n");
+        assert!(log.contains(&expected), "sandbox = {sandbox}: {log}");
+        assert_eq!(report.get("exe"), Some(program.as_str()), "sandbox = {sandbox}");
+        assert!(report.all("variable").any(|variable| variable == "HOME=/homeless-shelter"));
+        // Nix's own name for it, where it is the builder's alone.
+        assert_eq!(report.get("directory") == Some("/build"), sandbox == "true", "{sandbox}");
+        assert!(!log.contains("unpacking"), "sandbox = {sandbox}: {log}");
+        assert!(!Path::new("/homeless-shelter").exists(), "sandbox = {sandbox}");
+    }
+}
