@@ -95,6 +95,8 @@ pub enum Kind<'a> {
         content: Extent,
         /// The references in its content.
         references: References<'a>,
+        /// Whether it is a compiled Python module that is valid only with its source as it was.
+        checks_source: bool,
     },
     /// A symbolic link.
     Symlink(Symlink<'a>),
@@ -131,6 +133,7 @@ const DIRECTORY: u8 = 0;
 const FILE: u8 = 1;
 const EXECUTABLE: u8 = 2;
 const SYMLINK: u8 = 3;
+const MODULE: u8 = 4;
 
 impl<'a> Index<'a> {
     /// Reads an uncompressed index of `paths` store paths and a tar stream of `tar_len` bytes.
@@ -231,13 +234,14 @@ fn decode_node<'a>(reader: &mut Reader<'a>, paths: usize, tar_len: u64) -> Resul
     }
     let kind = match tag {
         DIRECTORY => Kind::Directory,
-        FILE | EXECUTABLE => {
+        FILE | EXECUTABLE | MODULE => {
             let content = Extent { start: reader.u64()?, len: reader.u64()? };
             if content.start.checked_add(content.len).is_none_or(|end| end > tar_len) {
                 return Err(reader.invalid("a file's content is outside of the tar stream"));
             }
             let references = References::decode(reader, content.len, paths)?;
-            Kind::File { executable: tag == EXECUTABLE, content, references }
+            let checks_source = tag == MODULE;
+            Kind::File { executable: tag == EXECUTABLE, content, references, checks_source }
         }
         SYMLINK => {
             let target = reader.short()?;
@@ -270,6 +274,7 @@ mod tests {
             executable: true,
             content: Extent { start: 512, len: 100 },
             references: &[Reference { offset: 0, path: 1 }, Reference { offset: 50, path: 0 }],
+            checks_source: false,
         };
         let link = Content::Symlink { target, references: &[Reference { offset: 0, path: 0 }] };
         let nodes = [
@@ -296,7 +301,7 @@ mod tests {
         assert_eq!(index.frames, [Digest::of(b"frame")]);
         assert_eq!(index.nodes.len(), 6);
         assert_eq!(index.nodes[2].name, b"markov");
-        let Kind::File { executable, content, references } = index.nodes[2].kind else {
+        let Kind::File { executable, content, references, .. } = index.nodes[2].kind else {
             panic!("not a file: {:?}", index.nodes[2]);
         };
         assert!(executable);

@@ -36,7 +36,10 @@ pub use error::{Error, Part};
 pub use index::{Content, Extent, Index, IndexWriter, Kind, Node, Reference, References, Symlink};
 pub use manifest::{Manifest, PackedPath};
 pub use mode::{Mode, Modes, UnknownMode};
-pub use relocation::{REFERENCE_LEN, UnfitBase, replacement};
+pub use relocation::{
+    MODULE_CHECKED, MODULE_FLAGS, MODULE_UNCHECKED, REFERENCE_LEN, UnfitBase, checks_source,
+    replacement,
+};
 pub use seek_table::{Frame, SeekTable};
 pub use skippable::{INDEX_MAGIC, MANIFEST_MAGIC, SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN};
 pub use store_path::{HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath};

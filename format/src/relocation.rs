@@ -6,6 +6,25 @@ use crate::store_path::{HASH_TEXT_LEN, STORE_DIR, base32};
 /// Bytes of a reference: `/nix/store/` and a hash.
 pub const REFERENCE_LEN: usize = STORE_DIR.len() + 1 + HASH_TEXT_LEN;
 
+/// Where a compiled Python module has its flags: bytes from its start (PEP 552).
+pub const MODULE_FLAGS: u64 = 4;
+
+/// The flags of a module that holds a digest of its source, to be checked when it is loaded.
+pub const MODULE_CHECKED: u8 = 3;
+
+/// The flags of one whose source is not looked at.
+pub const MODULE_UNCHECKED: u8 = 1;
+
+/// Whether a compiled Python module, of which these are the first bytes, checks a digest of its source.
+///
+/// Where references in the source are rewritten, it would not be valid any more: Python would compile the
+/// source at each start.
+pub fn checks_source(head: &[u8]) -> bool {
+    // The end of the magic number, and the flags. Python before 3.7 has the source's time in their place,
+    // which no file of a store has.
+    head.get(2..8) == Some(&[b'\r', b'\n', MODULE_CHECKED, 0, 0, 0])
+}
+
 /// Fewest digits of a content key in a relocated name: 60 bits, so that no two paths of one cache meet.
 const KEY_TEXT_LEN: usize = 12;
 
@@ -76,6 +95,19 @@ mod tests {
     extern crate std;
 
     use super::*;
+
+    #[test]
+    fn modules_that_check_their_source_are_known_by_their_head() {
+        assert!(checks_source(b"\xa7\x0d\x0d\x0a\x03\0\0\0digest.."));
+        for other in [
+            &b"\xa7\x0d\x0d\x0a\x01\0\0\0digest.."[..],
+            b"\xa7\x0d\x0d\x0a\0\0\0\0\x01\0\0\0size",
+            b"text\x03\0\0\0",
+            b"\xa7\x0d\x0d\x0a\x03",
+        ] {
+            assert!(!checks_source(other), "{}", other.escape_ascii());
+        }
+    }
 
     #[test]
     fn replacement_has_the_references_length() {

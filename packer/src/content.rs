@@ -99,6 +99,11 @@ impl Content {
         survey.references.get(&node).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a node is a compiled Python module that is valid only with its source as it was.
+    pub(crate) fn checks_source(&self, tree: &Tree, node: u32) -> bool {
+        self.paths[tree.path_of(node)].survey.modules.contains(&node)
+    }
+
     /// What keeps the references from being rewritten, in words.
     pub(crate) fn obstacles(&self) -> impl Iterator<Item = &str> {
         self.paths.iter().flat_map(|path| &path.survey.obstacles).map(String::as_str)

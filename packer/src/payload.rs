@@ -127,9 +127,12 @@ fn index(source: &Source<'_>, digests: &[Digest]) -> Result<Vec<u8>> {
     let Source { tree, content, layout, .. } = source;
     let mut index = Index::writer(digests, tree.nodes.len())?;
     for (number, node) in tree.iter() {
-        let references = match source.modes.contains(Mode::Relocate) {
-            true => source.content.references(source.tree, number),
-            false => &[],
+        let (references, checks_source) = match source.modes.contains(Mode::Relocate) {
+            true => (
+                source.content.references(source.tree, number),
+                source.content.checks_source(source.tree, number),
+            ),
+            false => (&[][..], false),
         };
         let node_content = match &node.kind {
             Kind::Directory => NodeContent::Directory,
@@ -137,6 +140,7 @@ fn index(source: &Source<'_>, digests: &[Digest]) -> Result<Vec<u8>> {
                 executable: *executable,
                 content: layout.extent(tree, content, number),
                 references,
+                checks_source,
             },
             Kind::Symlink { target } => NodeContent::Symlink { target, references },
         };

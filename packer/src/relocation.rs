@@ -2,7 +2,7 @@
 
 mod member;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use format::Reference;
 
@@ -20,6 +20,8 @@ const DOCUMENTATION: [&[u8]; 3] = [b"share/man/", b"share/doc/", b"share/info/"]
 pub(crate) struct Survey {
     /// The references that can be rewritten, by node.
     pub(crate) references: BTreeMap<u32, Vec<Reference>>,
+    /// The compiled Python modules that check their sources.
+    pub(crate) modules: BTreeSet<u32>,
     /// What cannot, in words.
     pub(crate) obstacles: Vec<String>,
 }
@@ -102,6 +104,9 @@ impl Surveyed<'_> {
                     self.obstacle(&format!("{count} {many}, the first at byte {at}"));
                 }
             }
+        }
+        if self.location.ends_with(b".pyc") && format::checks_source(&self.head) {
+            self.survey.modules.insert(self.node);
         }
         let Some(method) = member::Method::of(&self.head, &self.tail) else { return Ok(()) };
         if self.is_documentation() {

@@ -3,7 +3,10 @@
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 
-use format::{Digest, Manifest, REFERENCE_LEN, References, StorePath, UnfitBase};
+use format::{
+    Digest, MODULE_CHECKED, MODULE_FLAGS, MODULE_UNCHECKED, Manifest, REFERENCE_LEN, References,
+    StorePath, UnfitBase,
+};
 
 /// A reference, as it is or as it is in the cache.
 type Bytes = [u8; REFERENCE_LEN];
@@ -87,22 +90,22 @@ impl Relocation {
     }
 }
 
-/// Makes a compiled Python module valid without a look at its source.
+/// Makes a compiled Python module valid without a look at its source, in which references were rewritten.
 ///
-/// One that holds a digest of its source (PEP 552), to be checked when it is loaded, would not be valid any
-/// more where references in the source were rewritten: Python would compile the source at each start. In a
-/// store nothing has to be checked, since nobody changes a file.
-///
-/// `module` are the first bytes of the file. The packer puts a file that it has to divide at the start of a
-/// frame, so that the header is never divided.
-pub fn trust_source(module: &mut [u8]) {
-    // The end of the magic number, and the flags: the source's digest instead of its time, to be checked.
-    // Python before 3.7 has the time in place of the flags: 3, which no file of a store has.
-    const CHECKED: [u8; 6] = *b"\r\n\x03\0\0\0";
-    const UNCHECKED: [u8; 6] = *b"\r\n\x01\0\0\0";
-    if let Some(header) = module.get_mut(2..8).filter(|header| **header == CHECKED) {
-        header.copy_from_slice(&UNCHECKED);
-    }
+/// In a store nothing has to be checked: nobody changes a file. `bytes` begin at `offset` of the file.
+pub fn trust_source(offset: u64, bytes: &mut [u8]) {
+    flags(offset, bytes, MODULE_CHECKED, MODULE_UNCHECKED);
+}
+
+/// Takes back what [`trust_source`] did; `false` if something else is there.
+pub fn check_source(offset: u64, bytes: &mut [u8]) -> bool {
+    flags(offset, bytes, MODULE_UNCHECKED, MODULE_CHECKED)
+}
+
+/// Changes a module's flags if they are in `bytes`; `false` if they were others.
+fn flags(offset: u64, bytes: &mut [u8], from: u8, to: u8) -> bool {
+    let at = MODULE_FLAGS.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+    at.and_then(|at| bytes.get_mut(at)).is_none_or(|flags| core::mem::replace(flags, to) == from)
 }
 
 /// The relocated directory of a store path, for a cache at `base`.
@@ -154,7 +157,12 @@ mod tests {
         let references = [Reference { offset: 3, path: 0 }, Reference { offset: 50, path: 1 }];
         let content = Extent { start: 0, len: 100 };
         let mut writer = Index::writer(&[], 2).unwrap();
-        let file = Content::File { executable: false, content, references: &references };
+        let file = Content::File {
+            executable: false,
+            content,
+            references: &references,
+            checks_source: false,
+        };
         writer.node(None, b"", &file).unwrap();
         writer.node(None, b"", &Content::Directory).unwrap();
         let bytes = writer.finish();
@@ -190,20 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn only_a_check_of_the_sources_digest_is_left_out() {
-        for (module, expected) in [
-            (
-                &b"\xa7\x0d\x0d\x0a\x03\0\0\0digest.."[..],
-                &b"\xa7\x0d\x0d\x0a\x01\0\0\0digest.."[..],
-            ),
-            (b"\xa7\x0d\x0d\x0a\x01\0\0\0digest..", b"\xa7\x0d\x0d\x0a\x01\0\0\0digest.."),
-            (b"\xa7\x0d\x0d\x0a\0\0\0\0\x01\0\0\0size", b"\xa7\x0d\x0d\x0a\0\0\0\0\x01\0\0\0size"),
-            (b"text\x03\0\0\0", b"text\x03\0\0\0"),
-            (b"\xa7\x0d\x0d\x0a\x03", b"\xa7\x0d\x0d\x0a\x03"),
-        ] {
-            let mut bytes = module.to_vec();
-            trust_source(&mut bytes);
-            assert_eq!(bytes, expected, "{}", module.escape_ascii());
+    fn modules_are_trusted_and_checked_again() {
+        let module = b"\xa7\x0d\x0d\x0a\x03\0\0\0digest..";
+        for piece in 1..=module.len() {
+            let mut bytes = *module;
+            let each = |bytes: &mut [u8], act: fn(u64, &mut [u8]) -> bool| {
+                let pieces = bytes.chunks_mut(piece).enumerate();
+                pieces.fold(true, |all, (number, bytes)| all & act((number * piece) as u64, bytes))
+            };
+            let trust = |offset, bytes: &mut [u8]| {
+                trust_source(offset, bytes);
+                true
+            };
+            each(&mut bytes, trust);
+            assert_eq!(&bytes, b"\xa7\x0d\x0d\x0a\x01\0\0\0digest..", "pieces of {piece}");
+            assert!(each(&mut bytes, check_source));
+            assert_eq!(&bytes, module, "pieces of {piece}");
+            assert!(!each(&mut bytes, check_source), "these are not the flags we gave it");
         }
     }
 

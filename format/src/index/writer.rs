@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::{DIRECTORY, EXECUTABLE, Extent, FILE, Index, NO_PARENT, Reference, SYMLINK};
+use super::{DIRECTORY, EXECUTABLE, Extent, FILE, Index, MODULE, NO_PARENT, Reference, SYMLINK};
 use crate::digest::Digest;
 use crate::error::{Error, Part};
 use crate::wire::Writer;
@@ -40,8 +40,9 @@ impl IndexWriter {
         writer.u32(parent.unwrap_or(NO_PARENT));
         writer.u8(match content {
             Content::Directory => DIRECTORY,
-            Content::File { executable: false, .. } => FILE,
             Content::File { executable: true, .. } => EXECUTABLE,
+            Content::File { checks_source: true, .. } => MODULE,
+            Content::File { .. } => FILE,
             Content::Symlink { .. } => SYMLINK,
         });
         writer.short(part, "bytes in a file name", name)?;
@@ -84,6 +85,9 @@ pub enum Content<'a> {
         content: Extent,
         /// The references in its content.
         references: &'a [Reference],
+        /// Whether it is a compiled Python module that is valid only with its source as it was; never for
+        /// one that is executable.
+        checks_source: bool,
     },
     /// A symbolic link.
     Symlink {

@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn records_are_parsed_and_others_are_not() {
-        let text = b"packed 1\nstore 12\nentry markov\nabc 1b9-x\ndef 2c8-y\n";
+        let text = b"packed 1\nboot 123e4567-e89b-12d3-a456-426614174000\nstore 12\nentry markov\nabc 1b9-x\ndef 2c8-y\n";
         let expected = Record {
             entry: "markov".into(),
             state: State::Written(Boot(*b"123e4567-e89b-12d3-a456-426614174000")),

@@ -44,7 +44,10 @@ impl Plan {
             .filter(|(_, node)| matches!(node.kind, Kind::File { content, .. } if content.len > 0))
             .map(|(number, _)| number)
             .collect();
-        let same = |number: NodeNumber| (tree.extent(number), tree.is_executable(number));
+        // A frame's bytes are relocated where they are, so what is not a module comes before one that is.
+        let same = |number: NodeNumber| {
+            (tree.extent(number), tree.is_executable(number), tree.checks_source(number))
+        };
         files.sort_by_key(|number| (same(*number), *number));
 
         let mut plan = Plan {

@@ -56,18 +56,22 @@ impl<'a> Tree<'a> {
     pub(super) fn rewrite(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) {
         if let Some(relocation) = self.destination.relocation {
             relocation.rewrite(self.references(number), offset, bytes);
-            if offset == 0 && self.nodes[number as usize].name.ends_with(b".pyc") {
-                relocation::trust_source(bytes);
+            if self.checks_source(number) {
+                relocation::trust_source(offset, bytes);
             }
         }
     }
 
     /// Takes back what [`Tree::rewrite`] did; `false` if a reference is not what that made of it.
     pub(super) fn restore(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) -> bool {
-        let references = self.references(number);
-        self.destination
-            .relocation
-            .is_none_or(|relocation| relocation.restore(references, offset, bytes))
+        let Some(relocation) = self.destination.relocation else { return true };
+        let is_ours = relocation.restore(self.references(number), offset, bytes);
+        is_ours & (!self.checks_source(number) || relocation::check_source(offset, bytes))
+    }
+
+    /// Whether a node is a compiled Python module that is valid only with its source as it was.
+    pub(super) fn checks_source(&self, number: NodeNumber) -> bool {
+        matches!(self.nodes[number as usize].kind, Kind::File { checks_source: true, .. })
     }
 
     fn references(&self, number: NodeNumber) -> References<'a> {
