@@ -11,13 +11,16 @@ use std::process::Command;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, chdir, execve, mkdir, setsid};
+use seccompiler::{BpfProgram, apply_filter};
 
 use crate::root::{Root, c_string};
 use crate::start::Directory;
@@ -31,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) environment: Vec<CString>,
     pub(crate) home: CString,
     pub(crate) root: Arc<Root>,
+    pub(crate) user_namespace: Option<OwnedFd>,
+    pub(crate) without_sys_admin: bool,
     pub(crate) user: User,
     pub(crate) gids: Vec<Gid>,
     pub(crate) directory: Directory,
@@ -40,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) ignored: Vec<Signal>,
     pub(crate) blocked: Vec<Signal>,
     pub(crate) limits: Vec<(Resource, u64, u64)>,
+    pub(crate) filters: Vec<BpfProgram>,
+    pub(crate) writable: Vec<CString>,
     pub(crate) has_terminal: bool,
 }
 
@@ -65,15 +72,72 @@ fn run(plan: &Plan, directory: &CString) -> nix::Result<Infallible> {
         Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
     }
     plan.root.enter()?;
+    if let Some(namespace) = &plan.user_namespace {
+        setns(namespace, CloneFlags::CLONE_NEWUSER)?;
+    }
     for (resource, soft, hard) in &plan.limits {
         setrlimit(*resource, *soft, *hard)?;
+    }
+    if plan.without_sys_admin {
+        drop_sys_admin()?;
     }
     plan.user.become_user(&plan.gids)?;
     enter_directory(plan, directory)?;
     umask(Mode::from_bits_truncate(plan.umask));
     descriptors(plan)?;
     signals(plan)?;
+    if !plan.writable.is_empty() {
+        landlock(&plan.writable)?;
+    }
+    for filter in &plan.filters {
+        apply_filter(filter).map_err(|_| Errno::last())?;
+    }
     execve(&plan.program, &plan.arguments, &plan.environment)
+}
+
+/// Takes CAP_SYS_ADMIN away for good: what root executes gets the bounding and the inheritable set.
+/// capabilities(7)
+fn drop_sys_admin() -> nix::Result<()> {
+    const CAP_SYS_ADMIN: libc::c_ulong = 21;
+    // SAFETY: the request takes an integer.
+    Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN) })?;
+    // Version 3, this process; the effective, permitted and inheritable set in two halves. capset(2)
+    let (header, mut sets) = ([0x2008_0522_u32, 0], [[0_u32; 3]; 2]);
+    // SAFETY: the call reads two integers and writes six.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capget, &raw const header, &raw mut sets) })?;
+    sets[0].iter_mut().for_each(|set| *set &= !(1 << CAP_SYS_ADMIN));
+    // SAFETY: the call reads two integers and six.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const sets) })
+        .map(drop)
+}
+
+/// Forbids this process to open files for writing, but for those below `writable`. landlock(7)
+fn landlock(writable: &[CString]) -> nix::Result<()> {
+    const RULE_PATH_BENEATH: libc::c_int = 1;
+    #[repr(C, packed)]
+    struct PathBeneath {
+        allowed_access: u64,
+        parent: RawFd,
+    }
+    // LANDLOCK_ACCESS_FS_WRITE_FILE, and _REFER: without it nothing can be moved to another directory.
+    let access: u64 = 1 << 1 | 1 << 13;
+    set_no_new_privs()?;
+    let size = size_of_val(&access);
+    // SAFETY: the call reads one integer of this size, and returns a descriptor.
+    let ruleset = Errno::result(unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, &raw const access, size, 0)
+    })?;
+    for path in writable {
+        let directory = open(path.as_c_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        let rule = PathBeneath { allowed_access: access, parent: directory.as_raw_fd() };
+        // SAFETY: the call reads a structure of this layout.
+        Errno::result(unsafe {
+            let rule = &raw const rule;
+            libc::syscall(libc::SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, rule, 0)
+        })?;
+    }
+    // SAFETY: the call takes integers.
+    Errno::result(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) }).map(drop)
 }
 
 fn enter_directory(plan: &Plan, path: &CString) -> nix::Result<()> {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::processes::Processes;
 use crate::program::run;
-use crate::root::{Nix, Root};
+use crate::root::{Change, Nix, Root};
 use crate::start::Start;
 use crate::user::User;
 
@@ -25,11 +25,15 @@ pub struct Host {
     /// What is at /nix.
     pub nix: Nix,
     root: Arc<Root>,
+    own: &'static [Own],
     base: TempDir,
 }
 
-/// The host's own directories: where they are on it, and below its base outside.
-const OWN: [(&str, &str, u32); 5] = [
+/// A directory of the host's own: where it is on it, and below its base outside; its mode.
+type Own = (&'static str, &'static str, u32);
+
+/// Those of a host that has what the machine has.
+const OWN: [Own; 5] = [
     ("/home", "home", 0o755),
     ("/root", "root", 0o700),
     ("/srv", "srv", 0o755),
@@ -37,10 +41,44 @@ const OWN: [(&str, &str, u32); 5] = [
     ("/var/tmp", "var-tmp", 0o1777),
 ];
 
+/// That of a host that has nothing else.
+const ALL_OWN: [Own; 1] = [("/", "all", 0o755)];
+
 impl Host {
     /// Makes a host.
     #[must_use]
     pub fn new(user: User, nix: Nix) -> Host {
+        Host::changed(user, nix, &[])
+    }
+
+    /// Makes a host whose file system has changes.
+    #[must_use]
+    pub fn changed(user: User, nix: Nix, changes: &[Change]) -> Host {
+        let root = |workplace: &Path, replaced: &[(&Path, &Path)]| {
+            Root::new(workplace, nix, replaced, changes).expect("list /")
+        };
+        let host = Host::made(user, nix, &OWN, root);
+        if !host.user.is_root() {
+            host.directory(host.user.home(), 0o700);
+        }
+        host
+    }
+
+    /// Makes a host with an empty root directory, of which everything is the host's own.
+    #[must_use]
+    pub fn empty(user: User, changes: &[Change]) -> Host {
+        let root = |workplace: &Path, replaced: &[(&Path, &Path)]| {
+            Root::only(workplace, replaced[0].1, changes)
+        };
+        Host::made(user, Nix::Absent, &ALL_OWN, root)
+    }
+
+    fn made(
+        user: User,
+        nix: Nix,
+        own: &'static [Own],
+        root: impl FnOnce(&Path, &[(&Path, &Path)]) -> Root,
+    ) -> Host {
         assert!(
             geteuid().is_root(),
             "these tests make namespaces and act as other users, which takes root: run `make test`"
@@ -53,15 +91,15 @@ impl Host {
             fs::set_permissions(&path, Permissions::from_mode(mode)).expect("set its mode");
             path
         };
-        let own: Vec<PathBuf> = OWN.iter().map(|(_, name, mode)| directory(name, *mode)).collect();
-        let replaced: Vec<(&Path, &Path)> =
-            OWN.iter().zip(&own).map(|((at, ..), path)| (Path::new(*at), path.as_path())).collect();
-        let root = Root::new(&directory("new-root", 0o755), nix, &replaced).expect("list /");
-        let host = Host { user, nix, root: Arc::new(root), base };
-        if !host.user.is_root() {
-            host.directory(host.user.home(), 0o700);
-        }
-        host
+        let paths: Vec<PathBuf> =
+            own.iter().map(|(_, name, mode)| directory(name, *mode)).collect();
+        let replaced: Vec<(&Path, &Path)> = own
+            .iter()
+            .zip(&paths)
+            .map(|((at, ..), path)| (Path::new(*at), path.as_path()))
+            .collect();
+        let root = root(&directory("new-root", 0o755), &replaced);
+        Host { user, nix, root: Arc::new(root), own, base }
     }
 
     /// The hosts on which every bundle must work: ordinary user and real root, each without any /nix
@@ -83,7 +121,7 @@ impl Host {
     #[must_use]
     pub fn outside(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
-        let place = OWN.iter().find_map(|(at, name, _)| {
+        let place = self.own.iter().find_map(|(at, name, _)| {
             let below = path.strip_prefix(at).ok()?;
             // Not join: with an empty path it would add a slash.
             Some(self.base.path().join(name).components().chain(below.components()).collect())

@@ -1,16 +1,25 @@
 //! Requests over HTTP, made by curl as a person would make them.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::ended::Ended;
 use crate::program::run;
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// A port of 127.0.0.1 that was free a moment ago, and that nobody else in this process was given.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("listen on a free port");
-    listener.local_addr().expect("a listener has an address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("listen on a free port");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        if given.insert(port) {
+            return port;
+        }
+    }
 }
 
 /// An answer.

@@ -38,7 +38,7 @@ pub use host::Host;
 pub use probe::Report;
 pub use processes::Processes;
 pub use program::{packer, probe, run, source, target};
-pub use root::{Nix, Root};
+pub use root::{Change, Nix, Root};
 pub use start::{Directory, Running, Start, until};
 pub use store::Store;
 pub use terminal::Terminal;

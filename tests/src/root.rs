@@ -2,13 +2,13 @@ use std::ffi::CString;
 use std::fs::{self, FileType};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, mkdir, pivot_root, symlinkat};
+use nix::unistd::{chdir, chroot, mkdir, pivot_root, symlinkat};
 
 /// What a host has at /nix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,24 @@ pub enum Nix {
     SamePaths,
 }
 
+/// How the file system of a host differs from the machine's, apart from what is at /nix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another file system at a place.
+    Mount {
+        /// Its type, such as `tmpfs`.
+        kind: &'static str,
+        /// A directory that is there.
+        at: PathBuf,
+        /// What mount(8) calls options, such as `size=1m`.
+        options: String,
+    },
+    /// What is mounted at a place, and only that, gets flags such as `MS_RDONLY`.
+    Flags(PathBuf, MsFlags),
+    /// The root is a directory, and was made the root by chroot(2).
+    Chroot,
+}
+
 /// The root file system of a host: a new one, with the machine's top-level entries bound into it.
 ///
 /// The root is changed by pivot_root and not by chroot, since the kernel refuses user namespaces to
@@ -31,7 +49,11 @@ pub enum Nix {
 pub struct Root {
     /// Where the new root is mounted while it is put together.
     at: CString,
+    /// What is mounted there.
+    base: Step,
     steps: Vec<Step>,
+    /// The place of [`Change::Chroot`].
+    chroot: Option<CString>,
 }
 
 #[derive(Debug)]
@@ -40,7 +62,8 @@ enum Step {
     File(CString),
     Symlink { target: CString, at: CString },
     Bind { source: CString, at: CString },
-    Tmpfs(CString),
+    Mount { kind: &'static str, at: CString, options: CString },
+    Flags { at: CString, flags: MsFlags },
 }
 
 impl Root {
@@ -53,10 +76,21 @@ impl Root {
     /// # Errors
     ///
     /// If `/` can't be listed.
-    pub fn new(workplace: &Path, nix: Nix, replaced: &[(&Path, &Path)]) -> io::Result<Root> {
-        let mut root = Root { at: c_string(workplace), steps: Vec::new() };
-        let inside = |path: &Path| {
-            c_string(&workplace.join(path.strip_prefix("/").expect("paths are absolute")))
+    pub fn new(
+        workplace: &Path,
+        nix: Nix,
+        replaced: &[(&Path, &Path)],
+        changes: &[Change],
+    ) -> io::Result<Root> {
+        let at = c_string(workplace);
+        let chroot = changes.contains(&Change::Chroot).then_some("/jail");
+        let top = workplace.join(chroot.unwrap_or("/").trim_start_matches('/'));
+        let inside = |path: &Path| below(&top, path);
+        let mut root = Root {
+            base: Step::tmpfs(at.clone()),
+            at,
+            steps: chroot.iter().map(|_| Step::Directory(c_string(&top))).collect(),
+            chroot: chroot.map(|path| c_string(Path::new(path))),
         };
         let mut entries = fs::read_dir("/")?.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
@@ -73,7 +107,40 @@ impl Root {
             root.steps.push(Step::Bind { source: c_string(source), at: inside(path) });
         }
         root.nix(nix, inside);
+        root.change(changes, inside);
         Ok(root)
+    }
+
+    /// Prepares a root with nothing in it but what is in a directory.
+    #[must_use]
+    pub fn only(workplace: &Path, directory: &Path, changes: &[Change]) -> Root {
+        let at = c_string(workplace);
+        let base = Step::Bind { source: c_string(directory), at: at.clone() };
+        let mut root = Root { at, base, steps: Vec::new(), chroot: None };
+        root.change(changes, |path| below(workplace, path));
+        root
+    }
+
+    fn change(&mut self, changes: &[Change], inside: impl Fn(&Path) -> CString) {
+        for change in changes {
+            match change {
+                Change::Mount { kind, at, options } => self.steps.push(Step::Mount {
+                    kind,
+                    at: inside(at),
+                    options: c_string(Path::new(options)),
+                }),
+                Change::Flags(at, flags) => {
+                    let place = inside(at);
+                    if at != Path::new("/") {
+                        // Flags are a mount's, not a directory's.
+                        let (source, at) = (place.clone(), place.clone());
+                        self.steps.push(Step::Bind { source, at });
+                    }
+                    self.steps.push(Step::Flags { at: place, flags: *flags });
+                }
+                Change::Chroot => {}
+            }
+        }
     }
 
     fn entry(&mut self, path: &Path, kind: FileType, at: CString) -> io::Result<()> {
@@ -103,7 +170,7 @@ impl Root {
         }
         self.steps.push(Step::Directory(place.clone()));
         // A file system of its own, as on hosts where /nix is a volume.
-        self.steps.push(Step::Tmpfs(place));
+        self.steps.push(Step::tmpfs(place));
         self.steps.push(Step::Directory(inside(Path::new("/nix/store"))));
         if nix == Nix::OtherPaths {
             let file = Path::new(Root::OTHER_FILE);
@@ -127,7 +194,7 @@ impl Root {
         mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
         let umask = umask(Mode::from_bits_truncate(0o022));
         let at = self.at.as_c_str();
-        mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))?;
+        self.base.take()?;
         // A bind of a directory above this place would otherwise have the new root in it again.
         mount(NONE, at, NONE, MsFlags::MS_UNBINDABLE, NONE)?;
         self.steps.iter().try_for_each(Step::take)?;
@@ -139,11 +206,18 @@ impl Root {
         // As systemd has it: what a bundle mounts without care would be seen by the whole host.
         mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_SHARED, NONE)?;
         nix::sys::stat::umask(umask);
+        if let Some(directory) = &self.chroot {
+            chroot(directory.as_c_str())?;
+        }
         chdir("/")
     }
 }
 
 impl Step {
+    fn tmpfs(at: CString) -> Step {
+        Step::Mount { kind: "tmpfs", at, options: c"mode=755".to_owned() }
+    }
+
     fn take(&self) -> nix::Result<()> {
         const NONE: Option<&str> = None;
         match self {
@@ -159,12 +233,21 @@ impl Step {
                 let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
                 mount(Some(source.as_c_str()), at.as_c_str(), NONE, flags, NONE)
             }
-            Step::Tmpfs(at) => {
-                let options = Some("mode=755");
-                mount(Some("tmpfs"), at.as_c_str(), Some("tmpfs"), MsFlags::empty(), options)
+            Step::Mount { kind, at, options } => {
+                let (at, options) = (at.as_c_str(), Some(options.as_c_str()));
+                mount(Some(*kind), at, Some(*kind), MsFlags::empty(), options)
+            }
+            Step::Flags { at, flags } => {
+                let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | *flags;
+                mount(NONE, at.as_c_str(), NONE, flags, NONE)
             }
         }
     }
+}
+
+/// A path of the host, while the host's root is at `top`.
+fn below(top: &Path, path: &Path) -> CString {
+    c_string(&top.join(path.strip_prefix("/").expect("paths are absolute")))
 }
 
 pub(crate) fn c_string(path: &Path) -> CString {

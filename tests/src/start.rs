@@ -1,3 +1,4 @@
+use std::env::consts;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,9 +10,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use seccompiler::{SeccompAction, SeccompFilter};
 
 use crate::ended::Ended;
 use crate::exec::{self, Plan};
@@ -59,6 +62,8 @@ impl Start {
             program: c_string(&program),
             home: c_string(home),
             root: Arc::clone(root),
+            user_namespace: None,
+            without_sys_admin: false,
             user: user.clone(),
             gids: user.gids(),
             directory: Directory::At(home.to_owned()),
@@ -68,6 +73,8 @@ impl Start {
             ignored: Vec::new(),
             blocked: Vec::new(),
             limits: Vec::new(),
+            filters: Vec::new(),
+            writable: Vec::new(),
             has_terminal: false,
         };
         Start { plan, stdin: Vec::new() }
@@ -154,6 +161,34 @@ impl Start {
         self
     }
 
+    /// Refuses system calls: a seccomp filter that is in force when the program starts.
+    pub fn filter(mut self, calls: &[libc::c_long], action: SeccompAction) -> Start {
+        let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+        let architecture = consts::ARCH.try_into().expect("seccompiler knows this machine");
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture);
+        let program = filter.and_then(TryInto::try_into).expect("the filter is a valid one");
+        self.plan.filters.push(program);
+        self
+    }
+
+    /// Has Landlock forbid to open files for writing, but for those below some directories.
+    pub fn writable_only(mut self, directories: &[&str]) -> Start {
+        self.plan.writable = directories.iter().map(|path| c_str(path.as_bytes())).collect();
+        self
+    }
+
+    /// Enters a user namespace before the user becomes another one.
+    pub fn user_namespace(mut self, namespace: OwnedFd) -> Start {
+        self.plan.user_namespace = Some(namespace);
+        self
+    }
+
+    /// Takes CAP_SYS_ADMIN away, as container engines do.
+    pub fn without_sys_admin(mut self) -> Start {
+        self.plan.without_sys_admin = true;
+        self
+    }
+
     /// What the program reads on stdin; nothing without it.
     pub fn stdin(mut self, bytes: &[u8]) -> Start {
         self.stdin = bytes.to_vec();
@@ -224,6 +259,12 @@ impl Running {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().try_into().expect("a pid is an i32"));
         kill(pid, signal).expect("send a signal");
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("wait for a program").is_some()
     }
 
     /// Waits until it has ended, and nobody holds its streams any more.

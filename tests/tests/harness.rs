@@ -1,6 +1,7 @@
 //! The hosts are what they say they are: without this, no other test proves anything.
 
-use tests::{Host, Nix, Root, User, probe};
+use nix::mount::MsFlags;
+use tests::{Change, Host, Nix, Root, User, probe};
 
 fn shell(host: &Host, script: &str) -> String {
     host.start("/bin/sh").args(["-c", script]).run().stdout()
@@ -53,6 +54,43 @@ fn an_ordinary_user_can_make_namespaces() {
             "unshare --user --mount --map-root-user sh -c 'mount --bind /srv /mnt && id -u'";
         assert_eq!(shell(&host, script), "0\n", "{host}");
     }
+}
+
+#[test]
+fn a_host_can_be_changed() {
+    let mount = |kind, at: &str, options: &str| Change::Mount {
+        kind,
+        at: at.into(),
+        options: options.to_owned(),
+    };
+    for (change, script, expected) in [
+        (mount("proc", "/proc", "hidepid=2"), "ls -d /proc/1 || echo hidden", "hidden\n"),
+        (mount("tmpfs", "/proc", ""), "ls -A /proc", ""),
+        (
+            mount("tmpfs", "/tmp", "size=4k"),
+            "head -c 9999 /dev/zero > /tmp/a || echo full",
+            "full\n",
+        ),
+        (
+            Change::Flags("/home".into(), MsFlags::MS_NOEXEC),
+            "cp /bin/ls ~; ~/ls || echo $?",
+            "126\n",
+        ),
+        (Change::Flags("/home".into(), MsFlags::MS_RDONLY), "touch ~/file || echo $?", "1\n"),
+        (Change::Chroot, "unshare --user true || echo $?", "1\n"),
+    ] {
+        let host = Host::changed(User::ordinary(), Nix::Absent, std::slice::from_ref(&change));
+        assert_eq!(shell(&host, &format!("exec 2>/dev/null; {script}")), expected, "{change:?}");
+    }
+}
+
+#[test]
+fn root_can_be_without_cap_sys_admin() {
+    let host = Host::new(User::root(), Nix::Absent);
+    let script = "for set in $(sed -n 's/^Cap...:\t/0x/p' /proc/self/status); do \
+                  echo $((set >> 21 & 1)); done; id -u; unshare --mount true 2>/dev/null || echo $?";
+    let start = host.start("/bin/sh").args(["-c", script]).without_sys_admin();
+    assert_eq!(start.run().stdout(), "0\n0\n0\n0\n0\n0\n1\n");
 }
 
 #[test]

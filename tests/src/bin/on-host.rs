@@ -80,7 +80,7 @@ impl Asked {
         let directory = env::current_dir()?;
         if self.nix != Nix::SamePaths {
             let workplace = tempfile::tempdir()?;
-            Root::new(workplace.path(), self.nix, &[])?
+            Root::new(workplace.path(), self.nix, &[], &[])?
                 .enter()
                 .map_err(|error| format!("can't hide /nix: {error}; this needs root"))?;
             // Outside it is an ordinary, empty directory again.
