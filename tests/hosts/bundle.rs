@@ -1,0 +1,163 @@
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use tests::{Bundle, Closure, Ended, Start, http, until};
+
+use crate::host::{Machine, PREFIX};
+
+/// A bundle: how it is packed, and what it has to say.
+pub(crate) struct Packed {
+    /// The column's name.
+    pub(crate) name: &'static str,
+    /// Whether it may be relocated.
+    pub(crate) form: Form,
+    attribute: &'static str,
+    /// The last of them is started.
+    entries: &'static [&'static str],
+    program: Program,
+}
+
+/// Whether a bundle can be relocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Every mode is allowed.
+    Relocatable,
+    /// As one that the packer could not prove to be relocatable.
+    Fixed,
+}
+
+enum Program {
+    /// One that is given arguments and stdin, and answers on stdout.
+    Command { arguments: &'static [&'static str], stdin: &'static [u8], check: fn(&str) },
+    /// markov, over HTTP.
+    Service,
+}
+
+const HELLO: Program = Program::Command {
+    arguments: &[],
+    stdin: b"",
+    check: |text| assert_eq!(text, "Hello from a closure of two paths.\n"),
+};
+
+const SORT: Program = Program::Command {
+    arguments: &["-r"],
+    stdin: b"a\nc\nb\n",
+    check: |text| assert_eq!(text, "c\nb\na\n"),
+};
+
+const PYTHON: Program = Program::Command {
+    arguments: &["one", "two words"],
+    stdin: b"",
+    check: |text| {
+        let report: serde_json::Value = serde_json::from_str(text).expect("it prints JSON");
+        assert_eq!(report["answer"], 42);
+        assert_eq!(report["arguments"], serde_json::json!(["one", "two words"]));
+    },
+};
+
+/// The columns.
+pub(crate) static PACKED: [Packed; 6] = [
+    Packed {
+        name: "hello",
+        attribute: "hello",
+        entries: &["/bin/hello"],
+        form: Form::Relocatable,
+        program: HELLO,
+    },
+    Packed {
+        name: "coreutils",
+        attribute: "coreutils",
+        entries: &["/bin/ls", "/bin/sort"],
+        form: Form::Relocatable,
+        program: SORT,
+    },
+    Packed {
+        name: "python",
+        attribute: "python-example",
+        entries: &["/bin/python-example"],
+        form: Form::Relocatable,
+        program: PYTHON,
+    },
+    Packed {
+        name: "markov",
+        attribute: "markov-slim",
+        entries: &["/bin/markov"],
+        form: Form::Relocatable,
+        program: Program::Service,
+    },
+    Packed {
+        name: "hello-fixed",
+        attribute: "hello",
+        entries: &["/bin/hello"],
+        form: Form::Fixed,
+        program: HELLO,
+    },
+    Packed {
+        name: "markov-fixed",
+        attribute: "markov-slim",
+        entries: &["/bin/markov"],
+        form: Form::Fixed,
+        program: Program::Service,
+    },
+];
+
+impl Packed {
+    /// Puts it on a machine, under the name of the entry to start, and returns its path there.
+    pub(crate) fn install(&self, machine: &Machine) -> PathBuf {
+        let closure = Closure::example(self.attribute);
+        let mut builder = Bundle::of(&closure).entries(self.entries).option("--level", "3");
+        if self.form == Form::Fixed {
+            builder = builder.option("--mode", "host,namespace,ram");
+        }
+        let entry = self.entries.last().and_then(|entry| Path::new(entry).file_name());
+        let path = Path::new("/srv").join(entry.expect("an entry has a name"));
+        machine.host.install_as(builder.pack().path, path)
+    }
+
+    /// Starts it on a machine and checks the program's answer, if there is one; whether there has to be one
+    /// is for the caller to say.
+    pub(crate) fn run(&self, machine: &Machine, path: &Path, log: &str) -> Ended {
+        let start = machine.start(path).env("PACKED_LOG", log);
+        let ended = match &self.program {
+            Program::Command { arguments, stdin, check } => {
+                let ended = start.args(*arguments).stdin(stdin).run();
+                if ended.status.success() {
+                    check(std::str::from_utf8(&ended.stdout).expect("stdout is text"));
+                    let stderr = ended.stderr();
+                    // A place that can't be used is logged with its hint.
+                    let is_log =
+                        |line: &str| line.starts_with(PREFIX) || line.starts_with("hint: ");
+                    assert!(stderr.lines().all(is_log), "{stderr}");
+                }
+                ended
+            }
+            Program::Service => serve(machine, start),
+        };
+        let left = machine.host.processes();
+        assert!(left.running.is_empty(), "left running: {left:?}\n{}", ended.stderr());
+        ended
+    }
+}
+
+/// Starts the service, talks to it and ends it as a supervisor would.
+fn serve(machine: &Machine, start: Start) -> Ended {
+    let address = format!("127.0.0.1:{}", http::free_port());
+    let url = |path: &str| format!("http://{address}/{path}");
+    let mut running = start.env("MARKOV_LISTEN_ADDR", &address).spawn();
+    let listens = || TcpStream::connect(&address).is_ok();
+    let answers = until("the service answers, or ends", || {
+        let answer = if listens() { http::get(&url("generate?numParts=3")) } else { None };
+        let answers = answer.is_some_and(|answer| answer.status == 200);
+        (answers || running.has_ended()).then_some(answers)
+    });
+    if answers {
+        let built = http::post(&url("build"), "hello world. foo bar.").expect("it listens");
+        assert_eq!(built.status, 200, "{}", built.body);
+        let text = http::get(&url("generate?numParts=3")).expect("it listens").body;
+        let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        assert!(words.clone().next().is_some(), "{text:?}");
+        assert!(words.all(|word| ["hello", "world", "foo", "bar"].contains(&word)), "{text:?}");
+        machine.terminate("/bin/markov");
+    }
+    running.wait()
+}

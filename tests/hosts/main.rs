@@ -1,0 +1,64 @@
+//! The host matrix: every bundle on every host, as a table of the mode that was taken and the result.
+//!
+//! Each cell is a test called `host/bundle`. Rows are in the files named by what they are about.
+
+// Test code: a harness that can't do its work stops the test, and says why.
+#![allow(clippy::expect_used, clippy::print_stdout)]
+
+mod bundle;
+mod filters;
+mod homes;
+mod host;
+mod limits;
+mod namespaces;
+mod powers;
+mod refusals;
+mod roots;
+mod table;
+mod users;
+
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+use bundle::PACKED;
+use host::Row;
+use table::{Cell, Table};
+
+/// Services are waited for more than they work.
+const THREADS: usize = 4;
+
+fn rows() -> Vec<Row> {
+    let topics = [
+        users::rows,
+        namespaces::rows,
+        filters::rows,
+        roots::rows,
+        homes::rows,
+        limits::rows,
+        powers::rows,
+    ];
+    topics.into_iter().flat_map(|rows| rows()).collect()
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let table = Arc::new(Table::new(PACKED.iter().map(|packed| packed.name).collect()));
+    let mut trials = Vec::new();
+    for (number, row) in rows().into_iter().enumerate() {
+        let row = Arc::new(row);
+        for packed in &PACKED {
+            let (row, table) = (Arc::clone(&row), Arc::clone(&table));
+            let name = format!("{}/{}", row.name, packed.name);
+            trials.push(Trial::test(name, move || {
+                let mut cell = Cell::new(&table, number, row.name, packed.name);
+                row.check(packed, &mut cell);
+                cell.passed();
+                Ok(())
+            }));
+        }
+    }
+    drop(table);
+    libtest_mimic::run(&arguments, trials).exit();
+}

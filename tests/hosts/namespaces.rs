@@ -1,0 +1,82 @@
+//! Namespaces that cannot be made, and those that the bundle is in already.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use nix::mount::MsFlags;
+use tests::{Change, Host, Nix, User, run, until};
+
+use crate::host::Expected::Runs;
+use crate::host::{Machine, Row};
+use crate::refusals::{MAPS_EACCES, MAPS_EROFS, NO_MORE_IN_BUBBLEWRAP, SWITCHED_OFF};
+
+pub(crate) fn rows() -> Vec<Row> {
+    let wrapped = |name, relocatable, fixed, wrapper: &'static [&'static str]| {
+        Row::new(name, relocatable, fixed, || Machine::new(Host::ordinary()).under(wrapper))
+    };
+    vec![
+        Row::new("user namespaces off", Runs("relocate"), SWITCHED_OFF, || {
+            Machine::new(Host::ordinary()).prepared(|start| {
+                start.user_namespace(NO_FURTHER.try_clone().expect("duplicate a descriptor"))
+            })
+        }),
+        Row::new("id maps: EROFS", Runs("relocate"), MAPS_EROFS, || {
+            let read_only = Change::Flags("/proc".into(), MsFlags::MS_RDONLY);
+            Machine::new(Host::changed(User::ordinary(), Nix::Absent, &[read_only]))
+        }),
+        Row::new("id maps: EACCES", Runs("relocate"), MAPS_EACCES, || {
+            Machine::new(Host::ordinary()).prepared(|start| {
+                start.writable_only(&["/home", "/srv", "/tmp", "/var/tmp", "/dev"])
+            })
+        }),
+        wrapped(
+            "root of a user namespace",
+            Runs("relocate"),
+            Runs("namespace"),
+            &["/usr/bin/unshare", "--map-root-user", "--mount"],
+        ),
+        wrapped(
+            "in bubblewrap",
+            Runs("relocate"),
+            Runs("namespace"),
+            &["/usr/bin/bwrap", "--dev-bind", "/", "/"],
+        ),
+        wrapped("in bubblewrap, all unshared", Runs("relocate"), Runs("namespace"), SANDBOX),
+        wrapped(
+            "in bubblewrap, no more",
+            Runs("relocate"),
+            NO_MORE_IN_BUBBLEWRAP,
+            &["/usr/bin/bwrap", "--unshare-user", "--disable-userns", "--dev-bind", "/", "/"],
+        ),
+    ]
+}
+
+/// A sandbox as people build them.
+#[rustfmt::skip]
+const SANDBOX: &[&str] = &[
+    "/usr/bin/bwrap", "--unshare-all", "--share-net", "--ro-bind", "/", "/", "--dev", "/dev",
+    "--proc", "/proc", "--tmpfs", "/tmp", "--bind", "/home", "/home", "--bind", "/srv", "/srv",
+];
+
+/// A user namespace with the machine's users, in which the kernel makes no more of them.
+static NO_FURTHER: LazyLock<OwnedFd> = LazyLock::new(|| {
+    let mut holder =
+        Command::new("unshare").args(["--user", "sleep", "infinity"]).spawn().expect("run unshare");
+    let of = |pid: &str| format!("/proc/{pid}/ns/user");
+    let pid = holder.id().to_string();
+    until("a user namespace", || {
+        let is = |pid| fs::read_link(of(pid)).expect("a process has a namespace");
+        (is(&pid) != is("self")).then_some(())
+    });
+    for map in ["uid_map", "gid_map"] {
+        fs::write(format!("/proc/{pid}/{map}"), "0 0 4294967295").expect("map all users");
+    }
+    let switch_off = "echo 0 > /proc/sys/user/max_user_namespaces";
+    let user = format!("--user={}", of(&pid));
+    run(Command::new("nsenter").args([&user, "sh", "-c", switch_off])).expect_code(0);
+    let namespace = File::open(of(&pid)).expect("open the namespace");
+    holder.kill().and_then(|()| holder.wait()).expect("end a process");
+    namespace.into()
+});
