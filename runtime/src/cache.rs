@@ -111,7 +111,8 @@ impl Cache {
         remove::contents(&work)?;
         let result = self.unpack(bundle, form, &work, log);
         if result.is_err() {
-            remove::contents(&work)?;
+            // The next start tries again; the error that matters is the one that is there.
+            let _ = remove::contents(&work);
         }
         result
     }

@@ -61,7 +61,7 @@ pub enum Error {
     NoMode {
         /// A reason for each that was tried.
         tried: Vec<(Mode, Impossible)>,
-        /// Why the last one was refused, if the kernel refused it.
+        /// Why the first one was refused that the kernel refused: what comes after it can be its effect.
         cause: Option<Cause>,
     },
     /// `PACKED` is no command.
@@ -179,6 +179,8 @@ impl Error {
                     *errno,
                     Errno::ROFS
                         | Errno::ACCESS
+                        // Landlock before Linux 5.19 lets nothing be moved to another directory.
+                        | Errno::XDEV
                         | Errno::PERM
                         | Errno::IO
                         | Errno::NOSPC

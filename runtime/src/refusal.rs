@@ -49,6 +49,8 @@ pub enum Cause {
         /// One that allows them.
         allows: u64,
     },
+    /// A sandbox or container in which there may be no user namespaces, whatever the host allows.
+    Sandbox,
     /// There are as many namespaces as the system allows, or they are nested too deep.
     Limit,
     /// Ubuntu's AppArmor gives user namespaces only to programs that have a profile.
@@ -88,6 +90,8 @@ struct Facts {
     /// Of the security module, if it restricts this process.
     label: Option<Vec<u8>>,
     seccomp: bool,
+    /// Whether this is not the host's own user namespace.
+    nested: bool,
     chroot: bool,
     proc: bool,
     wsl1: bool,
@@ -176,6 +180,7 @@ impl Facts {
             root_may_not: rustix::process::geteuid().is_root() && !may_mount(),
             label: label(),
             seccomp: is_filtered(),
+            nested: is_nested(&read(c"/proc/self/uid_map")),
             chroot: !mounts.is_empty() && !mounts.split(|byte| *byte == b'\n').any(is_root),
             proc: !mounts.is_empty(),
             wsl1: read(c"/proc/sys/kernel/osrelease").ends_with(b"-Microsoft\n"),
@@ -192,6 +197,9 @@ impl Facts {
         let seccomp = || self.seccomp.then_some(Cause::Seccomp);
         let chroot = || self.chroot.then_some(Cause::Chroot);
         let cause = match errno {
+            Errno::NOSPC | Errno::USERS if self.nested && self.max_user_namespaces == Some(0) => {
+                Some(Cause::Sandbox)
+            }
             Errno::NOSPC | Errno::USERS => {
                 let user = off("user.max_user_namespaces", self.max_user_namespaces, 10_000);
                 let mount = off("user.max_mnt_namespaces", self.max_mount_namespaces, 10_000);
@@ -224,6 +232,12 @@ impl Facts {
     }
 }
 
+/// In the host's own user namespace all numbers stand for themselves: `0 0 4294967295`.
+fn is_nested(uid_map: &[u8]) -> bool {
+    let mut numbers = uid_map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    !uid_map.is_empty() && !numbers.by_ref().eq([&b"0"[..], b"0", b"4294967295"])
+}
+
 fn own_file() -> Shown {
     let link = rustix::fs::readlinkat(CWD, c"/proc/self/exe", Vec::new());
     link.unwrap_or_else(|_| CString::default()).into()
@@ -247,6 +261,11 @@ mod tests {
                 Facts { max_mount_namespaces: Some(0), ..plain() },
                 (Step::Unshare, Errno::NOSPC),
                 setting("user.max_mnt_namespaces", 10_000),
+            ),
+            (
+                Facts { max_user_namespaces: Some(0), nested: true, ..plain() },
+                (Step::Unshare, Errno::NOSPC),
+                Cause::Sandbox,
             ),
             (plain(), (Step::Unshare, Errno::NOSPC), Cause::Limit),
             // Linux before 4.9.
@@ -288,6 +307,14 @@ mod tests {
             let cause = ubuntu.cause(Step::Identity, errno);
             assert!(matches!(cause, Cause::NoProfile { .. }), "{cause:?}");
         }
+    }
+
+    #[test]
+    fn the_hosts_own_user_namespace_is_known_by_its_map() {
+        assert!(!is_nested(b"         0          0 4294967295\n"));
+        assert!(!is_nested(b""), "nothing is known without /proc");
+        assert!(is_nested(b"      1000       1000          1\n"));
+        assert!(is_nested(b"         0       1000          1\n         1     100000      65536\n"));
     }
 
     #[test]

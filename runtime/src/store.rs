@@ -11,6 +11,7 @@ use crate::file::ExactModes;
 use crate::log::Log;
 use crate::payload::Bundle;
 use crate::place::{self, Absent};
+use crate::refusal::{Refusal, Step};
 use crate::settings::Settings;
 use crate::{host, namespace, relocation};
 
@@ -61,7 +62,10 @@ pub fn make_visible(
             Mode::Host => host::find(bundle),
             Mode::Namespace => in_namespace(bundle, settings, environment, log),
             Mode::Relocate => relocated(bundle, settings, environment, log),
-            Mode::Ram => namespace::enter_ram(bundle, log).map(|()| Store::Nix),
+            Mode::Ram => match barrier(&tried) {
+                Some(reason) => Err(reason),
+                None => namespace::enter_ram(bundle, log).map(|()| Store::Nix),
+            },
         };
         match result {
             Ok(store) => {
@@ -90,6 +94,16 @@ pub fn make_visible(
     Err(the_error(tried))
 }
 
+/// What kept a mode from a namespace keeps every other from it, and the attempt may have left its traces.
+fn barrier(tried: &[(Mode, Impossible)]) -> Option<Impossible> {
+    tried.iter().find_map(|(_, reason)| match reason {
+        Impossible::Refused(Refusal { step: Step::Mount, .. }) => None,
+        Impossible::Refused(refusal) => Some(Impossible::Refused(refusal.clone())),
+        Impossible::Killed(signal) => Some(Impossible::Killed(*signal)),
+        _ => None,
+    })
+}
+
 /// A failure of our own work is more to the point than that a mode did not work.
 fn the_error(tried: Vec<(Mode, Impossible)>) -> Error {
     let (mut failures, refusals): (Vec<_>, Vec<_>) =
@@ -97,7 +111,7 @@ fn the_error(tried: Vec<(Mode, Impossible)>) -> Error {
     match failures.pop() {
         Some((_, Impossible::Failed(error))) => *error,
         _ => {
-            let cause = refusals.last().and_then(|(_, reason)| reason.cause());
+            let cause = refusals.iter().find_map(|(_, reason)| reason.cause());
             Error::NoMode { tried: refusals, cause }
         }
     }
@@ -163,7 +177,7 @@ fn unpacked(
         match cache.map(|cache| (cache.prepare(bundle, form, log), cache)) {
             Ok((Ok(ready), cache)) => return Ok((cache, ready)),
             Ok((Err(error), _)) if error.depends_on_place() => {
-                log.debug(format_args!("not in {}: {error}", Shown::from(place)));
+                log.debug(format_args!("not in {}: {}", Shown::from(place), error.what()));
                 last = last.or(Some(error));
             }
             Ok((Err(error), _)) => return Err(error.into()),

@@ -157,6 +157,10 @@ impl fmt::Display for Cause {
             Cause::Setting { name, value, allows } => {
                 write!(f, "{name} is {value}; as root: sysctl -w {name}={allows}")
             }
+            Cause::Sandbox => f.write_str(
+                "this sandbox allows no user namespaces: run it outside, or start the sandbox without \
+                 that restriction (bwrap: --disable-userns)",
+            ),
             Cause::Limit => f.write_str(
                 "too many namespaces, or nested too deep; as root: sysctl -w user.max_user_namespaces=100000",
             ),
@@ -403,6 +407,12 @@ mod tests {
                 unshare(Errno::NOSPC, user_namespaces),
                 "unshare: No space left on device\n\
                  hint: user.max_user_namespaces is 0; as root: sysctl -w user.max_user_namespaces=10000",
+            ),
+            (
+                unshare(Errno::NOSPC, Cause::Sandbox),
+                "unshare: No space left on device\n\
+                 hint: this sandbox allows no user namespaces: run it outside, or start the sandbox \
+                 without that restriction (bwrap: --disable-userns)",
             ),
             (
                 unshare(Errno::NOSPC, Cause::Limit),
