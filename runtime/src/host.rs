@@ -92,7 +92,7 @@ pub fn install(bundle: &Bundle, log: Log) -> Result<Store, Impossible> {
 
     let payload = Payload::open_own(&bundle.descriptor)?;
     let contents = payload.contents()?;
-    log::say(format_args!("unpacking to {STORE_DIR}, since this root may not mount"));
+    log::say(format_args!("unpacking to {STORE_DIR}, since nothing can be mounted there"));
     let store = cache::store::Store::host(store, &contents.manifest);
     let filled = store.missing().and_then(|missing| {
         store.fill(&payload, &contents, &missing, State::Settled, (&work, b"/nix"), log)

@@ -197,9 +197,8 @@ impl Facts {
         let seccomp = || self.seccomp.then_some(Cause::Seccomp);
         let chroot = || self.chroot.then_some(Cause::Chroot);
         let cause = match errno {
-            Errno::NOSPC | Errno::USERS if self.nested && self.max_user_namespaces == Some(0) => {
-                Some(Cause::Sandbox)
-            }
+            // Root in here may set nothing that is allowed to be more than outside.
+            Errno::NOSPC | Errno::USERS if self.nested => Some(Cause::Sandbox),
             Errno::NOSPC | Errno::USERS => {
                 let user = off("user.max_user_namespaces", self.max_user_namespaces, 10_000);
                 let mount = off("user.max_mnt_namespaces", self.max_mount_namespaces, 10_000);
@@ -262,11 +261,7 @@ mod tests {
                 (Step::Unshare, Errno::NOSPC),
                 setting("user.max_mnt_namespaces", 10_000),
             ),
-            (
-                Facts { max_user_namespaces: Some(0), nested: true, ..plain() },
-                (Step::Unshare, Errno::NOSPC),
-                Cause::Sandbox,
-            ),
+            (Facts { nested: true, ..plain() }, (Step::Unshare, Errno::NOSPC), Cause::Sandbox),
             (plain(), (Step::Unshare, Errno::NOSPC), Cause::Limit),
             // Linux before 4.9.
             (plain(), (Step::Unshare, Errno::USERS), Cause::Limit),

@@ -1,16 +1,22 @@
 //! Namespaces that cannot be made, and those that the bundle is in already.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::LazyLock;
 
+use nix::errno::Errno;
+use nix::libc::{SYS_mount, SYS_unshare};
 use nix::mount::MsFlags;
 use tests::{Change, Host, Nix, User, run, until};
 
-use crate::host::Expected::Runs;
+use crate::filters::errno;
+use crate::host::Expected::{self, Runs};
 use crate::host::{Machine, Row};
-use crate::refusals::{MAPS_EACCES, MAPS_EROFS, NO_MORE_IN_BUBBLEWRAP, SWITCHED_OFF};
+use crate::refusals::{
+    APPARMOR, MAPS_EACCES, MAPS_EROFS, NO_MORE_IN_BUBBLEWRAP, SWITCHED_OFF, UNPRIVILEGED_OFF,
+};
 
 pub(crate) fn rows() -> Vec<Row> {
     let wrapped = |name, relocatable, fixed, wrapper: &'static [&'static str]| {
@@ -31,6 +37,18 @@ pub(crate) fn rows() -> Vec<Row> {
                 start.writable_only(&["/home", "/srv", "/tmp", "/var/tmp", "/dev"])
             })
         }),
+        setting(
+            "as on Ubuntu 24.04",
+            ("apparmor_restrict_unprivileged_userns", "1\n"),
+            SYS_mount,
+            APPARMOR,
+        ),
+        setting(
+            "as on Debian 10",
+            ("unprivileged_userns_clone", "0\n"),
+            SYS_unshare,
+            UNPRIVILEGED_OFF,
+        ),
         wrapped(
             "root of a user namespace",
             Runs("relocate"),
@@ -51,6 +69,20 @@ pub(crate) fn rows() -> Vec<Row> {
             &["/usr/bin/bwrap", "--unshare-user", "--disable-userns", "--dev-bind", "/", "/"],
         ),
     ]
+}
+
+/// A host whose kernel refuses a call to ordinary users, and has a setting in /proc/sys/kernel that says why.
+///
+/// Not every kernel has the setting: a file stands for it, and a filter for what it does.
+fn setting(name: &'static str, (file, value): (&str, &str), call: i64, fixed: Expected) -> Row {
+    let settings = tempfile::tempdir().expect("make a directory");
+    fs::set_permissions(settings.path(), Permissions::from_mode(0o755)).expect("set its mode");
+    fs::write(settings.path().join(file), value).expect("write a file");
+    Row::new(name, Runs("relocate"), fixed, move || {
+        let bind = Change::Bind { source: settings.path().into(), at: "/proc/sys/kernel".into() };
+        Machine::new(Host::changed(User::ordinary(), Nix::Absent, &[bind]))
+            .prepared(move |start| start.filter(&[call], errno(Errno::EPERM)))
+    })
 }
 
 /// A sandbox as people build them.

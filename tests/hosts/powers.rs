@@ -6,9 +6,9 @@ use nix::mount::MsFlags;
 use tests::{Change, Host, Nix, User};
 
 use crate::filters::errno;
-use crate::host::Expected::Runs;
+use crate::host::Expected::{Installs, Runs};
 use crate::host::{Machine, Row};
-use crate::refusals::{CONTAINED_ROOT, CONTAINED_ROOT_READ_ONLY};
+use crate::refusals::CONTAINED_ROOT_READ_ONLY;
 
 pub(crate) fn rows() -> Vec<Row> {
     let machine = |flags| {
@@ -26,7 +26,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new("root, not CAP_SYS_ADMIN", Runs("relocate"), Runs("namespace"), move || {
             machine(MsFlags::empty()).prepared(|start| start.without_sys_admin())
         }),
-        contained("root, contained", CONTAINED_ROOT, MsFlags::empty()),
+        contained("root, contained", Installs, MsFlags::empty()),
         contained("root, contained, / read-only", CONTAINED_ROOT_READ_ONLY, MsFlags::MS_RDONLY),
     ]
 }

@@ -3,108 +3,138 @@
 use crate::host::Expected::{self, Refuses};
 
 pub(crate) const SWITCHED_OFF: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: unshare: No space left on device, ram: unshare: No space left on device\n\
-     hint: user namespaces are switched off: sysctl -w user.max_user_namespaces=10000",
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: No space left on device\n\
+     hint: user.max_user_namespaces is 0; as root: sysctl -w user.max_user_namespaces=10000",
 );
 
-pub(crate) const NO_MORE_IN_BUBBLEWRAP: Expected = SWITCHED_OFF;
+pub(crate) const NO_MORE_IN_BUBBLEWRAP: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: No space left on device\n\
+     hint: this sandbox allows no user namespaces: run it outside, or start the sandbox without \
+     that restriction (bwrap: --disable-userns)",
+);
 
 pub(crate) const UNSHARE_EPERM: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: unshare: Operation not permitted, ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: Operation not permitted\n\
+     hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
+     a service with RestrictNamespaces=no",
 );
 
-pub(crate) const USER_IN_CHROOT: Expected = UNSHARE_EPERM;
+pub(crate) const USER_IN_CHROOT: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: Operation not permitted\n\
+     hint: the kernel refuses it in a chroot: enter the directory with \
+     bwrap --bind DIR / --dev /dev --proc /proc",
+);
 
-/// To change when the launcher creates /nix/store itself: then bundles run, and it says what it did.
-pub(crate) const CONTAINED_ROOT: Expected = UNSHARE_EPERM;
-
-pub(crate) const CONTAINED_ROOT_READ_ONLY: Expected = UNSHARE_EPERM;
+pub(crate) const CONTAINED_ROOT_READ_ONLY: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: Operation not permitted\n\
+     hint: this root may not mount; run the container with --cap-add SYS_ADMIN, or let it write \
+     to / so that /nix/store can be made there",
+);
 
 pub(crate) const UNSHARE_ENOSYS: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: unshare: Function not implemented, ram: unshare: Function not implemented\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: Function not implemented\n\
+     hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
+     a service with RestrictNamespaces=no",
+);
+
+/// The filter ends the process; a child has tried.
+pub(crate) const KILLED: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: signal 31 ended the attempt\n\
+     hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
+     a service with RestrictNamespaces=no",
 );
 
 pub(crate) const MAPS_EROFS: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: /proc/self/setgroups: Read-only file system, \
-     ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: /proc/self/setgroups: Read-only file system\n\
+     hint: /proc is read-only; as root: mount -o remount,rw /proc",
 );
 
+/// Landlock refuses, and nothing on the host tells that it is there.
 pub(crate) const MAPS_EACCES: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: /proc/self/setgroups: Permission denied, ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: /proc/self/setgroups: Permission denied\n\
+     hint: run it as root, or outside of what confines it; PACKED_LOG=debug tells more",
+);
+
+/// Ubuntu's AppArmor: the hint has a whole profile for the bundle's file in it.
+pub(crate) const APPARMOR: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace: mount a new root: Operation not permitted; \
+     ram: mount a file system in memory: Operation not permitted\n\
+     hint: AppArmor wants a profile of it; as root: echo 'abi <abi/4.0>, \
+     profile packed-* \"/srv/*\" flags=(unconfined) { userns, }' >/etc/apparmor.d/packed-* && \
+     apparmor_parser -r /etc/apparmor.d/packed-*",
+);
+
+/// Debian's and Arch's kernels have this switch.
+pub(crate) const UNPRIVILEGED_OFF: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: Operation not permitted\n\
+     hint: kernel.unprivileged_userns_clone is 0; as root: sysctl -w kernel.unprivileged_userns_clone=1",
 );
 
 pub(crate) const MOUNT_EPERM: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: mount roots/*: Operation not permitted, \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace: mount a new root: Operation not permitted; \
      ram: mount a file system in memory: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+     hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
+     a service with RestrictNamespaces=no",
 );
 
 pub(crate) const MOUNT_EACCES: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: mount roots/*: Permission denied, \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace: mount a new root: Permission denied; \
      ram: mount a file system in memory: Permission denied\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
-);
-
-pub(crate) const ROOT_IN_CHROOT: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: mount /: Invalid argument, ram: mount /: Invalid argument\n\
-     hint: run it outside of the chroot, or with PACKED_MODE=relocate",
+     hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
+     a service with RestrictNamespaces=no",
 );
 
 pub(crate) const WITHOUT_PROC: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: /proc/self/setgroups: No such file or directory, \
-     ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: /proc/self/setgroups: No such file or directory\n\
+     hint: user namespaces need /proc; as root: mount -t proc proc /proc",
 );
 
 pub(crate) const EMPTY_ROOT: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     relocate: no directory can hold the cache: \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     relocate, namespace: no directory can hold the cache: \
      /home/alice/.cache/packed (open: No such file or directory), \
-     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory), \
-     namespace: no directory can hold the cache: \
-     /home/alice/.cache/packed (open: No such file or directory), \
-     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory), \
+     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory); \
      ram: /proc/self/setgroups: No such file or directory\n\
-     hint: mount /proc: without it, no user namespace can be set up",
+     hint: set PACKED_CACHE to a directory of yours from which programs may be executed",
 );
 
 pub(crate) const EMPTY_ROOT_FIXED: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
      namespace: no directory can hold the cache: \
      /home/alice/.cache/packed (open: No such file or directory), \
-     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory), \
+     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory); \
      ram: /proc/self/setgroups: No such file or directory\n\
-     hint: mount /proc: without it, no user namespace can be set up",
+     hint: user namespaces need /proc; as root: mount -t proc proc /proc",
 );
 
 /// Neither a place for the cache nor a namespace.
 pub(crate) const NOTHING: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     relocate: no directory can hold the cache: /home/alice/.cache/packed (mounted noexec), \
-     /var/tmp (mounted noexec), /tmp (mounted noexec), \
-     namespace: no directory can hold the cache: /home/alice/.cache/packed (mounted noexec), \
-     /var/tmp (mounted noexec), /tmp (mounted noexec), \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     relocate, namespace: no directory can hold the cache: \
+     /home/alice/.cache/packed (mounted noexec), /var/tmp (mounted noexec), /tmp (mounted noexec); \
      ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+     hint: set PACKED_CACHE to a directory of yours from which programs may be executed",
 );
 
 pub(crate) const NOTHING_FIXED: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: no directory can hold the cache: /home/alice/.cache/packed (mounted noexec), \
-     /var/tmp (mounted noexec), /tmp (mounted noexec), \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace: no directory can hold the cache: \
+     /home/alice/.cache/packed (mounted noexec), /var/tmp (mounted noexec), /tmp (mounted noexec); \
      ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+     hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
+     a service with RestrictNamespaces=no",
 );

@@ -5,9 +5,9 @@ use std::slice;
 use nix::mount::MsFlags;
 use tests::{Change, Host, Nix, User};
 
-use crate::host::Expected::{self, Lacks, Runs};
+use crate::host::Expected::{self, Installs, Lacks, Runs};
 use crate::host::{Machine, Row};
-use crate::refusals::{EMPTY_ROOT, EMPTY_ROOT_FIXED, ROOT_IN_CHROOT, USER_IN_CHROOT, WITHOUT_PROC};
+use crate::refusals::{EMPTY_ROOT, EMPTY_ROOT_FIXED, USER_IN_CHROOT, WITHOUT_PROC};
 
 pub(crate) fn rows() -> Vec<Row> {
     let changed =
@@ -36,7 +36,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let without_dev = |row: Row| row.except("markov", dev).except("markov-fixed", dev);
     vec![
         changed("user, in a chroot", relocate, USER_IN_CHROOT, user, Change::Chroot),
-        changed("root, in a chroot", relocate, ROOT_IN_CHROOT, root, Change::Chroot),
+        changed("root, in a chroot", relocate, Installs, root, Change::Chroot),
         changed("user, no /proc", relocate, WITHOUT_PROC, user, proc("tmpfs", "")),
         changed("root, no /proc", relocate, namespace, root, proc("tmpfs", "")),
         changed("user, hidepid=2", relocate, namespace, user, proc("proc", "hidepid=2")),

@@ -35,6 +35,13 @@ pub enum Change {
         /// What mount(8) calls options, such as `size=1m`.
         options: String,
     },
+    /// A directory of the machine's at a place.
+    Bind {
+        /// The directory.
+        source: PathBuf,
+        /// A directory that is there.
+        at: PathBuf,
+    },
     /// What is mounted at a place, and only that, gets flags such as `MS_RDONLY`.
     Flags(PathBuf, MsFlags),
     /// The root is a directory, and was made the root by chroot(2).
@@ -129,6 +136,9 @@ impl Root {
                     at: inside(at),
                     options: c_string(Path::new(options)),
                 }),
+                Change::Bind { source, at } => {
+                    self.steps.push(Step::Bind { source: c_string(source), at: inside(at) });
+                }
                 Change::Flags(at, flags) => {
                     let place = inside(at);
                     if at != Path::new("/") {
