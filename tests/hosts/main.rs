@@ -15,6 +15,7 @@ mod powers;
 mod refusals;
 mod roots;
 mod table;
+mod userlands;
 mod users;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ fn rows() -> Vec<Row> {
         homes::rows,
         limits::rows,
         powers::rows,
+        userlands::rows,
     ];
     topics.into_iter().flat_map(|rows| rows()).collect()
 }

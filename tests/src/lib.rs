@@ -29,6 +29,7 @@ mod store;
 mod terminal;
 pub mod tree;
 mod user;
+mod userland;
 
 pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
@@ -43,3 +44,4 @@ pub use start::{Directory, Running, Start, until};
 pub use store::Store;
 pub use terminal::Terminal;
 pub use user::User;
+pub use userland::debian_11;

@@ -46,6 +46,8 @@ pub enum Change {
     Flags(PathBuf, MsFlags),
     /// The root is a directory, and was made the root by chroot(2).
     Chroot,
+    /// The files of this directory in the place of the machine's, but for /dev, /proc and /sys.
+    UserLand(PathBuf),
 }
 
 /// The root file system of a host: a new one, with the machine's top-level entries bound into it.
@@ -99,12 +101,19 @@ impl Root {
             steps: chroot.iter().map(|_| Step::Directory(c_string(&top))).collect(),
             chroot: chroot.map(|path| c_string(Path::new(path))),
         };
-        let mut entries = fs::read_dir("/")?.collect::<io::Result<Vec<_>>>()?;
+        let user_land = changes.iter().find_map(|change| match change {
+            Change::UserLand(directory) => Some(directory.as_path()),
+            _ => None,
+        });
+        let listed = fs::read_dir(user_land.unwrap_or(Path::new("/")))?;
+        let mut entries = listed.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
-            let path = entry.path();
+            let path = Path::new("/").join(entry.file_name());
+            let is_kernels = ["/dev", "/proc", "/sys"].iter().any(|name| path == Path::new(name));
+            let source = if is_kernels { path.clone() } else { entry.path() };
             if path != Path::new("/nix") && replaced.iter().all(|(at, _)| path != *at) {
-                root.entry(&path, entry.file_type()?, inside(&path))?;
+                root.entry(&source, entry.file_type()?, inside(&path))?;
             }
         }
         for (path, source) in replaced {
@@ -148,7 +157,7 @@ impl Root {
                     }
                     self.steps.push(Step::Flags { at: place, flags: *flags });
                 }
-                Change::Chroot => {}
+                Change::Chroot | Change::UserLand(_) => {}
             }
         }
     }
