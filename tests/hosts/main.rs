@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
 mod bundle;
+mod containers;
 mod filters;
 mod homes;
 mod host;
@@ -38,6 +39,7 @@ fn rows() -> Vec<Row> {
         homes::rows,
         limits::rows,
         powers::rows,
+        containers::rows,
         userlands::rows,
     ];
     topics.into_iter().flat_map(|rows| rows()).collect()
@@ -47,7 +49,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let table = Arc::new(Table::new(PACKED.iter().map(|packed| packed.name).collect()));
-    let mut trials = Vec::new();
+    let mut trials = containers::proofs();
     for (number, row) in rows().into_iter().enumerate() {
         let row = Arc::new(row);
         for packed in &PACKED {

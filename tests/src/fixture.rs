@@ -18,7 +18,8 @@ pub(crate) fn lock(name: &str) -> Flock<File> {
 /// Makes the file `name` once for these inputs, whichever test program comes first.
 ///
 /// `make` is given the path to write to. Files of other inputs remain until `cargo clean`.
-pub(crate) fn once(name: &str, inputs: impl Hash, make: impl FnOnce(&Path)) -> PathBuf {
+#[must_use]
+pub fn once(name: &str, inputs: impl Hash, make: impl FnOnce(&Path)) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     inputs.hash(&mut hasher);
     let directory = directory().join(format!("{name}-{:016x}", hasher.finish()));

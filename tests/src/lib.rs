@@ -35,6 +35,7 @@ pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
 pub use compare::assert_same_start;
 pub use ended::Ended;
+pub use fixture::once;
 pub use host::Host;
 pub use probe::Report;
 pub use processes::Processes;
