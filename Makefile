@@ -9,8 +9,9 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # What the build, Nix, the examples and the tests use of Debian; essential packages are not named.
-PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring debootstrap gcc libc6-dev \
-	musl-tools nix-bin openssh-client patchelf podman python3 python3-pip sudo tar uidmap xz-utils zstd
+PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring debootstrap e2fsprogs gcc \
+	libc6-dev musl-tools nix-bin openssh-client patchelf podman python3 python3-pip qemu-system-x86 sudo tar \
+	uidmap xz-utils zstd
 
 # Bytes. Every bundle carries the stub.
 STUB_LIMIT := 524288

@@ -1,3 +1,5 @@
+use std::ffi::OsStr;
+use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
@@ -104,14 +106,62 @@ pub(crate) static PACKED: [Packed; 6] = [
 impl Packed {
     /// Puts it on a machine, under the name of the entry to start, and returns its path there.
     pub(crate) fn install(&self, machine: &Machine) -> PathBuf {
+        machine.host.install_as(self.pack().path, Path::new("/srv").join(self.file()))
+    }
+
+    fn pack(&self) -> Bundle {
         let closure = Closure::example(self.attribute);
-        let mut builder = Bundle::of(&closure).entries(self.entries).option("--level", "3");
-        if self.form == Form::Fixed {
-            builder = builder.option("--mode", "host,namespace,ram");
+        let builder = Bundle::of(&closure).entries(self.entries).option("--level", "3");
+        match self.form {
+            Form::Relocatable => builder.pack(),
+            Form::Fixed => builder.option("--mode", "host,namespace,ram").pack(),
         }
+    }
+
+    fn file(&self) -> &OsStr {
         let entry = self.entries.last().and_then(|entry| Path::new(entry).file_name());
-        let path = Path::new("/srv").join(entry.expect("an entry has a name"));
-        machine.host.install_as(builder.pack().path, path)
+        entry.expect("an entry has a name")
+    }
+
+    /// Puts it below a directory that another machine has as /srv, with what it reads.
+    pub(crate) fn install_for_shell(&self, srv: &Path) {
+        let directory = srv.join(self.name);
+        fs::create_dir(&directory).expect("make a directory");
+        fs::copy(self.pack().path, directory.join(self.file())).expect("copy a bundle");
+        if let Program::Command { stdin, .. } = self.program {
+            fs::write(directory.join("stdin"), stdin).expect("write a file");
+        }
+    }
+
+    /// The command by which a shell starts it there.
+    pub(crate) fn command(&self) -> String {
+        let directory = format!("/srv/{}", self.name);
+        let path = format!("{directory}/{}", self.file().display());
+        match self.program {
+            Program::Command { arguments, .. } => {
+                let quoted: String = arguments.iter().map(|text| format!(" \"{text}\"")).collect();
+                format!("{path}{quoted} <{directory}/stdin")
+            }
+            Program::Service => format!("/srv/serve.sh {path}"),
+        }
+    }
+
+    /// Checks the answer of a program that ended well.
+    pub(crate) fn check(&self, ended: &Ended) {
+        if ended.status.success() {
+            let text = std::str::from_utf8(&ended.stdout).expect("stdout is text");
+            match self.program {
+                Program::Command { check, .. } => {
+                    check(text);
+                    let stderr = ended.stderr();
+                    // A place that can't be used is logged with its hint.
+                    let is_log =
+                        |line: &str| line.starts_with(PREFIX) || line.starts_with("hint: ");
+                    assert!(stderr.lines().all(is_log), "{stderr}");
+                }
+                Program::Service => check_words(text),
+            }
+        }
     }
 
     /// Starts it on a machine and checks the program's answer, if there is one; whether there has to be one
@@ -119,16 +169,9 @@ impl Packed {
     pub(crate) fn run(&self, machine: &Machine, path: &Path, log: &str) -> Ended {
         let start = machine.start(path).env("PACKED_LOG", log);
         let ended = match &self.program {
-            Program::Command { arguments, stdin, check } => {
+            Program::Command { arguments, stdin, .. } => {
                 let ended = start.args(*arguments).stdin(stdin).run();
-                if ended.status.success() {
-                    check(std::str::from_utf8(&ended.stdout).expect("stdout is text"));
-                    let stderr = ended.stderr();
-                    // A place that can't be used is logged with its hint.
-                    let is_log =
-                        |line: &str| line.starts_with(PREFIX) || line.starts_with("hint: ");
-                    assert!(stderr.lines().all(is_log), "{stderr}");
-                }
+                self.check(&ended);
                 ended
             }
             Program::Service => serve(machine, start),
@@ -154,10 +197,15 @@ fn serve(machine: &Machine, start: Start) -> Ended {
         let built = http::post(&url("build"), "hello world. foo bar.").expect("it listens");
         assert_eq!(built.status, 200, "{}", built.body);
         let text = http::get(&url("generate?numParts=3")).expect("it listens").body;
-        let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        assert!(words.clone().next().is_some(), "{text:?}");
-        assert!(words.all(|word| ["hello", "world", "foo", "bar"].contains(&word)), "{text:?}");
+        check_words(&text);
         machine.terminate("/bin/markov");
     }
     running.wait()
+}
+
+/// Checks that the service speaks with the words that it was given.
+fn check_words(text: &str) {
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    assert!(words.clone().next().is_some(), "{text:?}");
+    assert!(words.all(|word| ["hello", "world", "foo", "bar"].contains(&word)), "{text:?}");
 }

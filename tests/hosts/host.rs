@@ -12,12 +12,16 @@ use crate::table::Cell;
 pub(crate) struct Row {
     /// The row's name.
     pub(crate) name: &'static str,
-    make: Box<dyn Fn() -> Machine + Send + Sync>,
+    starts: Box<Starts>,
     relocatable: Expected,
     fixed: Expected,
     /// Bundles that need something that is not there.
     except: Vec<(&'static str, Expected)>,
 }
+
+/// Starts a bundle twice on a new host, with this value of `PACKED_LOG`, and checks the program's answers: the
+/// first start unpacks, the second does not.
+type Starts = dyn Fn(&Packed, &str) -> [Ended; 2] + Send + Sync;
 
 /// What comes out of starting a bundle.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +48,21 @@ impl Row {
         fixed: Expected,
         make: impl Fn() -> Machine + Send + Sync + 'static,
     ) -> Row {
-        Row { name, make: Box::new(make), relocatable, fixed, except: Vec::new() }
+        Row::started(name, relocatable, fixed, move |packed, log| {
+            let machine = make();
+            let path = packed.install(&machine);
+            [0, 1].map(|_| packed.run(&machine, &path, log))
+        })
+    }
+
+    /// As `new`, on a host that is no [`Machine`].
+    pub(crate) fn started(
+        name: &'static str,
+        relocatable: Expected,
+        fixed: Expected,
+        starts: impl Fn(&Packed, &str) -> [Ended; 2] + Send + Sync + 'static,
+    ) -> Row {
+        Row { name, starts: Box::new(starts), relocatable, fixed, except: Vec::new() }
     }
 
     /// Expects something else of one bundle.
@@ -53,7 +71,7 @@ impl Row {
         self
     }
 
-    /// Starts a bundle twice on a new host: the first start unpacks, the second does not.
+    /// Starts a bundle and compares what comes out with what is expected.
     pub(crate) fn check(&self, packed: &Packed, cell: &mut Cell<'_>) {
         let exception = self.except.iter().find(|(name, _)| *name == packed.name);
         let expected = match (exception, packed.form) {
@@ -61,14 +79,11 @@ impl Row {
             (None, Form::Relocatable) => self.relocatable,
             (None, Form::Fixed) => self.fixed,
         };
-        let machine = (self.make)();
-        let path = packed.install(&machine);
         // A refusal has two lines only if nothing else is said.
         let log = if matches!(expected, Refuses(_)) { "" } else { "debug" };
-        for first in [true, false] {
-            let ended = packed.run(&machine, &path, log);
-            cell.taken = taken(&ended);
-            expected.check(&ended, first);
+        for (ended, first) in (self.starts)(packed, log).iter().zip([true, false]) {
+            cell.taken = taken(ended);
+            expected.check(ended, first);
         }
     }
 }

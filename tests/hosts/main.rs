@@ -10,6 +10,7 @@ mod containers;
 mod filters;
 mod homes;
 mod host;
+mod kernels;
 mod limits;
 mod namespaces;
 mod powers;
@@ -18,6 +19,7 @@ mod roots;
 mod table;
 mod userlands;
 mod users;
+mod virtual_machine;
 
 use std::sync::Arc;
 
@@ -41,6 +43,7 @@ fn rows() -> Vec<Row> {
         powers::rows,
         containers::rows,
         userlands::rows,
+        kernels::rows,
     ];
     topics.into_iter().flat_map(|rows| rows()).collect()
 }

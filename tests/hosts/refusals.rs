@@ -36,6 +36,9 @@ pub(crate) const CONTAINED_ROOT_READ_ONLY: Expected = Refuses(
      to / so that /nix/store can be made there",
 );
 
+/// kernel.unprivileged_userns_clone is 0.
+pub(crate) const USERNS_CLONE: Expected = UNSHARE_EPERM;
+
 /// To change as [`CONTAINED_ROOT`].
 pub(crate) const DOCKER_ROOT: Expected = UNSHARE_EPERM;
 

@@ -1,0 +1,20 @@
+#!/bin/bash
+# The first process of a virtual machine: runs each line that arrives at the serial port as a command of bash, and
+# answers with a line: exit status, stdout and stderr, these in hexadecimal digits.
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs tmpfs /run
+ip link set lo up
+exec </dev/ttyS0 >/dev/ttyS0
+# Neither echo nor control characters.
+stty raw -echo
+echo ready
+
+digits() {
+    echo "x$(od -A n -t x1 -v "$1" | tr -d ' \n')"
+}
+
+while IFS= read -r line; do
+    bash -c "$line" </dev/null >/run/stdout 2>/run/stderr
+    echo "$? $(digits /run/stdout) $(digits /run/stderr)"
+done

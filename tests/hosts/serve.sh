@@ -1,0 +1,21 @@
+#!/bin/bash
+# Starts markov, whose file is $1, talks to it, prints what it said and ends it; its exit status is this script's.
+
+request() { # METHOD PATH BODY; prints the answer's body
+    exec 3<>/dev/tcp/127.0.0.1/8080 || return
+    printf '%s %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' "$1" "$2" ${#3} "$3" >&3
+    read -r _ status _ <&3
+    sed '1,/^\r*$/d' <&3
+    [ "$status" = 200 ]
+}
+
+MARKOV_LISTEN_ADDR=127.0.0.1:8080 "$1" >/dev/null &
+until request GET '/generate?numParts=1' '' 2>/dev/null; do
+    kill -0 $! 2>/dev/null || break
+    sleep 0.1
+done
+if kill -0 $! 2>/dev/null; then
+    request POST /build 'hello world. foo bar.' && request GET '/generate?numParts=3' ''
+    kill $!
+fi
+wait $!
