@@ -11,6 +11,7 @@ use crate::cache::State;
 use crate::error::{Error, Impossible};
 use crate::log::{self, Log};
 use crate::payload::{Bundle, Payload};
+use crate::settings::variable;
 use crate::store::Store;
 use crate::{cache, file};
 
@@ -21,14 +22,15 @@ use crate::{cache, file};
 /// # Errors
 ///
 /// If one is missing, or somebody else could have put it there.
-pub fn find(bundle: &Bundle) -> Result<Store, Impossible> {
-    check(STORE_DIR.into(), Sharing::Sticky)?;
+pub fn find(bundle: &Bundle, environment: &[&CStr]) -> Result<Store, Impossible> {
+    let owners = Owners::trusted(environment);
+    check(STORE_DIR.into(), &owners, Sharing::Sticky)?;
     for key in &bundle.descriptor.paths {
-        check(alloc::format!("{STORE_DIR}/{}", key.path), Sharing::None)?;
+        check(alloc::format!("{STORE_DIR}/{}", key.path), &owners, Sharing::None)?;
     }
     let payload = Payload::open_own(&bundle.descriptor)?;
     for packed in &payload.manifest()?.paths {
-        check(alloc::format!("{STORE_DIR}/{}", packed.path), Sharing::None)?;
+        check(alloc::format!("{STORE_DIR}/{}", packed.path), &owners, Sharing::None)?;
     }
     // An empty directory can have a store path's name.
     for entry in &bundle.descriptor.entries {
@@ -41,6 +43,21 @@ pub fn find(bundle: &Bundle) -> Result<Store, Impossible> {
     Ok(Store::Nix)
 }
 
+/// The users who may choose what runs.
+struct Owners([u32; 3]);
+
+/// What the kernel shows in place of an owner who has no number in this user namespace: proc_sys_fs(5).
+const OVERFLOW_UID: u32 = 65_534;
+
+impl Owners {
+    /// Root and this user; in a build of Nix also whoever set up its sandbox, where root has no number.
+    fn trusted(environment: &[&CStr]) -> Owners {
+        let user = rustix::process::geteuid().as_raw();
+        let is_build = variable(environment, "NIX_STORE") == Some(STORE_DIR.as_bytes());
+        Owners([0, user, if is_build { OVERFLOW_UID } else { user }])
+    }
+}
+
 /// Who may write to a directory, apart from its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sharing {
@@ -49,16 +66,19 @@ enum Sharing {
     Sticky,
 }
 
-/// Checks that a path is there, and that only root or this user can have put it there.
-fn check(path: String, sharing: Sharing) -> Result<(), Impossible> {
+/// Checks that a path is there, and that only its trusted owners can have put it there.
+fn check(path: String, owners: &Owners, sharing: Sharing) -> Result<(), Impossible> {
     let Ok(stat) = rustix::fs::statat(CWD, &*path, AtFlags::SYMLINK_NOFOLLOW) else {
         return Err(Impossible::NotOnHost(path.into()));
     };
     let is_link = FileType::from_raw_mode(stat.st_mode).is_symlink();
     let is_sticky = sharing == Sharing::Sticky && stat.st_mode & 0o1000 != 0;
     let is_shared = stat.st_mode & 0o022 != 0 && !is_link && !is_sticky;
-    let is_owned = stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw();
-    if is_owned && !is_shared { Ok(()) } else { Err(Impossible::ForeignStore(path.into())) }
+    if owners.0.contains(&stat.st_uid) && !is_shared {
+        Ok(())
+    } else {
+        Err(Impossible::ForeignStore(path.into()))
+    }
 }
 
 /// What `/nix` has if the store in it was made here: locked while somebody unpacks.
@@ -75,10 +95,10 @@ const WORK: &CStr = c".packed-work";
 /// # Errors
 ///
 /// If there is such a store, or something cannot be written.
-pub fn install(bundle: &Bundle, log: Log) -> Result<Store, Impossible> {
+pub fn install(bundle: &Bundle, environment: &[&CStr], log: Log) -> Result<Store, Impossible> {
     let mode = Mode::from_raw_mode(0o755);
     let nix = file::ensure_directory(CWD, c"/nix", mode).map_err(Error::file("create", "/nix"))?;
-    check("/nix".into(), Sharing::None)?;
+    check("/nix".into(), &Owners::trusted(environment), Sharing::None)?;
     let is_there =
         |name| rustix::fs::accessat(&nix, name, Access::EXISTS, AtFlags::empty()).is_ok();
     if is_there(c"store") && !is_there(LOCK) {
@@ -102,5 +122,5 @@ pub fn install(bundle: &Bundle, log: Log) -> Result<Store, Impossible> {
     let _ = rustix::fs::unlinkat(&nix, WORK, AtFlags::REMOVEDIR);
     filled?;
     drop(lock);
-    find(bundle)
+    find(bundle, environment)
 }

@@ -59,7 +59,7 @@ pub fn make_visible(
     let mut tried = Vec::new();
     for mode in modes {
         let result = match mode {
-            Mode::Host => host::find(bundle),
+            Mode::Host => host::find(bundle, environment),
             Mode::Namespace => in_namespace(bundle, settings, environment, log),
             Mode::Relocate => relocated(bundle, settings, environment, log),
             Mode::Ram => match barrier(&tried) {
@@ -83,7 +83,7 @@ pub fn make_visible(
         && rustix::process::geteuid().is_root()
         && matches!(tried.last(), Some((_, Impossible::Refused(_) | Impossible::Killed(_))));
     if may_install {
-        match host::install(bundle, log) {
+        match host::install(bundle, environment, log) {
             Ok(store) => {
                 log.debug(format_args!("mode {}", Mode::Host));
                 return Ok(store);

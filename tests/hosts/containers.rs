@@ -6,11 +6,9 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use tests::{Host, Nix, User, once, probe, run};
 
-use crate::host::Expected::Runs;
+use crate::host::Expected::{Installs, Runs};
 use crate::host::{Machine, Row};
-use crate::refusals::{
-    DOCKER_READ_ONLY, DOCKER_READ_ONLY_FIXED, DOCKER_ROOT, DOCKER_USER, WITHOUT_SETFCAP,
-};
+use crate::refusals::{DOCKER_READ_ONLY, DOCKER_READ_ONLY_FIXED, UNSHARE_EPERM};
 
 pub(crate) fn rows() -> Vec<Row> {
     let (relocate, namespace, ram) = (Runs("relocate"), Runs("namespace"), Runs("ram"));
@@ -20,17 +18,12 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         row("podman as root", relocate, namespace, podman("root", &[])),
         row("podman rootless", relocate, namespace, podman("rootless", &[])),
-        row(
-            "podman, no capabilities",
-            relocate,
-            WITHOUT_SETFCAP,
-            podman("root", &["--cap-drop=all"]),
-        ),
+        row("podman, no capabilities", relocate, Installs, podman("root", &["--cap-drop=all"])),
         row("podman, read-only", ram, ram, podman("root", READ_ONLY)),
-        row("crun as root", relocate, WITHOUT_SETFCAP, crun("root")),
-        row("crun rootless", relocate, WITHOUT_SETFCAP, crun("rootless")),
-        row("docker's filter, root", relocate, DOCKER_ROOT, docker(&[])),
-        row("docker's filter, user", relocate, DOCKER_USER, docker(USER)),
+        row("crun as root", relocate, Installs, crun("root")),
+        row("crun rootless", relocate, Installs, crun("rootless")),
+        row("docker's filter, root", relocate, Installs, docker(&[])),
+        row("docker's filter, user", relocate, UNSHARE_EPERM, docker(USER)),
         row(
             "docker's filter, read-only",
             DOCKER_READ_ONLY,

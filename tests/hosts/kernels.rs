@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use crate::host::Expected::{self, Runs};
 use crate::host::Row;
-use crate::refusals::USERNS_CLONE;
+use crate::refusals::UNPRIVILEGED_OFF;
 use crate::virtual_machine::VirtualMachine;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -30,7 +30,7 @@ pub(crate) fn rows() -> Vec<Row> {
         // Before 5.11, the kernel refuses overlays to users, even in namespaces of their own.
         row("user, 5.10, other paths", "alice", runs, OTHER_PATHS),
         // What Debian's kernels before this one had by default.
-        row("user, 5.10, no namespaces", "alice", USERNS_CLONE, NO_NAMESPACES),
+        row("user, 5.10, no namespaces", "alice", UNPRIVILEGED_OFF, NO_NAMESPACES),
         row("root, Linux 5.10", "root", runs, NO_NAMESPACES),
     ]
 }

@@ -36,37 +36,22 @@ pub(crate) const CONTAINED_ROOT_READ_ONLY: Expected = Refuses(
      to / so that /nix/store can be made there",
 );
 
-/// kernel.unprivileged_userns_clone is 0.
-pub(crate) const USERNS_CLONE: Expected = UNSHARE_EPERM;
-
-/// To change as [`CONTAINED_ROOT`].
-pub(crate) const DOCKER_ROOT: Expected = UNSHARE_EPERM;
-
-pub(crate) const DOCKER_USER: Expected = UNSHARE_EPERM;
-
 pub(crate) const DOCKER_READ_ONLY: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     relocate: no directory can hold the cache: /.cache/packed (mkdir: Read-only file system), \
-     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory), \
-     namespace: no directory can hold the cache: /.cache/packed (mkdir: Read-only file system), \
-     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory), \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     relocate, namespace: no directory can hold the cache: \
+     /.cache/packed (mkdir: Read-only file system), \
+     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory); \
      ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+     hint: set PACKED_CACHE to a directory of yours from which programs may be executed",
 );
 
 pub(crate) const DOCKER_READ_ONLY_FIXED: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
+    "the closure cannot be made visible: host: the host has no /nix/store; \
      namespace: no directory can hold the cache: /.cache/packed (mkdir: Read-only file system), \
-     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory), \
+     /var/tmp (open: No such file or directory), /tmp (open: No such file or directory); \
      ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
-);
-
-/// Root may make a user namespace, but without this capability not map itself into it. user_namespaces(7)
-pub(crate) const WITHOUT_SETFCAP: Expected = Refuses(
-    "the closure cannot be made visible: host: the host has no /nix/store, \
-     namespace: /proc/self/uid_map: Operation not permitted, ram: unshare: Operation not permitted\n\
-     hint: allow user namespaces for this program, or run it outside of the container or as root",
+     hint: this root may not mount; run the container with --cap-add SYS_ADMIN, or let it write \
+     to / so that /nix/store can be made there",
 );
 
 pub(crate) const UNSHARE_ENOSYS: Expected = Refuses(

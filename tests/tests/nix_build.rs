@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{self, Command};
 use std::time::SystemTime;
 
-use tests::{Bundle, Closure, Report, run};
+use tests::{Bundle, Closure, Host, Nix, Report, User, run};
 
 /// Runs the probe's bundle as the builder of a derivation that has the probe's closure among its inputs.
 /// Returns the log and the probe's report.
@@ -45,4 +45,21 @@ fn a_build_runs_what_is_in_its_store() {
         assert!(!log.contains("unpacking"), "sandbox = {sandbox}: {log}");
         assert!(!Path::new("/homeless-shelter").exists(), "sandbox = {sandbox}");
     }
+}
+
+/// With build users, a sandbox is a user namespace in which the store's owner has no number.
+#[test]
+fn a_store_of_nobody_is_trusted_in_a_build_alone() {
+    let bundle = Bundle::of(&Closure::probe()).entry("/bin/probe").pack();
+    let host = Host::new(User::ordinary(), Nix::SamePaths);
+    let program = host.install(&bundle.path);
+    let start = || {
+        let start = host.start("/usr/bin/unshare").args(["--user", "--map-current-user"]);
+        start.arg(&program).env("PACKED_LOG", "debug")
+    };
+    let in_build = start().env("NIX_STORE", "/nix/store").run();
+    assert!(in_build.stderr().contains("packed: mode host\n"), "{}", in_build.stderr());
+    let elsewhere = start().run();
+    let refused = "packed: not mode host: /nix/store belongs to another user";
+    assert!(elsewhere.stderr().contains(refused), "{}", elsewhere.stderr());
 }
