@@ -1,4 +1,4 @@
-//! Rules for the environment that the program gets: those of `--env`, and the defaults of [`defaults`].
+//! Rules for the environment that the program gets: those of `--env`, and defaults.
 
 mod defaults;
 
