@@ -7,6 +7,8 @@ use crate::error::{Error, Part};
 use crate::mode::Modes;
 use crate::store_path::{StoreHash, StorePath};
 use crate::wire::{Reader, Writer};
+use core::hash::Hasher as _;
+use twox_hash::XxHash64;
 
 /// The version of the format that this crate writes and reads.
 pub const BUNDLE_VERSION: u32 = 1;
@@ -23,7 +25,7 @@ pub const NOTE_TYPE: u32 = 1;
 /// the bytes in use. Changing it breaks old files.
 pub const DESCRIPTOR_LEN: usize = 8192;
 
-/// Bytes before the digest: the version and the used length.
+/// Bytes before the checksum: the version and the used length.
 const HEAD_LEN: usize = 8;
 
 /// A part of the file outside of the frames.
@@ -114,17 +116,20 @@ impl Descriptor {
         head.u32(BUNDLE_VERSION);
         head.count(part, "bytes", body.bytes.len())?;
         let digest = digest(&head.bytes, &body.bytes);
+        let checksum = checksum(&head.bytes, digest, &body.bytes);
         let mut bytes = head.bytes;
+        bytes.extend_from_slice(&checksum);
         bytes.extend_from_slice(&digest.0);
         bytes.extend_from_slice(&body.bytes);
         bytes.resize(bytes.len().max(DESCRIPTOR_LEN), 0);
         bytes.try_into().map_err(|_| Error::Limit { part, what: "entries and environment rules" })
     }
 
-    /// Reads a descriptor and checks that nobody changed it.
+    /// Reads a descriptor and checks that it was not changed by accident.
     ///
     /// The digest that is returned is the bundle's identity: it covers, through the sections' digests,
-    /// everything behind the stub.
+    /// everything behind the stub. It is not compared with the descriptor, since a start has no time for
+    /// that; [`Descriptor::check_digest`] does.
     ///
     /// # Errors
     ///
@@ -134,7 +139,8 @@ impl Descriptor {
         let part = Part::Descriptor;
         let mut reader = Reader::new(part, bytes);
         let head: [u8; HEAD_LEN] = reader.array()?;
-        let expected = Digest(reader.array()?);
+        let expected: [u8; 8] = reader.array()?;
+        let digest = Digest(reader.array()?);
         let mut fields = Reader::new(part, &head);
         match fields.u32()? {
             BUNDLE_VERSION => {}
@@ -143,15 +149,42 @@ impl Descriptor {
         }
         let len = usize::try_from(fields.u32()?).map_err(|_| Error::Length(part))?;
         let body = reader.bytes(len)?;
-        if digest(&head, body) != expected {
+        if checksum(&head, digest, body) != expected {
             return Err(Error::Digest(part));
         }
-        let unused = bytes.len().saturating_sub(HEAD_LEN).saturating_sub(32).saturating_sub(len);
+        let unused = bytes.len().saturating_sub(BODY).saturating_sub(len);
         if reader.bytes(unused)?.iter().any(|byte| *byte != 0) {
             return Err(Error::Digest(part));
         }
-        Ok((decode_body(Reader::new(part, body))?, expected))
+        Ok((decode_body(Reader::new(part, body))?, digest))
     }
+
+    /// Checks the digest of a descriptor that was decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Digest`] if it is not that of the bytes.
+    pub fn check_digest(bytes: &[u8; DESCRIPTOR_LEN]) -> Result<(), Error> {
+        let mut reader = Reader::new(Part::Descriptor, bytes);
+        let head: [u8; HEAD_LEN] = reader.array()?;
+        let _checksum: [u8; 8] = reader.array()?;
+        let expected = Digest(reader.array()?);
+        let len = Reader::new(Part::Descriptor, head.get(4..).unwrap_or_default()).u32()?;
+        let body = reader.bytes(usize::try_from(len).unwrap_or(usize::MAX))?;
+        if digest(&head, body) == expected { Ok(()) } else { Err(Error::Digest(Part::Descriptor)) }
+    }
+}
+
+/// Bytes before the body: the head, the checksum and the digest.
+const BODY: usize = HEAD_LEN + 8 + 32;
+
+/// A checksum over all bytes in use but itself, cheap enough for every start.
+fn checksum(head: &[u8], digest: Digest, body: &[u8]) -> [u8; 8] {
+    let mut hasher = XxHash64::with_seed(0);
+    for bytes in [head, &digest.0, body] {
+        hasher.write(bytes);
+    }
+    hasher.finish().to_le_bytes()
 }
 
 fn digest(head: &[u8], body: &[u8]) -> Digest {
@@ -247,10 +280,14 @@ mod tests {
     #[test]
     fn every_flipped_byte_is_noticed() {
         let good = descriptor().encode().unwrap();
+        assert_eq!(Descriptor::check_digest(&good), Ok(()));
         for at in 0..good.len() {
             let mut bad = good;
             bad[at] ^= 0x10;
             assert!(Descriptor::decode(&bad).is_err(), "byte {at}");
+            let is_in_use =
+                at >= HEAD_LEN + 8 && at < BODY + usize::from(good[4]) + usize::from(good[5]) * 256;
+            assert!(!is_in_use || Descriptor::check_digest(&bad).is_err(), "byte {at}");
         }
     }
 

@@ -38,6 +38,7 @@ impl Bundle {
         let note = note.ok_or_else(|| Error::NoBundle { path: name.clone() })?;
         let header =
             runtime::payload::Bundle::decode(&note).map_err(|error| named(&name, error))?;
+        format::Descriptor::check_digest(&note).map_err(|error| named(&name, error.into()))?;
         let contents = payload(&file, &header)
             .and_then(|payload| payload.contents())
             .map_err(|error| named(&name, error))?;

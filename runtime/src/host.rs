@@ -2,13 +2,15 @@
 
 use alloc::string::String;
 use core::ffi::CStr;
+use core::fmt::Write as _;
 
-use format::STORE_DIR;
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode};
+use format::{STORE_DIR, StorePath};
+use rustix::fd::AsFd;
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::cache::State;
-use crate::error::{Error, Impossible};
+use crate::error::{Error, Impossible, Shown};
 use crate::log::{self, Log};
 use crate::payload::{Bundle, Payload};
 use crate::settings::variable;
@@ -24,14 +26,21 @@ use crate::{cache, file};
 /// If one is missing, or somebody else could have put it there.
 pub fn find(bundle: &Bundle, environment: &[&CStr]) -> Result<Store, Impossible> {
     let owners = Owners::trusted(environment);
-    check(STORE_DIR.into(), &owners, Sharing::Sticky)?;
-    for key in &bundle.descriptor.paths {
-        check(alloc::format!("{STORE_DIR}/{}", key.path), &owners, Sharing::None)?;
-    }
+    check(CWD, STORE_DIR, &owners, Sharing::Sticky)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let store = file::open(CWD, c"/nix/store", flags, Mode::empty())
+        .map_err(|_| Impossible::NotOnHost(STORE_DIR.into()))?;
+    // One text for all names: there can be thousands.
+    let mut name = String::new();
+    let mut check = |path: &StorePath| {
+        name.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{path}");
+        check(&store, &name, &owners, Sharing::None)
+    };
+    bundle.descriptor.paths.iter().try_for_each(|key| check(&key.path))?;
     let payload = Payload::open_own(&bundle.descriptor)?;
-    for packed in &payload.manifest()?.paths {
-        check(alloc::format!("{STORE_DIR}/{}", packed.path), &owners, Sharing::None)?;
-    }
+    payload.manifest()?.paths.iter().try_for_each(|packed| check(&packed.path))?;
     // An empty directory can have a store path's name.
     for entry in &bundle.descriptor.entries {
         let mut program = Store::Nix.directory(&bundle.descriptor.paths[usize::from(entry.path)]);
@@ -66,10 +75,14 @@ enum Sharing {
     Sticky,
 }
 
-/// Checks that a path is there, and that only its trusted owners can have put it there.
-fn check(path: String, owners: &Owners, sharing: Sharing) -> Result<(), Impossible> {
-    let Ok(stat) = rustix::fs::statat(CWD, &*path, AtFlags::SYMLINK_NOFOLLOW) else {
-        return Err(Impossible::NotOnHost(path.into()));
+/// Checks that a name is there, and that only its trusted owners can have put it there.
+fn check(at: impl AsFd, name: &str, owners: &Owners, sharing: Sharing) -> Result<(), Impossible> {
+    let path = || match name.starts_with('/') {
+        true => Shown::from(name),
+        false => alloc::format!("{STORE_DIR}/{name}").into(),
+    };
+    let Ok(stat) = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        return Err(Impossible::NotOnHost(path()));
     };
     let is_link = FileType::from_raw_mode(stat.st_mode).is_symlink();
     let is_sticky = sharing == Sharing::Sticky && stat.st_mode & 0o1000 != 0;
@@ -77,7 +90,7 @@ fn check(path: String, owners: &Owners, sharing: Sharing) -> Result<(), Impossib
     if owners.0.contains(&stat.st_uid) && !is_shared {
         Ok(())
     } else {
-        Err(Impossible::ForeignStore(path.into()))
+        Err(Impossible::ForeignStore(path()))
     }
 }
 
@@ -98,7 +111,7 @@ const WORK: &CStr = c".packed-work";
 pub fn install(bundle: &Bundle, environment: &[&CStr], log: Log) -> Result<Store, Impossible> {
     let mode = Mode::from_raw_mode(0o755);
     let nix = file::ensure_directory(CWD, c"/nix", mode).map_err(Error::file("create", "/nix"))?;
-    check("/nix".into(), &Owners::trusted(environment), Sharing::None)?;
+    check(CWD, "/nix", &Owners::trusted(environment), Sharing::None)?;
     let is_there =
         |name| rustix::fs::accessat(&nix, name, Access::EXISTS, AtFlags::empty()).is_ok();
     if is_there(c"store") && !is_there(LOCK) {

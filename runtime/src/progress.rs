@@ -4,10 +4,9 @@ use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::retry_on_intr;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Megabytes;
-use crate::sys;
+use crate::sys::{self, Clock};
 
 /// Milliseconds before the first line: who waits for less needs no line.
 const PATIENCE: u64 = 500;
@@ -74,7 +73,7 @@ fn write(line: core::fmt::Arguments<'_>) {
 
 /// Milliseconds of the monotonic clock.
 fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    let milliseconds = time.tv_sec * 1000 + time.tv_nsec / 1_000_000;
+    let (seconds, nanoseconds) = sys::time(Clock::Monotonic);
+    let milliseconds = seconds * 1000 + nanoseconds / 1_000_000;
     u64::try_from(milliseconds).unwrap_or(0)
 }

@@ -202,6 +202,26 @@ impl Drop for FileSizeErrors {
     }
 }
 
+/// A clock's time in seconds and nanoseconds.
+///
+/// By a plain system call: the faster way through the kernel's own page has to be looked up first, which
+/// takes longer than the one or two calls of a start.
+pub fn time(clock: Clock) -> (i64, i64) {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes a timespec; both clocks exist everywhere.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, clock as libc::clockid_t, &raw mut time) };
+    (time.tv_sec, time.tv_nsec)
+}
+
+/// A clock.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    /// Seconds since the epoch.
+    Real = libc::CLOCK_REALTIME as isize,
+    /// Seconds since some time of this boot.
+    Monotonic = libc::CLOCK_MONOTONIC as isize,
+}
+
 /// Ends the process.
 pub fn exit(status: c_int) -> ! {
     // SAFETY: no precondition; unlike exit(3) it runs no handlers.
@@ -214,7 +234,10 @@ pub fn exit(status: c_int) -> ! {
 #[cfg(feature = "stub")]
 mod stub {
     use core::alloc::{GlobalAlloc, Layout};
+    use core::cell::UnsafeCell;
     use core::panic::PanicInfo;
+    use core::ptr;
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
     use format::{DESCRIPTOR_LEN, NOTE_NAME, NOTE_TYPE};
 
@@ -278,33 +301,103 @@ mod stub {
         super::exit(125)
     }
 
-    /// The C library's allocator.
-    struct Malloc;
+    /// Bytes for the first allocations: all that a start of an unpacked bundle needs.
+    const ARENA_LEN: usize = 64 << 10;
+
+    /// Alignment of everything that is allocated; no type here asks for more.
+    const ALIGN: usize = 16;
+
+    /// Memory that the kernel maps with the program: asking it for more takes system calls.
+    #[repr(C, align(16))]
+    struct Arena {
+        bytes: UnsafeCell<[u8; ARENA_LEN]>,
+        /// How many of them were given away.
+        used: AtomicUsize,
+    }
+
+    // SAFETY: each byte is given to one caller only.
+    unsafe impl Sync for Arena {}
+
+    impl Arena {
+        /// Takes the next bytes; null if there are too few.
+        fn take(&self, size: usize) -> *mut u8 {
+            let Some(size) = size.checked_next_multiple_of(ALIGN) else { return ptr::null_mut() };
+            let next = |used: usize| used.checked_add(size).filter(|end| *end <= ARENA_LEN);
+            match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+                // SAFETY: the offset is inside the array.
+                Ok(used) => unsafe { self.bytes.get().cast::<u8>().add(used) },
+                Err(_) => ptr::null_mut(),
+            }
+        }
+
+        /// Takes back the bytes that were given away last; all others stay where they are.
+        fn give_back(&self, block: *mut u8, size: usize) {
+            let start = block.addr() - self.bytes.get().addr();
+            let end = start + size.next_multiple_of(ALIGN);
+            // That others were given away since is no failure.
+            let _ = self.used.compare_exchange(end, start, Ordering::Relaxed, Ordering::Relaxed);
+        }
+
+        fn owns(&self, block: *mut u8) -> bool {
+            let start = self.bytes.get().addr();
+            (start..start + ARENA_LEN).contains(&block.addr())
+        }
+    }
+
+    /// The arena, and then the C library's allocator.
+    struct Allocator;
 
     #[global_allocator]
-    static ALLOCATOR: Malloc = Malloc;
+    static ALLOCATOR: Allocator = Allocator;
 
-    // SAFETY: malloc aligns to 16 bytes, and no type here asks for more.
-    unsafe impl GlobalAlloc for Malloc {
+    static ARENA: Arena =
+        Arena { bytes: UnsafeCell::new([0; ARENA_LEN]), used: AtomicUsize::new(0) };
+
+    // SAFETY: malloc aligns to 16 bytes as the arena does; what is from the one never goes to the other.
+    unsafe impl GlobalAlloc for Allocator {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            debug_assert!(layout.align() <= 16);
+            debug_assert!(layout.align() <= ALIGN);
+            let block = ARENA.take(layout.size());
             // SAFETY: no precondition.
-            unsafe { libc::malloc(layout.size()).cast() }
+            if block.is_null() { unsafe { libc::malloc(layout.size()).cast() } } else { block }
         }
 
         unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-            // SAFETY: no precondition. Large blocks come from the kernel as zeros, untouched.
-            unsafe { libc::calloc(layout.size(), 1).cast() }
+            let block = ARENA.take(layout.size());
+            if block.is_null() {
+                // SAFETY: no precondition. Large blocks come from the kernel as zeros, untouched.
+                return unsafe { libc::calloc(layout.size(), 1).cast() };
+            }
+            // SAFETY: the block has that many bytes.
+            unsafe { block.write_bytes(0, layout.size()) };
+            block
         }
 
-        unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
-            // SAFETY: it came from the functions above.
-            unsafe { libc::free(block.cast::<c_void>()) }
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            if ARENA.owns(block) {
+                ARENA.give_back(block, layout.size());
+            } else {
+                // SAFETY: it came from malloc or calloc.
+                unsafe { libc::free(block.cast::<c_void>()) }
+            }
         }
 
-        unsafe fn realloc(&self, block: *mut u8, _: Layout, size: usize) -> *mut u8 {
-            // SAFETY: it came from the functions above.
-            unsafe { libc::realloc(block.cast::<c_void>(), size).cast() }
+        unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            if !ARENA.owns(block) {
+                // SAFETY: it came from malloc or calloc.
+                return unsafe { libc::realloc(block.cast::<c_void>(), size).cast() };
+            }
+            let len = layout.size().min(size);
+            // SAFETY: the caller's layout, with another size; both blocks have `len` bytes, and the new one
+            // is nobody else's.
+            unsafe {
+                let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+                if !new.is_null() {
+                    ptr::copy_nonoverlapping(block, new, len);
+                    self.dealloc(block, layout);
+                }
+                new
+            }
         }
     }
 

@@ -12,7 +12,6 @@ use format::{Manifest, PathKey};
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::{BUNDLES, Cache, Form, Lease, Location, PRIVATE, Store, c_string};
 use crate::boot::Boot;
@@ -20,6 +19,7 @@ use crate::error::{self, Error};
 use crate::file;
 use crate::payload::Bundle;
 use crate::relocation;
+use crate::sys::{self, Clock};
 
 /// A record's first line: the layout of the rest.
 const HEADER: &str = "packed 1";
@@ -183,7 +183,8 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
 
 /// Writes the time of this use to the record, once a day; the sweep goes by it.
 fn mark_used(lease: &OwnedFd, last: i64) {
-    if clock_gettime(ClockId::RealtimeCoarse).tv_sec.saturating_sub(last) > FRESH {
+    let (now, _) = sys::time(Clock::Real);
+    if now.saturating_sub(last) > FRESH {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         // On a read-only disk nothing is swept either.
         let _ =
