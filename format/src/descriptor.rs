@@ -1,14 +1,12 @@
 use alloc::vec::Vec;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, Hasher, checksum};
 use crate::entry::Entry;
 use crate::environment::Rule;
 use crate::error::{Error, Part};
 use crate::mode::Modes;
 use crate::store_path::{StoreHash, StorePath};
 use crate::wire::{Reader, Writer};
-use core::hash::Hasher as _;
-use twox_hash::XxHash64;
 
 /// The version of the format that this crate writes and reads.
 pub const BUNDLE_VERSION: u32 = 1;
@@ -116,7 +114,7 @@ impl Descriptor {
         head.u32(BUNDLE_VERSION);
         head.count(part, "bytes", body.bytes.len())?;
         let digest = digest(&head.bytes, &body.bytes);
-        let checksum = checksum(&head.bytes, digest, &body.bytes);
+        let checksum = checksum(&[&head.bytes, &digest.0, &body.bytes]);
         let mut bytes = head.bytes;
         bytes.extend_from_slice(&checksum);
         bytes.extend_from_slice(&digest.0);
@@ -149,7 +147,7 @@ impl Descriptor {
         }
         let len = usize::try_from(fields.u32()?).map_err(|_| Error::Length(part))?;
         let body = reader.bytes(len)?;
-        if checksum(&head, digest, body) != expected {
+        if checksum(&[&head, &digest.0, body]) != expected {
             return Err(Error::Digest(part));
         }
         let unused = bytes.len().saturating_sub(BODY).saturating_sub(len);
@@ -177,15 +175,6 @@ impl Descriptor {
 
 /// Bytes before the body: the head, the checksum and the digest.
 const BODY: usize = HEAD_LEN + 8 + 32;
-
-/// A checksum over all bytes in use but itself, cheap enough for every start.
-fn checksum(head: &[u8], digest: Digest, body: &[u8]) -> [u8; 8] {
-    let mut hasher = XxHash64::with_seed(0);
-    for bytes in [head, &digest.0, body] {
-        hasher.write(bytes);
-    }
-    hasher.finish().to_le_bytes()
-}
 
 fn digest(head: &[u8], body: &[u8]) -> Digest {
     let mut hasher = Hasher::new();

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, checksum};
 use crate::store_path::{HASH_TEXT_LEN, STORE_DIR, base32};
 
 /// Bytes of a reference: `/nix/store/` and a hash.
@@ -61,8 +61,8 @@ impl core::error::Error for UnfitBase {}
 /// Returns what takes the place of `/nix/store/<hash>`: the cache base, `/`, and as many digits as make the
 /// length the same.
 ///
-/// They are the first digits of a digest of the base and the store path's content key: files that were
-/// rewritten for another base, from which the cache was moved here, have another name.
+/// They are the first digits of the store path's content key, mixed with a checksum of the base: files that
+/// were rewritten for another base, from which the cache was moved here, have another name.
 ///
 /// # Errors
 ///
@@ -82,10 +82,12 @@ pub fn replacement(base: &[u8], key: Digest) -> Result<[u8; REFERENCE_LEN], Unfi
     if digits.len() < KEY_TEXT_LEN {
         return Err(too_long);
     }
-    let mut hasher = Hasher::new();
-    hasher.update(&key.0);
-    hasher.update(base);
-    let name = base32::<REFERENCE_LEN>(&hasher.finish().0);
+    let mut number = key.0;
+    // Different keys stay different.
+    for (byte, mask) in number.iter_mut().zip(checksum(&[base]).into_iter().cycle()) {
+        *byte ^= mask;
+    }
+    let name = base32::<REFERENCE_LEN>(&number);
     digits.copy_from_slice(name.get(..digits.len()).ok_or(too_long)?);
     Ok(text)
 }

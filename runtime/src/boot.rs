@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::retry_on_intr;
 
 use crate::file;
 
@@ -16,8 +17,12 @@ pub struct Boot(pub(crate) [u8; BOOT_LEN]);
 impl Boot {
     /// This one; `None` where /proc is not mounted.
     pub fn current() -> Option<Boot> {
-        let text = file::read(CWD, c"/proc/sys/kernel/random/boot_id", 64).ok()?;
-        text.first_chunk().copied().map(Boot)
+        let name = c"/proc/sys/kernel/random/boot_id";
+        let file = file::open(CWD, name, OFlags::RDONLY, Mode::empty()).ok()?;
+        let mut text = [0; BOOT_LEN];
+        // The kernel hands it out whole.
+        let len = retry_on_intr(|| rustix::io::read(&file, &mut text)).ok()?;
+        (len == BOOT_LEN).then_some(Boot(text))
     }
 }
 

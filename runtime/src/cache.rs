@@ -30,7 +30,7 @@ use rustix::io::Errno;
 
 use crate::boot::Boot;
 use crate::error::{Error, Unusable};
-use crate::file;
+use crate::file::{self, ExactModes};
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
 use crate::unpack;
@@ -127,6 +127,7 @@ impl Cache {
         name: &str,
         make: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
     ) -> Result<(), Error> {
+        let _modes = ExactModes::begin();
         let _lock = self.lock()?;
         let name = c_string(name.to_string());
         let work = self.subdirectory(WORK, PRIVATE)?;

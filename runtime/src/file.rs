@@ -100,6 +100,8 @@ pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> Resu
 /// # Errors
 ///
 /// What openat(2) and pread(2) say; `FBIG` if it has more bytes.
+// Its buffer would be in the frame of whoever calls it, which a start touches page by page.
+#[inline(never)]
 pub fn read(directory: impl AsFd, name: &CStr, limit: usize) -> Result<Vec<u8>, Errno> {
     let file = open(directory, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?;
     let mut bytes = Vec::new();
@@ -121,6 +123,8 @@ pub fn read(directory: impl AsFd, name: &CStr, limit: usize) -> Result<Vec<u8>, 
 /// # Errors
 ///
 /// What getdents64(2) says, or `visit`.
+// As above.
+#[inline(never)]
 pub fn list<E: From<Errno>>(
     directory: impl AsFd,
     mut visit: impl FnMut(&CStr, rustix::fs::FileType) -> Result<(), E>,

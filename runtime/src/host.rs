@@ -11,11 +11,12 @@ use rustix::io::Errno;
 
 use crate::cache::State;
 use crate::error::{Error, Impossible, Shown};
+use crate::file::ExactModes;
 use crate::log::{self, Log};
 use crate::payload::{Bundle, Payload};
 use crate::settings::variable;
 use crate::store::Store;
-use crate::{cache, file};
+use crate::{cache, file, sys};
 
 /// Whether the host's own store has every store path of the closure, from somebody who may choose what runs.
 ///
@@ -27,6 +28,9 @@ use crate::{cache, file};
 pub fn find(bundle: &Bundle, environment: &[&CStr]) -> Result<Store, Impossible> {
     let owners = Owners::trusted(environment);
     check(CWD, STORE_DIR, &owners, Sharing::Sticky)?;
+    // On most hosts this is the end of it.
+    let first = &bundle.descriptor.paths[0].path;
+    check(CWD, &alloc::format!("{STORE_DIR}/{first}"), &owners, Sharing::None)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let store = file::open(CWD, c"/nix/store", flags, Mode::empty())
         .map_err(|_| Impossible::NotOnHost(STORE_DIR.into()))?;
@@ -61,7 +65,7 @@ const OVERFLOW_UID: u32 = 65_534;
 impl Owners {
     /// Root and this user; in a build of Nix also whoever set up its sandbox, where root has no number.
     fn trusted(environment: &[&CStr]) -> Owners {
-        let user = rustix::process::geteuid().as_raw();
+        let user = sys::user();
         let is_build = variable(environment, "NIX_STORE") == Some(STORE_DIR.as_bytes());
         Owners([0, user, if is_build { OVERFLOW_UID } else { user }])
     }
@@ -109,6 +113,7 @@ const WORK: &CStr = c".packed-work";
 ///
 /// If there is such a store, or something cannot be written.
 pub fn install(bundle: &Bundle, environment: &[&CStr], log: Log) -> Result<Store, Impossible> {
+    let _modes = ExactModes::begin();
     let mode = Mode::from_raw_mode(0o755);
     let nix = file::ensure_directory(CWD, c"/nix", mode).map_err(Error::file("create", "/nix"))?;
     check(CWD, "/nix", &Owners::trusted(environment), Sharing::None)?;

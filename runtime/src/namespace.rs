@@ -15,6 +15,7 @@ use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 
 use crate::cache::Cache;
 use crate::error::{Error, Impossible, Shown};
+use crate::file::ExactModes;
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
 use crate::refusal::{Refusal, Step};
@@ -67,6 +68,7 @@ pub fn enter(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
 ///
 /// As [`enter`], and if the bundle is damaged or memory does not suffice.
 pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
+    let _modes = ExactModes::begin();
     let payload = Payload::open_own(&bundle.descriptor)?;
     let here = WorkingDirectory::open();
     let on_host = HostStore::look();
@@ -170,7 +172,7 @@ fn cover(store: &CStr, target: &CStr, on_host: HostStore, log: Log) -> Result<()
 fn bind_store(store: &CStr, target: &CStr) -> Result<(), Refusal> {
     let mount = || {
         mount_bind(store, target)?;
-        if rustix::process::geteuid().is_root() { set_read_only(target) } else { Ok(()) }
+        if sys::is_root() { set_read_only(target) } else { Ok(()) }
     };
     mount().map_err(refused(Step::Mount, target))
 }

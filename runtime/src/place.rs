@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use crate::cache::{Cache, Lease};
 use crate::error::{Shown, Unusable};
-use crate::file;
 use crate::settings::{Settings, variable};
+use crate::{file, sys};
 
 /// The cache's name below a directory for caches.
 const NAME: &CStr = c"packed";
@@ -152,7 +152,7 @@ fn child(directory: impl AsFd, name: &CStr, absent: Absent) -> Result<OwnedFd, U
 
 fn check_owner(directory: &OwnedFd) -> Result<u32, Unusable> {
     let stat = rustix::fs::fstat(directory).map_err(|errno| Unusable::Failed("stat", errno))?;
-    if stat.st_uid == rustix::process::geteuid().as_raw() {
+    if stat.st_uid == sys::user() {
         Ok(stat.st_mode)
     } else {
         Err(Unusable::ForeignOwner(stat.st_uid))

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, SecureComputingMode};
 
 use crate::error::Shown;
-use crate::file;
+use crate::{file, sys};
 
 /// A system call on the way into a namespace that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,8 +136,7 @@ fn is_filtered() -> bool {
 }
 
 fn apparmor_restricts() -> bool {
-    !rustix::process::geteuid().is_root()
-        && number(c"/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1)
+    !sys::is_root() && number(c"/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1)
 }
 
 /// The AppArmor profile or SELinux context, unless it is one that restricts nothing.
@@ -177,7 +176,7 @@ impl Facts {
             max_mount_namespaces: number(c"/proc/sys/user/max_mnt_namespaces"),
             unprivileged_userns_clone: number(c"/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor_restricts: apparmor_restricts(),
-            root_may_not: rustix::process::geteuid().is_root() && !may_mount(),
+            root_may_not: sys::is_root() && !may_mount(),
             label: label(),
             seccomp: is_filtered(),
             nested: is_nested(&read(c"/proc/self/uid_map")),

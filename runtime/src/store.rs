@@ -13,7 +13,7 @@ use crate::payload::Bundle;
 use crate::place::{self, Absent};
 use crate::refusal::{Refusal, Step};
 use crate::settings::Settings;
-use crate::{host, namespace, relocation};
+use crate::{host, namespace, relocation, sys};
 
 /// A closure that programs can be executed from.
 #[derive(Debug)]
@@ -55,7 +55,6 @@ pub fn make_visible(
         Some(mode) => [mode].into(),
         None => allowed.iter().collect(),
     };
-    let _modes = ExactModes::begin();
     let mut tried = Vec::new();
     for mode in modes {
         let result = match mode {
@@ -80,7 +79,7 @@ pub fn make_visible(
     }
     let may_install = settings.mode.is_none()
         && allowed.contains(Mode::Host)
-        && rustix::process::geteuid().is_root()
+        && sys::is_root()
         && matches!(tried.last(), Some((_, Impossible::Refused(_) | Impossible::Killed(_))));
     if may_install {
         match host::install(bundle, environment, log) {
@@ -167,6 +166,7 @@ fn unpacked(
             return Ok((cache, ready));
         }
     }
+    let _modes = ExactModes::begin();
     let mut unusable = Vec::new();
     let mut last = None;
     for place in &places {

@@ -9,7 +9,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::thread::UnshareFlags;
 
@@ -152,6 +152,35 @@ pub fn message(errno: Errno) -> &'static str {
 fn last_error() -> Errno {
     // SAFETY: the location is the thread's own.
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+/// The effective user, as the kernel told it to the process: without a system call.
+pub fn user() -> u32 {
+    // SAFETY: reads the auxiliary vector. A user's number is a u32.
+    #[allow(clippy::cast_possible_truncation)]
+    unsafe {
+        libc::getauxval(libc::AT_EUID) as u32
+    }
+}
+
+/// Whether the effective user is root.
+pub fn is_root() -> bool {
+    user() == 0
+}
+
+/// Duplicates a descriptor to the first free number that is not below `least`, for the program to inherit.
+///
+/// # Errors
+///
+/// What fcntl(2) says.
+pub fn duplicate_to_inherit(descriptor: BorrowedFd<'_>, least: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: F_DUPFD takes a number; the descriptor is open.
+    let duplicate = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD, least) };
+    if duplicate < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: it was made just now, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
 /// Whether the kernel raised the process's privileges at exec (set-user-id, capabilities).

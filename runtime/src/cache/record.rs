@@ -11,7 +11,7 @@ use core::str::FromStr;
 use format::{Manifest, PathKey};
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
-use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, retry_on_intr};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::{BUNDLES, Cache, Form, Lease, Location, PRIVATE, Store, c_string};
 use crate::boot::Boot;
@@ -88,11 +88,8 @@ impl Ready {
     ///
     /// If no number is free for it.
     pub fn keep(self) -> Result<(), Errno> {
-        let duplicate = |least| {
-            let lease = fcntl_dupfd_cloexec(&self.lease, least)?;
-            // The one descriptor that exec is to leave open.
-            fcntl_setfd(&lease, FdFlags::empty()).map(|()| lease)
-        };
+        // The one descriptor that exec is to leave open.
+        let duplicate = |least| sys::duplicate_to_inherit(self.lease.as_fd(), least);
         let lease = match duplicate(LEASE_NUMBER) {
             // The limit of open files is lower: the highest that is left.
             Err(Errno::INVAL | Errno::MFILE) => {

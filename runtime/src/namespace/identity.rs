@@ -5,7 +5,7 @@ use alloc::string::String;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::process::{DumpableBehavior, getegid, geteuid, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, getegid, set_dumpable_behavior};
 use rustix::thread::UnshareFlags;
 
 use super::refused;
@@ -23,7 +23,7 @@ const ATTEMPTS: u32 = 1000;
 /// A user namespace would take root's powers over the host away (mounts, devices, network). In one that
 /// was made, users and groups keep their numbers: mapped to 0, the program would find itself root.
 pub(super) fn enter(log: Log) -> Result<(), Refusal> {
-    if geteuid().is_root() {
+    if sys::is_root() {
         match unshare(UnshareFlags::NEWNS) {
             Ok(()) => {
                 // Mounts of the host still arrive; ours do not leave.
@@ -34,7 +34,7 @@ pub(super) fn enter(log: Log) -> Result<(), Refusal> {
             Err(errno) => log.debug(format_args!("unshare: {}", sys::message(errno))),
         }
     }
-    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let (user, group) = (sys::user(), getegid().as_raw());
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS).map_err(refused(Step::Unshare, ""))?;
     // Without this, a group map needs a privilege: it would let a user leave groups that deny access.
     let deny = || write(SETGROUPS, "deny".into());

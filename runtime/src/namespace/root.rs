@@ -111,7 +111,7 @@ impl Root {
         bind_store(store, &target)?;
         let move_root = || {
             rustix::process::chdir(path)?;
-            if rustix::process::geteuid().is_root() {
+            if sys::is_root() {
                 // What root creates there would be in the cache, not on the host.
                 set_read_only(c".")?;
             }
