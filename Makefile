@@ -10,8 +10,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # What the build, Nix, the examples and the tests use of Debian; essential packages are not named.
 PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring debootstrap e2fsprogs gcc \
-	libc6-dev musl-tools nix-bin openssh-client patchelf podman python3 python3-pip qemu-system-x86 sudo tar \
-	uidmap xz-utils zstd
+	libc6-dev musl-tools nix-bin openssh-client patchelf podman python3 python3-pip qemu-system-x86 strace \
+	sudo tar uidmap xz-utils zstd
 
 # Bytes. Every bundle carries the stub.
 STUB_LIMIT := 524288
