@@ -3,6 +3,7 @@
 #   make test    everything that is needed is set up, then all tests run; they need root, or sudo
 #   make lint    formatting, lints, documentation, dependencies, the stub's size
 #   make demo    the markov example, from a Nix closure to an answer over HTTP
+#   make bench   bundles and their peers, measured in one run; writes docs/benchmarks.md; PARTS="start first" for some
 
 SHELL := /bin/sh
 MUSL := $(shell uname -m)-unknown-linux-musl
@@ -13,6 +14,11 @@ PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring de
 	libc6-dev musl-tools nix-bin openssh-client patchelf podman python3 python3-pip qemu-system-x86 strace \
 	sudo tar uidmap xz-utils zstd
 
+# The peers that the bench compares with.
+PEERS := bubblewrap fuse3 makeself squashfs-tools squashfuse
+WRAPPE_VERSION := 1.0.6
+WRAPPE := $(abspath $(TARGET))/tools/wrappe-$(WRAPPE_VERSION)/bin/wrappe
+
 # Bytes. Every bundle carries the stub.
 STUB_LIMIT := 524288
 
@@ -22,7 +28,7 @@ DENY := $(TARGET)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
 ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH))
 
-.PHONY: all build test lint demo setup packages rust stub-size deny
+.PHONY: all build test lint demo bench setup packages rust stub-size deny
 
 all: build
 
@@ -45,6 +51,16 @@ lint: setup deny stub-size
 demo: setup build
 	cargo build --locked -p tests --bin on-host
 	TARGET=$(TARGET) ROOT="$(ROOT)" tests/demo
+
+bench: PACKAGES += $(PEERS)
+bench: setup build $(WRAPPE)
+	cargo build --release --locked -p benches
+	@# The hosts' files are on the disk that is measured, wherever /tmp is.
+	mkdir -p $(TARGET)/benches/tmp
+	$(ROOT) TMPDIR=$(abspath $(TARGET))/benches/tmp WRAPPE=$(WRAPPE) $(TARGET)/release/benches $(PARTS)
+
+$(WRAPPE): | rust
+	cargo install wrappe --locked --version $(WRAPPE_VERSION) --root $(abspath $(TARGET))/tools/wrappe-$(WRAPPE_VERSION)
 
 deny: $(DENY)
 	cargo fetch --locked --quiet

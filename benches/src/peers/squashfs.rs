@@ -1,0 +1,32 @@
+//! squashfs: an image that is mounted by squashfuse, where FUSE may be used.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::run;
+
+use crate::closures::Subject;
+use crate::fixture::{beside, extracted};
+
+/// Makes an image, compressed by zstd.
+pub(crate) fn image(subject: &Subject) -> PathBuf {
+    beside(&subject.bundle, "squashfs", |to| make(subject, "zstd", to))
+}
+
+/// Makes an image with blocks of 1 MiB, the largest, and the compressor's best level.
+pub(crate) fn make(subject: &Subject, compressor: &str, to: &Path) {
+    let mut command = Command::new("mksquashfs");
+    command.arg(extracted(&subject.bundle)).arg(to);
+    command.args(["-quiet", "-no-progress", "-all-root", "-b", "1M", "-comp", compressor]);
+    if compressor == "zstd" {
+        command.args(["-Xcompression-level", "22"]);
+    }
+    run(&mut command).expect_code(0);
+}
+
+/// Why no image can be mounted on this machine, if so.
+pub(crate) fn obstacle() -> Option<String> {
+    let opened = OpenOptions::new().read(true).write(true).open("/dev/fuse");
+    opened.err().map(|error| format!("/dev/fuse: {error}"))
+}

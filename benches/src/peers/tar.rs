@@ -1,0 +1,22 @@
+//! GNU tar and a compressor: what unpacking a closure costs without a launcher.
+
+use std::path::PathBuf;
+
+use tests::Bundle;
+
+use crate::fixture::{beside, extracted, shell};
+use crate::worker::Case;
+
+/// The closure as nix-bundle packs it: tar and bzip2, every file on its own.
+pub(crate) fn bzip2(bundle: &Bundle) -> PathBuf {
+    beside(bundle, "closure.tar.bz2", |to| {
+        let line = "tar --hard-dereference -C \"$1\" -cjf \"$2\" nix";
+        shell(line, &[&extracted(bundle), to]);
+    })
+}
+
+/// Unpacks an archive to the case's directory.
+pub(crate) fn unpack(name: &str, decompress: &str, archive: &str) -> Case {
+    let case = Case::new(name, "/usr/bin/tar").fresh(name);
+    case.args(["-I", decompress, "-C", "{}", "-xf", archive])
+}

@@ -1,0 +1,143 @@
+//! Bytes: bundles at several levels against archives of the same closure.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::Bundle;
+
+use crate::closures::Subject;
+use crate::fixture::{beside, directory, once, payload, shell};
+use crate::part::Part;
+use crate::peers::{squashfs, tar, wrappe};
+use crate::picture::{Axis, Chart, Mark, Whose};
+use crate::spawn;
+use crate::spread::Spread;
+use crate::table::Table;
+
+const CLOSURES: [&str; 3] = ["markov", "markov-slim", "python-example"];
+const LEVELS: [i32; 5] = [3, 9, 15, 19, 22];
+
+/// Bytes of one file, and the seconds that making it took where that is of interest.
+struct Row {
+    name: String,
+    bytes: u64,
+    seconds: Option<f64>,
+    whose: Whose,
+}
+
+/// Measures three closures.
+pub(crate) fn measure() -> Part {
+    let mut part = Part::new("The size");
+    for attribute in CLOSURES {
+        let subject = Subject::of(attribute, 1);
+        let archive = archive(&subject.bundle);
+        let mut rows: Vec<Row> = LEVELS.iter().map(|level| packed(attribute, *level)).collect();
+        rows.extend(solid(&archive));
+        rows.extend(peers(&subject));
+        limits(&mut part, attribute, &rows);
+        table(&mut part, attribute, &rows, len(&archive));
+    }
+    part.note("The solid frames and xz compress the bundle's own tar stream, in which a file that occurs twice is \
+        stored once; bzip2 (nix-bundle's way), wrappe and squashfs take the closure itself.");
+    part.note("What the order of files, the frames' size and deduplication bring is not measured here: the packer \
+        has no options for them.");
+    part
+}
+
+/// The tar stream of a bundle.
+fn archive(bundle: &Bundle) -> PathBuf {
+    beside(bundle, "payload.tar", |to| shell("zstd -dcq \"$1\" >\"$2\"", &[&payload(bundle), to]))
+}
+
+/// Packs anew, for the time.
+fn packed(attribute: &str, level: i32) -> Row {
+    let output = directory().join(format!("size-{attribute}-{level}"));
+    let (builder, _) = Subject::describe(attribute, 1);
+    let mut command = builder.option("--level", level.to_string()).command();
+    let ended = spawn::timed(command.arg("--output").arg(&output));
+    Row {
+        name: format!("bundle, level {level}"),
+        bytes: len(&output),
+        seconds: Some(ended.took.as_secs_f64()),
+        whose: Whose::Ours,
+    }
+}
+
+fn solid(archive: &Path) -> Vec<Row> {
+    let compressors = [
+        (SOLID, "zst-19", "zstd -19 -cq \"$1\" >\"$2\""),
+        (
+            "zstd --ultra -22 --long=27, solid",
+            "zst-22",
+            "zstd --ultra -22 --long=27 -cq \"$1\" >\"$2\"",
+        ),
+        (XZ, "xz", "xz -9 -c \"$1\" >\"$2\""),
+    ];
+    compressors
+        .map(|(name, ending, line)| {
+            let to = archive.with_file_name(format!("payload.tar.{ending}"));
+            let path = once(to, |to| shell(line, &[archive, to]));
+            Row { name: name.to_owned(), bytes: len(&path), seconds: None, whose: Whose::Peer }
+        })
+        .into()
+}
+
+fn peers(subject: &Subject) -> Vec<Row> {
+    let image = |compressor: &str| {
+        beside(&subject.bundle, &format!("squashfs-{compressor}"), |to| {
+            squashfs::make(subject, compressor, to);
+        })
+    };
+    let files = [
+        ("tar --bzip2 (nix-bundle)", tar::bzip2(&subject.bundle)),
+        ("wrappe -c 19", wrappe::pack(subject)),
+        ("squashfs, zstd -22", image("zstd")),
+        ("squashfs, xz", image("xz")),
+    ];
+    let row = |(name, path): (&str, PathBuf)| Row {
+        name: name.to_owned(),
+        bytes: len(&path),
+        seconds: None,
+        whose: Whose::Peer,
+    };
+    files.map(row).into()
+}
+
+const SOLID: &str = "zstd -19, solid";
+const XZ: &str = "xz -9";
+
+fn limits(part: &mut Part, attribute: &str, rows: &[Row]) {
+    let bytes = |name: &str| {
+        let row = rows.iter().find(|row| row.name == name);
+        row.expect("every row is there").bytes as f64
+    };
+    let mut compare = |own: &str, other: &str, limit: f64| {
+        part.limit(format!("{attribute}: {own} / {other}"), bytes(own) / bytes(other), limit);
+    };
+    compare("bundle, level 19", SOLID, 1.03);
+    compare("bundle, level 22", XZ, 1.06);
+}
+
+fn table(part: &mut Part, attribute: &str, rows: &[Row], before: u64) {
+    let solid = rows.iter().find(|row| row.name == SOLID).expect("every row is there").bytes;
+    let title = format!("{attribute}, {:.1} MB as tar", before as f64 / 1e6);
+    let mut table = Table::new(&title, &["file", "of zstd -19, solid", "bytes", "pack time s"]);
+    let mut marks = Vec::new();
+    for Row { name, bytes, seconds, whose } in rows {
+        table.row([
+            name.clone(),
+            format!("{:.3}", *bytes as f64 / solid as f64),
+            bytes.to_string(),
+            seconds.map_or("–".to_owned(), |seconds| format!("{seconds:.1}")),
+        ]);
+        let value = Spread::of([*bytes as f64 / 1e6]);
+        marks.push(Mark { label: name.clone(), value, whose: *whose });
+    }
+    part.tables.push(table);
+    let title = format!("Size: {title}");
+    part.charts.push(Chart { title, unit: "MB".into(), axis: Axis::Linear, marks });
+}
+
+fn len(path: &Path) -> u64 {
+    fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len()
+}

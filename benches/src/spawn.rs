@@ -1,0 +1,84 @@
+//! One program, from before it is spawned to after it has ended: the one file with unsafe code.
+#![allow(unsafe_code)]
+
+use std::env;
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
+
+/// A program with all its strings, ready to be spawned.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) path: CString,
+    pub(crate) arguments: Vec<CString>,
+    pub(crate) environment: Vec<CString>,
+}
+
+/// How a program went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    /// From before the spawn until it was waited for.
+    pub(crate) took: Duration,
+    /// The most memory that it or a child it waited for had at once, in KiB. Never less than the spawning
+    /// process has, which its pages are counted as until exec.
+    pub(crate) peak: u64,
+    /// Its exit status; nothing if a signal ended it.
+    pub(crate) code: Option<i32>,
+}
+
+/// Runs a command of this machine, which must do its work; the environment is this process's.
+pub(crate) fn timed(command: &Command) -> Ended {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let arguments: Vec<CString> = words.map(|word| c_string(word.as_bytes())).collect();
+    let program = Program {
+        path: arguments[0].clone(),
+        arguments,
+        environment: env::vars().map(|(name, value)| variable(&name, &value)).collect(),
+    };
+    let null = OpenOptions::new().write(true).open("/dev/null").expect("open /dev/null");
+    let ended = run(&program, &null).unwrap_or_else(|errno| panic!("{command:?}: {errno}"));
+    assert_eq!(ended.code, Some(0), "{command:?}");
+    ended
+}
+
+/// A string for exec.
+pub(crate) fn c_string(text: impl Into<Vec<u8>>) -> CString {
+    CString::new(text).expect("no NUL in strings for exec")
+}
+
+/// A string of the environment.
+pub(crate) fn variable(name: &str, value: &str) -> CString {
+    c_string(format!("{name}={value}"))
+}
+
+/// Spawns a program and waits for it; what it writes to stdout goes to `stdout`.
+///
+/// glibc's posix_spawn shares the memory until exec, so the time does not depend on the caller's size.
+pub(crate) fn run(program: &Program, stdout: &File) -> nix::Result<Ended> {
+    let mut actions = PosixSpawnFileActions::init()?;
+    actions.add_dup2(stdout.as_raw_fd(), 1)?;
+    let attributes = PosixSpawnAttr::init()?;
+    let Program { path, arguments, environment } = program;
+
+    let begin = Instant::now();
+    let pid = posix_spawn(path.as_c_str(), &actions, &attributes, arguments, environment)?;
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both pointers are to memory of ours; the child is ours and is waited for once.
+    let waited = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, usage.as_mut_ptr()) };
+    let took = begin.elapsed();
+
+    Errno::result(waited)?;
+    // SAFETY: integers, which were zero before the call.
+    let usage = unsafe { usage.assume_init() };
+    let code = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+    Ok(Ended { took, peak: usage.ru_maxrss.try_into().unwrap_or(0), code })
+}

@@ -1,0 +1,88 @@
+//! Where something is measured: a host, and on it a worker.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::{Bundle, Host, Nix, User, packer, run};
+
+use crate::worker::{Case, Plan, Samples};
+
+/// A host with what is measured installed on it.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) host: Host,
+    worker: PathBuf,
+}
+
+impl Stage {
+    /// A host of an ordinary user.
+    pub(crate) fn new(nix: Nix) -> Stage {
+        Stage::of(User::ordinary(), nix)
+    }
+
+    /// A host of this user.
+    pub(crate) fn of(user: User, nix: Nix) -> Stage {
+        let host = Host::new(user, nix);
+        let own = std::env::current_exe().expect("a program has a path");
+        let worker = host.install(own);
+        Stage { host, worker }
+    }
+
+    /// Puts a file where everybody may read and run it.
+    pub(crate) fn install(&self, file: &Path, name: &str) -> PathBuf {
+        self.host.install_as(file, Path::new("/srv").join(name))
+    }
+
+    /// Puts a bundle's closure on the host; returns the directory with `nix/store` in it.
+    pub(crate) fn install_closure(&self, bundle: &Bundle) -> String {
+        let mut command = Command::new(packer());
+        let outside = self.host.outside("/srv/closure");
+        run(command.arg("extract").arg(&bundle.path).arg("--to").arg(outside)).expect_code(0);
+        "/srv/closure".to_owned()
+    }
+
+    /// Makes an empty copy of the host's top level with a `/nix/store`, to mount things into.
+    pub(crate) fn install_skeleton(&self) -> String {
+        let top = self.host.outside("/srv/skeleton");
+        fs::create_dir_all(top.join("nix/store")).expect("make a directory");
+        for entry in fs::read_dir("/").expect("list /") {
+            let entry = entry.expect("list /");
+            let place = top.join(entry.file_name());
+            let kind = entry.file_type().expect("list /");
+            if kind.is_symlink() {
+                symlink(fs::read_link(entry.path()).expect("read a link"), place).expect("link");
+            } else if kind.is_dir() {
+                fs::create_dir_all(place).expect("make a directory");
+            } else {
+                fs::write(place, "").expect("make a file");
+            }
+        }
+        "/srv/skeleton".to_owned()
+    }
+
+    /// Starts a case's bundle for the first time, so that it is unpacked, and makes sure that it chooses
+    /// this mode.
+    pub(crate) fn prepare(&self, case: &Case, mode: &str) {
+        let start = self.host.start(&case.program).env("PACKED_LOG", "debug");
+        let start =
+            case.environment.iter().fold(start, |start, (name, value)| start.env(name, value));
+        let ended = start.run();
+        ended.expect_code(0);
+        let chosen = format!("mode {mode}");
+        let log = ended.stderr();
+        assert!(
+            log.lines().any(|line| line.ends_with(&chosen) && !line.contains("not mode")),
+            "{log}"
+        );
+    }
+
+    /// Has a plan carried out.
+    pub(crate) fn measure(&self, plan: &Plan) -> Samples {
+        let plan = serde_json::to_vec(plan).expect("a plan is JSON");
+        let ended = self.host.start(&self.worker).arg("worker").stdin(&plan).run();
+        ended.expect_code(0);
+        serde_json::from_slice(&ended.stdout).expect("samples are JSON")
+    }
+}
