@@ -2,6 +2,7 @@
 //!
 //! Both print how many nanoseconds they took, on as many threads as there are processors.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io;
@@ -13,9 +14,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use format::{Frame, SeekTable};
 use zstd_safe::DCtx;
-
-/// Files that a thread takes at once: few enough that all end together.
-const BATCH: usize = 16;
 
 /// Reads a bundle's frames and decodes them to nowhere.
 pub(crate) fn decode(bundle: &Path, payload: &str) {
@@ -53,7 +51,8 @@ fn seek_table(file: &File) -> io::Result<SeekTable> {
 #[derive(Default)]
 struct Tree {
     directories: Vec<PathBuf>,
-    files: Vec<(PathBuf, u32, Vec<u8>)>,
+    /// The files of each directory: path, mode and content.
+    files: Vec<Vec<(PathBuf, u32, Vec<u8>)>>,
     /// Names of a file that has another one already.
     hard_links: Vec<(PathBuf, PathBuf)>,
     symlinks: Vec<(PathBuf, PathBuf)>,
@@ -64,16 +63,16 @@ struct Tree {
 pub(crate) fn write(from: &Path, to: &Path) {
     let mut tree = Tree::default();
     tree.read(from, Path::new(""), &mut BTreeMap::new()).expect("read the tree");
+    // Two threads in one directory would wait for its lock; what takes longest begins first.
+    tree.files.sort_by_key(|files| Reverse(files.len()));
     let next = AtomicUsize::new(0);
     let begin = Instant::now();
     for directory in &tree.directories {
         fs::create_dir(to.join(directory)).expect("make a directory");
     }
     parallel(|| {
-        loop {
-            let first = next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(rest) = tree.files.get(first..).filter(|rest| !rest.is_empty()) else { break };
-            for (path, mode, content) in rest.iter().take(BATCH) {
+        while let Some(files) = tree.files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for (path, mode, content) in files {
                 create(&to.join(path), *mode, content).expect("write a file");
             }
         }
@@ -94,6 +93,7 @@ impl Tree {
         below: &Path,
         seen: &mut BTreeMap<u64, PathBuf>,
     ) -> io::Result<()> {
+        let mut files = Vec::new();
         for entry in fs::read_dir(top.join(below))? {
             let path = below.join(entry?.file_name());
             let whole = top.join(&path);
@@ -107,9 +107,10 @@ impl Tree {
                 self.hard_links.push((original.clone(), path));
             } else {
                 seen.insert(meta.ino(), path.clone());
-                self.files.push((path, meta.mode() & 0o777, fs::read(whole)?));
+                files.push((path, meta.mode() & 0o777, fs::read(whole)?));
             }
         }
+        self.files.push(files);
         Ok(())
     }
 }

@@ -10,10 +10,9 @@ use crate::picture::{Axis, Chart, Mark, Whose};
 use crate::spread::Spread;
 use crate::stage::Stage;
 use crate::table::Table;
-use crate::worker::{Case, Plan, Sample, Samples};
+use crate::worker::{Case, Disk, Sample, Samples};
 
 const ROUNDS: u64 = 15;
-const WARM_UP: u64 = 1;
 
 /// The peak memory that a first start may have, in MiB.
 const MEMORY_LIMIT: f64 = 64.0;
@@ -29,12 +28,11 @@ pub(crate) fn measure() -> Part {
     let stage = Stage::new(Nix::Absent);
     let cases = cases(&stage, &subject);
     let mut part = Part::new("The first start");
-    for quiet in [true, false] {
-        let turns = cases.iter().map(|(case, _)| vec![case.clone()]).collect();
-        let samples = stage.measure(&Plan { rounds: ROUNDS, warm_up: WARM_UP, turns, quiet });
-        let disk = if quiet { "quiet disk" } else { "busy disk" };
-        table(&mut part, &samples, &cases, disk);
-        limits(&mut part, &samples, disk);
+    let turns: Vec<Vec<Case>> = cases.iter().map(|(case, _)| vec![case.clone()]).collect();
+    for (disk, name) in [(Disk::Quiet, "quiet disk"), (Disk::Busy, "busy disk")] {
+        let samples = stage.measure_rounds(ROUNDS, &turns, disk);
+        table(&mut part, &samples, &cases, name);
+        limits(&mut part, &samples, name);
     }
     part.note("The markov closure with an entry that only exits; an ordinary user without a /nix; every run into \
         an empty directory on the same disk, page cache warm. Quiet disk: sync(2) before each run. Busy disk: \

@@ -71,7 +71,7 @@ pub(crate) fn draw(charts: &[&Chart]) -> String {
 fn one(svg: &mut String, chart: &Chart, top: f64) {
     let values = || chart.marks.iter().map(|mark| mark.value);
     let largest = values().map(|value| value.high).fold(f64::MIN_POSITIVE, f64::max);
-    let smallest = values().map(|value| value.low).fold(largest, f64::min).max(largest / 1e6);
+    let smallest = values().map(|value| value.median).fold(largest, f64::min).max(largest / 1e6);
     let start = 10f64.powf(smallest.log10().floor());
     let span = WIDTH - LABELS - VALUES;
     let x = |value: f64| {

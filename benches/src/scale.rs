@@ -1,6 +1,7 @@
 //! Large closures: time that grows with them, memory that does not.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::Path;
 
 use tests::{Bundle, Nix};
 
@@ -12,16 +13,14 @@ use crate::spawn;
 use crate::spread::Spread;
 use crate::stage::Stage;
 use crate::table::Table;
-use crate::worker::{Case, Plan, Sample};
+use crate::worker::{Case, Disk, Sample};
 
 const ROUNDS: u64 = 3;
-const WARM_UP: u64 = 0;
 
 /// The peak memory that a first start may have, in MiB.
 const MEMORY_LIMIT: f64 = 64.0;
 
-/// The largest of three times, that something takes which should take twice as long: with some room for
-/// what doesn't depend on the size.
+/// How much longer something may take of which there is twice as much: a tenth over twice as long.
 const DOUBLE: f64 = 2.2;
 
 /// What was measured of one closure, in seconds.
@@ -66,8 +65,9 @@ fn closure(part: &mut Part, table: &mut Table, shape: Shape) -> Figures {
     let stage = Stage::new(Nix::Absent);
     let program = stage.install(&bundle.path, "bundle");
     let modes = ["relocate", "namespace"];
-    let turns = modes.map(|mode| starts(mode, &program)).into();
-    let samples = stage.measure(&Plan { rounds: ROUNDS, warm_up: WARM_UP, turns, quiet: true });
+    let turns = modes.map(|mode| starts(mode, &program));
+    let samples = stage.measure_rounds(ROUNDS, &turns, Disk::Quiet);
+    fs::remove_file(&bundle.path).expect("remove a bundle");
     let median = |samples: &[Sample]| Spread::of(samples.iter().map(nanoseconds)).median / 1e9;
     let mut slowest: f64 = 0.0;
     for mode in modes {
@@ -90,7 +90,7 @@ fn closure(part: &mut Part, table: &mut Table, shape: Shape) -> Figures {
 }
 
 /// A first start, and one after it in the same cache.
-fn starts(mode: &str, program: &PathBuf) -> Vec<Case> {
+fn starts(mode: &str, program: &Path) -> Vec<Case> {
     let case = |name: &str| {
         let case = Case::new(&format!("{name}, {mode}"), program).fresh(mode);
         case.env("PACKED_MODE", mode).env("PACKED_CACHE", "{}/c")

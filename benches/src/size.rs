@@ -17,6 +17,9 @@ use crate::table::Table;
 const CLOSURES: [&str; 3] = ["markov", "markov-slim", "python-example"];
 const LEVELS: [i32; 5] = [3, 9, 15, 19, 22];
 
+/// KiB.
+const STUB_LIMIT: f64 = 512.0;
+
 /// Bytes of one file, and the seconds that making it took where that is of interest.
 struct Row {
     name: String,
@@ -28,8 +31,10 @@ struct Row {
 /// Measures three closures.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("The size");
+    let mut stub = 0;
     for attribute in CLOSURES {
         let subject = Subject::of(attribute, 1);
+        stub = subject.bundle.payload();
         let archive = archive(&subject.bundle);
         let mut rows: Vec<Row> = LEVELS.iter().map(|level| packed(attribute, *level)).collect();
         rows.extend(solid(&archive));
@@ -37,6 +42,7 @@ pub(crate) fn measure() -> Part {
         limits(&mut part, attribute, &rows);
         table(&mut part, attribute, &rows, len(&archive));
     }
+    part.limit("the stub, in KiB", stub as f64 / 1024.0, STUB_LIMIT);
     part.note("The solid frames and xz compress the bundle's own tar stream, in which a file that occurs twice is \
         stored once; bzip2 (nix-bundle's way), wrappe and squashfs take the closure itself.");
     part.note("What the order of files, the frames' size and deduplication bring is not measured here: the packer \
@@ -55,9 +61,11 @@ fn packed(attribute: &str, level: i32) -> Row {
     let (builder, _) = Subject::describe(attribute, 1);
     let mut command = builder.option("--level", level.to_string()).command();
     let ended = spawn::timed(command.arg("--output").arg(&output));
+    let bytes = len(&output);
+    fs::remove_file(&output).expect("remove a bundle");
     Row {
         name: format!("bundle, level {level}"),
-        bytes: len(&output),
+        bytes,
         seconds: Some(ended.took.as_secs_f64()),
         whose: Whose::Ours,
     }
@@ -83,16 +91,11 @@ fn solid(archive: &Path) -> Vec<Row> {
 }
 
 fn peers(subject: &Subject) -> Vec<Row> {
-    let image = |compressor: &str| {
-        beside(&subject.bundle, &format!("squashfs-{compressor}"), |to| {
-            squashfs::make(subject, compressor, to);
-        })
-    };
     let files = [
         ("tar --bzip2 (nix-bundle)", tar::bzip2(&subject.bundle)),
         ("wrappe -c 19", wrappe::pack(subject)),
-        ("squashfs, zstd -22", image("zstd")),
-        ("squashfs, xz", image("xz")),
+        ("squashfs, zstd -22", squashfs::image(subject, "zstd")),
+        ("squashfs, xz", squashfs::image(subject, "xz")),
     ];
     let row = |(name, path): (&str, PathBuf)| Row {
         name: name.to_owned(),

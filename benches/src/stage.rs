@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tests::{Bundle, Host, Nix, User, packer, run};
 
-use crate::worker::{Case, Plan, Samples};
+use crate::worker::{self, Case, Disk, Plan, Samples};
 
 /// A host with what is measured installed on it.
 #[derive(Debug)]
@@ -76,6 +76,19 @@ impl Stage {
             log.lines().any(|line| line.ends_with(&chosen) && !line.contains("not mode")),
             "{log}"
         );
+    }
+
+    /// Has long rounds carried out, each by a worker of its own; the first is not counted.
+    pub(crate) fn measure_rounds(&self, rounds: u64, turns: &[Vec<Case>], disk: Disk) -> Samples {
+        let mut samples = Samples::new();
+        for seed in 0..=rounds {
+            let turns = turns.to_vec();
+            let round = self.measure(&Plan { seed, rounds: 1, warm_up: 0, turns, disk });
+            if seed > 0 {
+                worker::add(&mut samples, round);
+            }
+        }
+        samples
     }
 
     /// Has a plan carried out.

@@ -10,10 +10,9 @@ use crate::picture::{Axis, Chart, Mark, Whose};
 use crate::spread::Spread;
 use crate::stage::Stage;
 use crate::table::Table;
-use crate::worker::{Case, Plan};
+use crate::worker::{Case, Disk};
 
 const ROUNDS: u64 = 15;
-const WARM_UP: u64 = 1;
 
 /// Measures the update of the markov closure's entry.
 pub(crate) fn measure() -> Part {
@@ -32,8 +31,7 @@ pub(crate) fn measure() -> Part {
         };
         programs.iter().map(case).collect()
     };
-    let turns = modes.map(turn).into();
-    let samples = stage.measure(&Plan { rounds: ROUNDS, warm_up: WARM_UP, turns, quiet: true });
+    let samples = stage.measure_rounds(ROUNDS, &modes.map(turn), Disk::Quiet);
 
     let title = "First start of a second version, where the first is unpacked";
     let head =

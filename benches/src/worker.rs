@@ -17,14 +17,24 @@ use crate::spawn::{self, Program, c_string, variable};
 /// What the worker does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
+    /// Decides the order of the turns in every round.
+    pub(crate) seed: u64,
     /// How often it starts every case.
     pub(crate) rounds: u64,
     /// Rounds before these, which are not counted.
     pub(crate) warm_up: u64,
     /// What a round consists of. Their order is another in every round; inside a turn it stays.
     pub(crate) turns: Vec<Vec<Case>>,
-    /// Whether all that was written before is on the disk before a case begins.
-    pub(crate) quiet: bool,
+    pub(crate) disk: Disk,
+}
+
+/// What the disk does when a case begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Disk {
+    /// Nothing: all that was written before is on it, by sync(2).
+    Quiet,
+    /// Whatever the kernel still has to write back.
+    Busy,
 }
 
 /// A program to start.
@@ -62,6 +72,11 @@ pub(crate) struct Sample {
 
 /// The samples of each case, by round.
 pub(crate) type Samples = BTreeMap<String, Vec<Sample>>;
+
+/// Adds samples of further rounds.
+pub(crate) fn add(samples: &mut Samples, more: Samples) {
+    more.into_iter().for_each(|(name, more)| samples.entry(name).or_default().extend(more));
+}
 
 impl Case {
     /// A case without arguments.
@@ -108,13 +123,13 @@ pub(crate) fn main() {
     let mut samples = Samples::new();
     for round in 0..plan.warm_up + plan.rounds {
         let place = top.join(round.to_string());
-        for turn in shuffled(plan.turns.len(), round) {
+        for turn in shuffled(plan.turns.len(), plan.seed ^ round) {
             for case in &plan.turns[turn] {
                 let directory = case.directory.as_ref().map(|name| place.join(name));
                 directory
                     .iter()
                     .for_each(|path| fs::create_dir_all(path).expect("make a directory"));
-                if plan.quiet {
+                if plan.disk == Disk::Quiet {
                     sync();
                 }
                 let mut sample = case.start(directory.as_deref(), &null);
@@ -165,10 +180,10 @@ impl Case {
     }
 }
 
-/// The numbers below `count`, in an order that `round` determines.
-fn shuffled(count: usize, round: u64) -> Vec<usize> {
+/// The numbers below `count`, in an order that `seed` determines.
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
-    let mut state = round.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut state = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for last in (1..count).rev() {
         // xorshift64: Marsaglia, "Xorshift RNGs", 2003.
         state ^= state << 13;

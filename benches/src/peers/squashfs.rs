@@ -9,13 +9,12 @@ use tests::run;
 use crate::closures::Subject;
 use crate::fixture::{beside, extracted};
 
-/// Makes an image, compressed by zstd.
-pub(crate) fn image(subject: &Subject) -> PathBuf {
-    beside(&subject.bundle, "squashfs", |to| make(subject, "zstd", to))
+/// Makes an image with blocks of 1 MiB, the largest, and the compressor's best level.
+pub(crate) fn image(subject: &Subject, compressor: &str) -> PathBuf {
+    beside(&subject.bundle, &format!("squashfs-{compressor}"), |to| make(subject, compressor, to))
 }
 
-/// Makes an image with blocks of 1 MiB, the largest, and the compressor's best level.
-pub(crate) fn make(subject: &Subject, compressor: &str, to: &Path) {
+fn make(subject: &Subject, compressor: &str, to: &Path) {
     let mut command = Command::new("mksquashfs");
     command.arg(extracted(&subject.bundle)).arg(to);
     command.args(["-quiet", "-no-progress", "-all-root", "-b", "1M", "-comp", compressor]);

@@ -1,0 +1,172 @@
+//! The hosts, and what is started on each.
+
+use tests::{Bundle, Nix, User};
+
+use super::Overheads;
+use crate::closures::Subject;
+use crate::floor;
+use crate::peers::{bubblewrap, squashfs, wrappe};
+use crate::picture::Whose;
+use crate::stage::Stage;
+use crate::worker::{Case, Disk, Plan, Sample, Samples};
+
+/// Rounds of one worker.
+const ROUNDS: u64 = 60;
+
+/// Rounds before, which load programs and warm caches up.
+const WARM_UP: u64 = 5;
+
+/// Rounds where a start takes milliseconds.
+const SLOW_ROUNDS: u64 = 10;
+
+/// The entry, executed by the worker itself.
+pub(super) const DIRECT: &str = "the entry itself";
+
+/// The program that executes the entry and does nothing else.
+const EXEC: &str = "exec only";
+
+/// A host and what is started there.
+pub(super) struct Scene {
+    /// What its cases are called after their names.
+    at: &'static str,
+    stage: Stage,
+    cases: Vec<(Case, Whose)>,
+    rounds: u64,
+}
+
+impl Scene {
+    fn new(at: &'static str, stage: Stage, rounds: u64) -> Scene {
+        Scene { at, stage, cases: Vec::new(), rounds }
+    }
+
+    fn add(&mut self, case: Case, whose: Whose) {
+        self.cases.push((case, whose));
+    }
+
+    /// Adds the entry itself, and the program that does nothing but execute it.
+    fn add_floor(&mut self, entry: &str) {
+        let exec = self.stage.install(&floor::program("exec"), "floor/exec");
+        self.add(Case::new(DIRECT, entry), Whose::Floor);
+        self.add(Case::new(EXEC, exec).args([entry]), Whose::Floor);
+    }
+
+    /// Adds a bundle in this mode, unpacked.
+    fn add_bundle(&mut self, name: &str, bundle: &Bundle, mode: &str) {
+        let program = self.stage.install(&bundle.path, name);
+        let case = Case::new(name, program).env("PACKED_MODE", mode);
+        self.stage.prepare(&case, mode);
+        self.add(case, Whose::Ours);
+    }
+
+    /// What each case is, by its whole name.
+    pub(super) fn whose(&self) -> impl Iterator<Item = (String, Whose)> {
+        self.cases.iter().map(|(case, whose)| (self.name(&case.name), *whose))
+    }
+
+    fn name(&self, case: &str) -> String {
+        format!("{case}, {}", self.at)
+    }
+
+    /// Starts every case in its rounds.
+    pub(super) fn measure(&self, turn: u64) -> Samples {
+        let turns = self.cases.iter().map(|(case, _)| vec![case.clone()]).collect();
+        self.stage.measure(&Plan {
+            seed: turn << 32,
+            rounds: self.rounds,
+            warm_up: WARM_UP.min(self.rounds),
+            turns,
+            disk: Disk::Busy,
+        })
+    }
+
+    /// Compares every case with the entry itself.
+    pub(super) fn overheads(&self, samples: &Samples) -> Overheads {
+        let direct = &samples[DIRECT];
+        let others = samples.iter().filter(|(name, _)| *name != DIRECT);
+        others
+            .map(|(name, samples)| {
+                let over = |(case, direct): (&Sample, &Sample)| {
+                    (case.nanoseconds as f64 - direct.nanoseconds as f64) / 1e3
+                };
+                (self.name(name), samples.iter().zip(direct).map(over).collect())
+            })
+            .collect()
+    }
+}
+
+/// A host with the closure in its store.
+pub(super) fn same_paths(subject: &Subject) -> Scene {
+    let mut scene = Scene::new("same /nix/store", Stage::new(Nix::SamePaths), ROUNDS);
+    scene.add_floor(&subject.entry.display().to_string());
+    scene.add_bundle("host", &subject.bundle, "host");
+    scene
+}
+
+/// A host that uses Nix itself: both stores have to be visible.
+pub(super) fn other_paths(subject: &Subject) -> Scene {
+    let mut scene = Scene::new("other /nix/store", Stage::new(Nix::OtherPaths), ROUNDS);
+    let (store, entry) = plain(&mut scene, subject);
+    let program = scene.stage.install(&floor::program("overlay"), "floor/overlay");
+    scene.add(Case::new("overlay only", program).args([&*store, &entry]), Whose::Floor);
+    scene.add_bundle("relocate", &subject.bundle, "relocate");
+    scene.add_bundle("namespace", &subject.bundle, "namespace");
+    scene.add(bubblewrap::over_store("bubblewrap", &store, &entry), Whose::Peer);
+    scene
+}
+
+/// A host with an empty store: one mount.
+pub(super) fn empty(subject: &Subject) -> Scene {
+    let mut scene = Scene::new("empty /nix/store", Stage::new(Nix::Empty), ROUNDS);
+    let (store, entry) = plain(&mut scene, subject);
+    let program = scene.stage.install(&floor::program("bind"), "floor/bind");
+    scene.add(Case::new("bind only", program).args([&*store, &entry]), Whose::Floor);
+    scene.add_bundle("namespace", &subject.bundle, "namespace");
+    scene
+}
+
+/// The most common host, without Nix; the bundle of 50 000 files is started in the same rounds.
+pub(super) fn absent(subject: &Subject, large: &Bundle) -> Scene {
+    let mut scene = Scene::new("no /nix", Stage::new(Nix::Absent), ROUNDS);
+    let (store, entry) = plain(&mut scene, subject);
+    let skeleton = scene.stage.install_skeleton();
+    let program = scene.stage.install(&floor::program("root"), "floor/root");
+    scene.add(Case::new("new root only", program).args([&*skeleton, &store, &entry]), Whose::Floor);
+    scene.add_bundle("relocate", &subject.bundle, "relocate");
+    scene.add_bundle("namespace", &subject.bundle, "namespace");
+    scene.add_bundle("relocate, 50 000 files", large, "relocate");
+    scene.add_bundle("namespace, 50 000 files", large, "namespace");
+    scene.add(bubblewrap::new_root("bubblewrap", &store, &entry), Whose::Peer);
+    let program = scene.stage.install(&wrappe::pack(subject), "wrappe");
+    scene.add(Case::new("wrappe", program), Whose::Peer);
+    scene
+}
+
+/// As before, but nothing may be written to a disk.
+pub(super) fn memory(subject: &Subject) -> Scene {
+    let mut scene = Scene::new("no /nix, unpacked at each start", Stage::new(Nix::Absent), 1);
+    plain(&mut scene, subject);
+    scene.add_bundle("ram", &subject.bundle, "ram");
+    scene
+}
+
+/// As root: /dev/fuse is not for everybody on every machine.
+pub(super) fn squashfuse(subject: &Subject) -> Scene {
+    let stage = Stage::of(User::root(), Nix::Absent);
+    let mut scene = Scene::new("as root", stage, SLOW_ROUNDS);
+    plain(&mut scene, subject);
+    let image = scene.stage.install(&squashfs::image(subject, "zstd"), "image");
+    let program = scene.stage.install(&floor::program("mounted"), "floor/mounted");
+    let place = scene.stage.host.directory("/root/image", 0o755);
+    let place = place.display().to_string();
+    let entry = format!("{place}/{}", subject.entry_below());
+    let image = image.display().to_string();
+    scene.add(Case::new("squashfuse", program).args([image, place, entry]), Whose::Peer);
+    scene
+}
+
+/// Adds the entry outside of any store; returns the closure's store and the entry in it.
+fn plain(scene: &mut Scene, subject: &Subject) -> (String, String) {
+    let closure = scene.stage.install_closure(&subject.bundle);
+    scene.add_floor(&format!("{closure}/{}", subject.entry_below()));
+    (format!("{closure}/nix/store"), subject.entry.display().to_string())
+}
