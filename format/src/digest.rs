@@ -52,7 +52,7 @@ impl Hasher {
 }
 
 /// XXH64 with seed 0 of the parts, joined: cheap enough for every start, and no guard against anybody.
-pub(crate) fn checksum(parts: &[&[u8]]) -> [u8; 8] {
+pub fn checksum(parts: &[&[u8]]) -> [u8; 8] {
     let mut hasher = XxHash64::with_seed(0);
     parts.iter().for_each(|part| hasher.write(part));
     hasher.finish().to_le_bytes()

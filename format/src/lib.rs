@@ -29,7 +29,7 @@ mod wire;
 pub use descriptor::{
     BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, PathKey, Section,
 };
-pub use digest::{Digest, Hasher};
+pub use digest::{Digest, Hasher, checksum};
 pub use entry::Entry;
 pub use environment::{Action, Piece, Rule};
 pub use error::{Error, Part};

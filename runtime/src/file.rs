@@ -141,6 +141,23 @@ pub fn list<E: From<Errno>>(
     Ok(())
 }
 
+/// Whether a directory, opened just now, has nothing in it.
+///
+/// # Errors
+///
+/// What getdents64(2) says.
+pub fn is_empty(directory: impl AsFd) -> Result<bool, Errno> {
+    // Room for `.`, `..` and one longest name: the rest of a large directory is not asked for.
+    let mut buffer = [const { core::mem::MaybeUninit::uninit() }; 512];
+    let mut entries = rustix::fs::RawDir::new(directory, &mut buffer);
+    while let Some(entry) = entries.next() {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Lists the names in a directory, in no order.
 ///
 /// # Errors

@@ -134,10 +134,9 @@ impl HostStore {
     fn look() -> HostStore {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         match file::open(CWD, STORE_DIR_C, flags, Mode::empty()) {
-            // One name is enough to know; stopping the listing is an error to `list`.
-            Ok(directory) => match file::list(&directory, |_, _| Err(Errno::EXIST)) {
-                Ok(()) => HostStore::Empty,
-                Err(_) => HostStore::InUse,
+            Ok(directory) => match file::is_empty(&directory) {
+                Ok(true) => HostStore::Empty,
+                Ok(false) | Err(_) => HostStore::InUse,
             },
             Err(Errno::NOENT | Errno::NOTDIR) => HostStore::Absent,
             // It can be mounted on, if not listed.

@@ -3,9 +3,7 @@
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use core::fmt::Write as _;
 
-use format::Digest;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -48,12 +46,18 @@ impl Root {
 
     /// Finds or makes a directory for it in the cache; returns its path there.
     ///
-    /// It is made once: its name is a digest of the host's names.
+    /// It is made once: its name is a checksum of the host's names, which only root can choose.
     pub(super) fn prepare(&self, cache: &Cache) -> Result<CString, Impossible> {
-        let mut text = alloc::string::String::new();
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{:?}", self.0);
-        let name = alloc::format!("{}", Digest::of(text.as_bytes()));
+        let mut parts = Vec::new();
+        for Item { path, kind } in &self.0 {
+            let (kind, target) = match kind {
+                Kind::Directory => (&b"\0directory\0"[..], &b""[..]),
+                Kind::Link(target) => (&b"\0link\0"[..], target.to_bytes_with_nul()),
+                Kind::File => (&b"\0file\0"[..], &b""[..]),
+            };
+            parts.extend([path.to_bytes(), kind, target]);
+        }
+        let name = alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)));
         let path = CString::new(alloc::format!("roots/{name}")).unwrap_or_default();
         if file::open_directory(&cache.directory, &path).is_err() {
             cache.publish_root(&name, |directory| self.make(directory))?;
