@@ -91,8 +91,8 @@ const PODMAN: &[&str] = &[
     "--events-backend=none",
     "run",
     "--rm",
-    "--interactive",
-    "--log-driver=none",
+    // The program gets the streams themselves: what a container wrote that ended at once was lost now and then.
+    "--log-driver=passthrough",
     // Without systemd, nobody hands a control group over.
     "--cgroups=disabled",
     // Not more than what the machine itself has.
