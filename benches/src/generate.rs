@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tests::{Builder, Bundle, Closure};
 
@@ -59,11 +59,21 @@ impl Shape {
 
     /// How the store is packed, which is made if it is not there. Level 3: what matters is the number.
     pub(crate) fn builder(&self) -> Builder {
-        let place = fixture::directory().join("stores").join(self.name);
-        let root = fixture::once(place, |root| self.make(&root.join("nix/store")));
+        let root = self.root();
         let closure = Closure { path: Path::new("/nix/store").join(self.base_name(0)) };
         let builder = Bundle::of(&closure).entry("/bin/tiny");
         builder.option("--store-root", root).option("--level", "3")
+    }
+
+    /// Makes the store, once; returns the directory above `nix/store`.
+    fn root(&self) -> PathBuf {
+        let place = fixture::directory().join("stores").join(self.name);
+        fixture::once(place, |root| self.make(&root.join("nix/store")))
+    }
+
+    /// Reads all files, so that the time of packing is not that of the disk.
+    pub(crate) fn warm_up(&self) {
+        fixture::shell("find \"$1\" -type f -exec cat {} + >/dev/null", &[&self.root()]);
     }
 
     fn make(&self, store: &Path) {

@@ -52,12 +52,13 @@ pub(crate) fn measure() -> Part {
     }
     part.tables.push(table);
     part.note("Files of words, 20 KB on average and 100 in a directory, spread over the store paths; one of eight \
-        refers to its store path. An ordinary user without a /nix; sync(2) before each run.");
+        refers to its store path. An ordinary user without a /nix; sync(2) before each run; what is packed is in the page cache.");
     part
 }
 
 fn closure(part: &mut Part, table: &mut Table, shape: Shape) -> Figures {
     let output = directory().join(format!("scale-{}", shape.name));
+    shape.warm_up();
     let packed = spawn::timed(shape.builder().command().arg("--output").arg(&output));
     let pack = packed.took.as_secs_f64();
     let bundle = Bundle { path: output };

@@ -22,9 +22,6 @@ const SLOW_ROUNDS: u64 = 10;
 /// The entry, executed by the worker itself.
 pub(super) const DIRECT: &str = "the entry itself";
 
-/// The program that executes the entry and does nothing else.
-const EXEC: &str = "exec only";
-
 /// A host and what is started there.
 pub(super) struct Scene {
     /// What its cases are called after their names.
@@ -43,11 +40,15 @@ impl Scene {
         self.cases.push((case, whose));
     }
 
-    /// Adds the entry itself, and the program that does nothing but execute it.
-    fn add_floor(&mut self, entry: &str) {
-        let exec = self.stage.install(&floor::program("exec"), "floor/exec");
+    /// Adds the entry itself.
+    fn add_direct(&mut self, entry: &str) {
         self.add(Case::new(DIRECT, entry), Whose::Floor);
-        self.add(Case::new(EXEC, exec).args([entry]), Whose::Floor);
+    }
+
+    /// Adds the program that does nothing but execute the entry.
+    fn add_exec(&mut self, entry: &str) {
+        let exec = self.stage.install(&floor::program("exec"), "floor/exec");
+        self.add(Case::new("exec only", exec).args([entry]), Whose::Floor);
     }
 
     /// Adds a bundle in this mode, unpacked.
@@ -97,7 +98,9 @@ impl Scene {
 /// A host with the closure in its store.
 pub(super) fn same_paths(subject: &Subject) -> Scene {
     let mut scene = Scene::new("same /nix/store", Stage::new(Nix::SamePaths), ROUNDS);
-    scene.add_floor(&subject.entry.display().to_string());
+    let entry = subject.entry.display().to_string();
+    scene.add_direct(&entry);
+    scene.add_exec(&entry);
     scene.add_bundle("host", &subject.bundle, "host");
     scene
 }
@@ -105,7 +108,8 @@ pub(super) fn same_paths(subject: &Subject) -> Scene {
 /// A host that uses Nix itself: both stores have to be visible.
 pub(super) fn other_paths(subject: &Subject) -> Scene {
     let mut scene = Scene::new("other /nix/store", Stage::new(Nix::OtherPaths), ROUNDS);
-    let (store, entry) = plain(&mut scene, subject);
+    let Plain { store, direct, entry } = plain(&mut scene, subject);
+    scene.add_exec(&direct);
     let program = scene.stage.install(&floor::program("overlay"), "floor/overlay");
     scene.add(Case::new("overlay only", program).args([&*store, &entry]), Whose::Floor);
     scene.add_bundle("relocate", &subject.bundle, "relocate");
@@ -117,7 +121,8 @@ pub(super) fn other_paths(subject: &Subject) -> Scene {
 /// A host with an empty store: one mount.
 pub(super) fn empty(subject: &Subject) -> Scene {
     let mut scene = Scene::new("empty /nix/store", Stage::new(Nix::Empty), ROUNDS);
-    let (store, entry) = plain(&mut scene, subject);
+    let Plain { store, direct, entry } = plain(&mut scene, subject);
+    scene.add_exec(&direct);
     let program = scene.stage.install(&floor::program("bind"), "floor/bind");
     scene.add(Case::new("bind only", program).args([&*store, &entry]), Whose::Floor);
     scene.add_bundle("namespace", &subject.bundle, "namespace");
@@ -127,7 +132,8 @@ pub(super) fn empty(subject: &Subject) -> Scene {
 /// The most common host, without Nix; the bundle of 50 000 files is started in the same rounds.
 pub(super) fn absent(subject: &Subject, large: &Bundle) -> Scene {
     let mut scene = Scene::new("no /nix", Stage::new(Nix::Absent), ROUNDS);
-    let (store, entry) = plain(&mut scene, subject);
+    let Plain { store, direct, entry } = plain(&mut scene, subject);
+    scene.add_exec(&direct);
     let skeleton = scene.stage.install_skeleton();
     let program = scene.stage.install(&floor::program("root"), "floor/root");
     scene.add(Case::new("new root only", program).args([&*skeleton, &store, &entry]), Whose::Floor);
@@ -164,9 +170,21 @@ pub(super) fn squashfuse(subject: &Subject) -> Scene {
     scene
 }
 
-/// Adds the entry outside of any store; returns the closure's store and the entry in it.
-fn plain(scene: &mut Scene, subject: &Subject) -> (String, String) {
+/// A closure on a host, where its entry can be run as it is.
+struct Plain {
+    /// What stands for `/nix/store`.
+    store: String,
+    /// The entry in it.
+    direct: String,
+    /// The entry once the store is visible at its place.
+    entry: String,
+}
+
+/// Puts a closure on the host and adds its entry.
+fn plain(scene: &mut Scene, subject: &Subject) -> Plain {
     let closure = scene.stage.install_closure(&subject.bundle);
-    scene.add_floor(&format!("{closure}/{}", subject.entry_below()));
-    (format!("{closure}/nix/store"), subject.entry.display().to_string())
+    let direct = format!("{closure}/{}", subject.entry_below());
+    scene.add_direct(&direct);
+    let entry = subject.entry.display().to_string();
+    Plain { store: format!("{closure}/nix/store"), direct, entry }
 }
