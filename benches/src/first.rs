@@ -101,7 +101,7 @@ fn table(part: &mut Part, samples: &Samples, cases: &[(Case, Whose)], disk: &str
     }
     part.tables.push(table);
     marks.sort_by(|left, right| left.value.median.total_cmp(&right.value.median));
-    part.charts.push(Chart { title, unit: "ms".into(), axis: Axis::Logarithmic, marks });
+    part.charts.push(Chart { title, unit: "ms".into(), axis: Axis::Linear, marks });
 }
 
 fn limits(part: &mut Part, samples: &Samples, disk: &str) {
