@@ -11,6 +11,7 @@ use crate::closure::Closure;
 use crate::content::{self, Content};
 use crate::error::Result;
 use crate::exclude::Exclude;
+use crate::frame::FrameCache;
 use crate::payload::{self, Source};
 use crate::progress::Progress;
 use crate::show::{self, Show};
@@ -68,7 +69,9 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         modes,
         hidden: &hidden,
     };
-    let payload = payload::write(&mut output, &source, options.level, threads, &progress)?;
+    let cache = if options.no_cache { FrameCache::none() } else { FrameCache::open() };
+    let packing = payload::Options { level: options.level, threads, cache };
+    let payload = payload::write(&mut output, &source, &packing, &progress)?;
     let bytes_after = output.len();
     let descriptor = descriptor::descriptor(
         stub.len(),
@@ -82,6 +85,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     output.write_head(&stub.fill(&descriptor)?)?;
     output.check(&hidden)?;
     output.publish()?;
+    packing.cache.sweep();
     drop(progress);
 
     Summary {

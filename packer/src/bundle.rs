@@ -120,7 +120,8 @@ pub(crate) mod tests {
         options: &[&str],
     ) -> Result<PathBuf> {
         let output = dir.join(name);
-        let mut command: Vec<String> = ["packer", "build", "--closure"].map(String::from).into();
+        let mut command: Vec<String> =
+            ["packer", "build", "--no-cache", "--closure"].map(String::from).into();
         command.push(store.dir().join(BASH).to_str().unwrap().to_owned());
         for (option, value) in [
             ("--store-root", store.root.path()),
@@ -178,7 +179,7 @@ pub(crate) mod tests {
     #[test]
     fn same_bytes_whatever_the_threads() {
         let (store, dir) = fixture();
-        for (number, noise) in noise(18 << 20).chunks(1 << 20).enumerate() {
+        for (number, noise) in noise(36 << 20).chunks(1 << 20).enumerate() {
             store.file(&format!("{GLIBC}/share/{number}"), noise);
         }
         let one = build(&store, dir.path(), "1", &["--level=1", "--threads=1"]).unwrap();

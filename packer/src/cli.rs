@@ -76,6 +76,10 @@ pub(crate) struct Build {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
+    /// Compress everything anew, and keep nothing of it in ~/.cache/packer for the next build
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,

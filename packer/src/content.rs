@@ -57,6 +57,8 @@ pub(crate) struct Content {
     /// For each node the number of the first file with the same bytes and executable bit; its own for
     /// all others.
     first: Vec<u32>,
+    /// For each file a number from its content.
+    ranks: HashMap<u32, u64>,
 }
 
 impl Content {
@@ -90,7 +92,9 @@ impl Content {
         )?;
         let paths: Vec<PathContent> = paths.into_iter().flatten().collect();
         let first = first(tree, &paths);
-        Ok(Content { paths, first })
+        let files = paths.iter().flat_map(|path| &path.files);
+        let ranks = files.map(|(number, digest)| (*number, rank(digest))).collect();
+        Ok(Content { paths, first, ranks })
     }
 
     /// Where the references of a node can be rewritten.
@@ -125,6 +129,11 @@ impl Content {
     /// Empty files are never duplicates: nothing is saved, and a file system bounds the links of one file.
     pub(crate) fn first(&self, file: u32) -> u32 {
         self.first[file as usize]
+    }
+
+    /// A number that files with different contents mostly have different; 0 for what is no file.
+    pub(crate) fn rank(&self, node: u32) -> u64 {
+        self.ranks.get(&node).copied().unwrap_or(0)
     }
 }
 
@@ -271,6 +280,10 @@ fn first(tree: &Tree, paths: &[PathContent]) -> Vec<u32> {
         }
     }
     first
+}
+
+fn rank(digest: &Digest) -> u64 {
+    digest.0.first_chunk().map_or(0, |start| u64::from_le_bytes(*start))
 }
 
 /// The hashes of store paths, numbered as they are.

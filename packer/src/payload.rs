@@ -9,7 +9,7 @@ use format::{
 
 use crate::content::Content;
 use crate::error::{Error, Result};
-use crate::frame;
+use crate::frame::{self, FrameCache};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::reference::Hashes;
@@ -31,6 +31,14 @@ pub(crate) struct Source<'a> {
     pub(crate) hidden: &'a Hashes,
 }
 
+/// How it is made.
+pub(crate) struct Options {
+    /// zstd's.
+    pub(crate) level: i32,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) cache: FrameCache,
+}
+
 /// Where the payload's sections are.
 pub(crate) struct Payload {
     pub(crate) manifest: Section,
@@ -48,12 +56,11 @@ pub(crate) struct Payload {
 pub(crate) fn write(
     output: &mut Output,
     source: &Source<'_>,
-    level: i32,
-    threads: NonZeroUsize,
+    options: &Options,
     progress: &Progress,
 ) -> Result<Payload> {
-    let mut writer = Writer { output, hidden: source.hidden, level, table: SeekTable::default() };
-    let digests = writer.frames(source, threads, progress)?;
+    let mut writer = Writer { output, hidden: source.hidden, options, table: SeekTable::default() };
+    let digests = writer.frames(source, progress)?;
     let frames = digests.len();
     let manifest = writer.compressed(MANIFEST_MAGIC, &source.manifest.encode()?)?;
     let index = writer.compressed(INDEX_MAGIC, &index(source, &digests)?)?;
@@ -65,27 +72,23 @@ pub(crate) fn write(
 struct Writer<'a> {
     output: &'a mut Output,
     hidden: &'a Hashes,
-    level: i32,
+    options: &'a Options,
     table: SeekTable,
 }
 
 impl Writer<'_> {
     /// Writes the frames of the tar stream; returns their digests.
-    fn frames(
-        &mut self,
-        source: &Source<'_>,
-        threads: NonZeroUsize,
-        progress: &Progress,
-    ) -> Result<Vec<Digest>> {
-        let spans = frame::cut(source.layout.ends(), frame::TARGET_LEN);
-        let (hidden, level) = (self.hidden, self.level);
+    fn frames(&mut self, source: &Source<'_>, progress: &Progress) -> Result<Vec<Digest>> {
+        let Options { level, threads, ref cache } = *self.options;
+        let hidden = self.hidden;
+        let spans = source.layout.spans(source.content, frame::max_len(level));
         let mut digests = Vec::with_capacity(spans.len());
         let compress = |number: usize| {
             let span = spans[number];
             let mut piece = vec![0; to_len(span.len)?];
             let Source { store, tree, content, layout, .. } = source;
             layout.fill(store, tree, content, span.start, &mut piece)?;
-            let frame = frame::compress(&piece, level, hidden)?;
+            let frame = cache.compress(&piece, level, hidden)?;
             Ok((piece.len(), Digest::of(&frame), frame))
         };
         parallel::in_order(threads, spans.len(), compress, |(len, digest, frame)| {
@@ -106,7 +109,7 @@ impl Writer<'_> {
                 limit: limits::SECTION_LEN,
             });
         }
-        let frame = frame::compress(content, self.level, self.hidden)?;
+        let frame = self.options.cache.compress(content, self.options.level, self.hidden)?;
         let section = self.skippable(magic, &frame)?;
         self.table.push(to_u32(frame.len())?.saturating_add(SKIPPABLE_HEADER_LEN), 0)?;
         Ok(section)

@@ -10,6 +10,7 @@ use tar::{EntryType, Header};
 
 use crate::content::Content;
 use crate::error::{Error, Result};
+use crate::frame::{self, Boundary, Span};
 use crate::show::Show;
 use crate::store::Store;
 use crate::tree::{Kind, Tree};
@@ -36,6 +37,8 @@ impl Item {
 /// The layout of the tar stream.
 pub(crate) struct Layout {
     items: Vec<Item>,
+    /// The number of items that are files with a content of their own: they come first.
+    files: usize,
     /// For each node where its content starts; 0 for those that have none.
     starts: Vec<u64>,
     len: u64,
@@ -56,11 +59,18 @@ impl Layout {
             Kind::File { .. } => (1, None),
             Kind::Directory | Kind::Symlink { .. } => (2, None),
         });
-        let mut layout =
-            Layout { items: Vec::with_capacity(order.len()), starts: vec![0; order.len()], len: 0 };
+        let mut layout = Layout {
+            items: Vec::with_capacity(order.len()),
+            files: 0,
+            starts: vec![0; order.len()],
+            len: 0,
+        };
         for node in order {
             let len = match tree.node(node).kind {
-                Kind::File { len, .. } if content.first(node) == node => len,
+                Kind::File { len, .. } if content.first(node) == node => {
+                    layout.files += 1;
+                    len
+                }
                 _ => 0,
             };
             let start = layout.len + headers(tree, content, node).len() as u64;
@@ -78,9 +88,18 @@ impl Layout {
         self.len
     }
 
-    /// Where the entries end, in order; the last is the end of the stream.
-    pub(crate) fn ends(&self) -> impl Iterator<Item = u64> {
-        self.items.iter().map(Item::end).chain([self.len])
+    /// Cuts the stream into spans of at most `max` bytes.
+    ///
+    /// What comes after the files names every store path, so that it changes with each of them: it has
+    /// spans of its own.
+    pub(crate) fn spans(&self, content: &Content, max: u64) -> Vec<Span> {
+        let boundary = |item: &Item| Boundary { end: item.end(), rank: content.rank(item.node) };
+        let (files, others) = self.items.split_at(self.files);
+        let files: Vec<Boundary> = files.iter().map(boundary).collect();
+        let end = Boundary { end: self.len, rank: 0 };
+        let others: Vec<Boundary> = others.iter().map(boundary).chain([end]).collect();
+        let start = files.last().map_or(0, |last| last.end);
+        [frame::cut(0, &files, max), frame::cut(start, &others, max)].concat()
     }
 
     /// Where a file's content is in the stream.
@@ -348,7 +367,17 @@ mod tests {
             let [start, end] = [extent.start, extent.end()].map(|n| usize::try_from(n).unwrap());
             assert_eq!(&stream[start..end], expected);
         }
-        assert_eq!(layout.ends().last(), Some(stream.len() as u64));
+    }
+
+    #[test]
+    fn what_follows_the_files_has_its_own_span() {
+        let (_, content, layout, stream) = stream(&example(), 4096);
+        let [files, others] = layout.spans(&content, 1 << 20)[..] else { panic!("not two spans") };
+        assert_eq!((files.start, files.len), (0, others.start));
+        assert_eq!(others.start + others.len, stream.len() as u64);
+        let mut archive = tar::Archive::new(&stream[usize::try_from(others.start).unwrap()..]);
+        let first = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!(first.header().entry_type(), EntryType::Link);
     }
 
     #[test]

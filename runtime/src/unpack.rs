@@ -25,8 +25,11 @@ use content::Link;
 use tree::Tree;
 pub use verify::verify;
 
-/// Bytes of memory for the buffers of all threads together, unless one frame alone needs more.
-const MEMORY: u64 = 48 << 20;
+/// Threads that write files, at most: more would only wait for the file system.
+const THREADS: u32 = 4;
+
+/// Bytes of memory for the buffers of each thread; frames that need more have fewer threads, one at least.
+const MEMORY: u64 = 24 << 20;
 
 /// The modes of a Nix store.
 pub const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o555);
@@ -201,12 +204,13 @@ fn write(
     Ok(())
 }
 
-/// One thread a processor, if their buffers fit into [`MEMORY`].
+/// One thread a processor, if [`THREADS`] and [`MEMORY`] allow it.
 pub(crate) fn threads(frames: &[Frame], work: usize) -> usize {
     let processors = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count());
+    let threads = u64::from(processors.min(THREADS));
     let largest = frames.iter().map(|frame| u64::from(frame.len) + u64::from(frame.compressed_len));
-    let fit = MEMORY / largest.max().unwrap_or(1).max(1);
-    usize::try_from(u64::from(processors).min(fit)).unwrap_or(1).min(work).max(1)
+    let fit = threads * MEMORY / largest.max().unwrap_or(1).max(1);
+    usize::try_from(threads.min(fit)).unwrap_or(1).min(work).max(1)
 }
 
 /// Makes the links between files with the same content, and then the modes and times final.

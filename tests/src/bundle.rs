@@ -115,11 +115,11 @@ impl Builder {
         run(self.command().arg("--output").arg(output)).expect_code(0);
     }
 
-    /// The command that packs it, without the output.
+    /// The command that packs it, without the output; what another build compressed is of no use to it.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(packer());
-        command.arg("build");
+        command.args(["build", "--no-cache"]);
         for path in &self.closures {
             command.arg("--closure").arg(path);
         }
