@@ -72,16 +72,8 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let cache = if options.no_cache { FrameCache::none() } else { FrameCache::open() };
     let packing = payload::Options { level: options.level, threads, cache };
     let payload = payload::write(&mut output, &source, &packing, &progress)?;
-    let bytes_after = output.len();
-    let descriptor = descriptor::descriptor(
-        stub.len(),
-        bytes_after,
-        &payload,
-        modes,
-        &programs,
-        &rules,
-        &manifest,
-    )?;
+    let descriptor =
+        descriptor::descriptor(&payload, modes, &programs, &rules, &manifest, &closure.roots)?;
     output.write_head(&stub.fill(&descriptor)?)?;
     output.check(&hidden)?;
     output.publish()?;
@@ -97,7 +89,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         files: tree.file_count(),
         frames: payload.frames,
         bytes_before: tree.len(),
-        bytes_after,
+        bytes_after: payload.end,
         seconds: summary::seconds(started.elapsed()),
     }
     .print(options.json)

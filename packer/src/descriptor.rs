@@ -1,5 +1,7 @@
 //! The descriptor and the manifest of a new bundle.
 
+use std::collections::BTreeSet;
+
 use format::{
     Descriptor, Digest, Entry, Manifest, Modes, PackedPath, PathKey, Piece, Rule, StorePath,
 };
@@ -48,19 +50,18 @@ fn obstacles<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
     first
 }
 
-/// Makes the descriptor of a bundle of `file_len` bytes, with its payload behind `stub_len` bytes.
+/// Makes the descriptor of a bundle.
 ///
 /// # Errors
 ///
 /// If there are too many entries and rules.
 pub(crate) fn descriptor(
-    stub_len: u64,
-    file_len: u64,
     payload: &Payload,
     modes: Modes,
     programs: &[Program],
     rules: &[environment::Rule],
     manifest: &Manifest,
+    roots: &[StorePath],
 ) -> Result<Descriptor> {
     let mut table = Table { manifest, paths: Vec::new() };
     let entries = programs
@@ -70,9 +71,15 @@ pub(crate) fn descriptor(
         })
         .collect::<Result<_>>()?;
     let environment = rules.iter().map(|rule| table.rule(rule)).collect::<Result<_>>()?;
+    // What is asked for is packed, though nothing else may refer to it.
+    for root in roots {
+        if !table.implies(root) {
+            table.number(root)?;
+        }
+    }
     Ok(Descriptor {
-        payload: stub_len,
-        file_len,
+        payload: payload.start,
+        file_len: payload.end,
         manifest: payload.manifest,
         index: payload.index,
         seek_table: payload.seek_table,
@@ -83,7 +90,8 @@ pub(crate) fn descriptor(
     })
 }
 
-/// The descriptor's store paths: those that entries and rules name, in the order of their first use.
+/// The descriptor's store paths: those that entries and rules name, in the order of their first use, and the
+/// roots that these do not need.
 struct Table<'a> {
     manifest: &'a Manifest,
     paths: Vec<PathKey>,
@@ -98,6 +106,20 @@ impl Table<'_> {
         });
         let too_many = Error::TooMany { what: "store paths in entries and rules", limit: 0xffff };
         u16::try_from(number).map_err(|_| too_many)
+    }
+
+    /// Whether the manifest lacks a store path, or one of these needs it.
+    fn implies(&self, path: &StorePath) -> bool {
+        let all = &self.manifest.paths;
+        let Some(wanted) = all.iter().position(|packed| packed.path == *path) else { return true };
+        let listed = |number: &usize| self.paths.iter().any(|key| key.path == all[*number].path);
+        let mut needed: Vec<usize> = (0..all.len()).filter(listed).collect();
+        let mut seen: BTreeSet<usize> = needed.iter().copied().collect();
+        while let Some(number) = needed.pop() {
+            let references = all[number].references.iter().map(|reference| *reference as usize);
+            needed.extend(references.filter(|reference| seen.insert(*reference)));
+        }
+        seen.contains(&wanted)
     }
 
     /// Entries and rules were checked against the closure, so the manifest has the path.
@@ -121,6 +143,31 @@ impl Table<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::tests::{BASH, GLIBC, MARKOV};
+
+    #[test]
+    fn listed_paths_imply_what_they_refer_to() {
+        let path = |name: &str| StorePath::parse(name.as_bytes()).unwrap();
+        let packed = |name, references| PackedPath {
+            path: path(name),
+            nar_hash: Digest([0; 32]),
+            nar_len: 0,
+            key: Digest([0; 32]),
+            references,
+        };
+        let manifest = Manifest {
+            packer: String::new(),
+            obstacles: Vec::new(),
+            paths: vec![packed(GLIBC, vec![]), packed(BASH, vec![0]), packed(MARKOV, vec![1])],
+        };
+        for (listed, implied) in [(GLIBC, 1), (BASH, 2), (MARKOV, 3)] {
+            let mut table = Table { manifest: &manifest, paths: Vec::new() };
+            assert!(!table.implies(&path(listed)));
+            table.number(&path(listed)).unwrap();
+            let all = [GLIBC, BASH, MARKOV].map(|name| table.implies(&path(name)));
+            assert_eq!(all.iter().filter(|implied| **implied).count(), implied, "{listed}");
+        }
+    }
 
     #[test]
     fn obstacles_that_are_not_listed_are_counted() {

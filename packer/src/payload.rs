@@ -39,8 +39,10 @@ pub(crate) struct Options {
     pub(crate) cache: FrameCache,
 }
 
-/// Where the payload's sections are.
+/// Where the payload and its sections are in the file.
 pub(crate) struct Payload {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
     pub(crate) manifest: Section,
     pub(crate) index: Section,
     pub(crate) seek_table: Section,
@@ -59,6 +61,7 @@ pub(crate) fn write(
     options: &Options,
     progress: &Progress,
 ) -> Result<Payload> {
+    let start = output.len();
     let mut writer = Writer { output, hidden: source.hidden, options, table: SeekTable::default() };
     let digests = writer.frames(source, progress)?;
     let frames = digests.len();
@@ -66,7 +69,7 @@ pub(crate) fn write(
     let index = writer.compressed(INDEX_MAGIC, &index(source, &digests)?)?;
     let table = writer.table.encode()?;
     let seek_table = writer.skippable(SEEK_TABLE_MAGIC, &table)?;
-    Ok(Payload { manifest, index, seek_table, frames })
+    Ok(Payload { start, end: output.len(), manifest, index, seek_table, frames })
 }
 
 struct Writer<'a> {

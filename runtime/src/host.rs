@@ -18,9 +18,14 @@ use crate::settings::variable;
 use crate::store::Store;
 use crate::{cache, file, sys};
 
+/// Where Nix keeps what it knows of the store.
+const DATABASE: &str = "/nix/var/nix/db";
+
 /// Whether the host's own store has every store path of the closure, from somebody who may choose what runs.
 ///
-/// Those that the entries are in are looked for first: where they are absent, that is all it takes.
+/// Nix makes a store path only when all that it refers to is there, and deletes it before that. So where the
+/// store is Nix's, the descriptor's store paths answer for the others. Elsewhere (an image that somebody
+/// copied store paths to) each is looked for, in the manifest's order.
 ///
 /// # Errors
 ///
@@ -43,8 +48,10 @@ pub fn find(bundle: &Bundle, environment: &[&CStr]) -> Result<Store, Impossible>
         check(&store, &name, &owners, Sharing::None)
     };
     bundle.descriptor.paths.iter().try_for_each(|key| check(&key.path))?;
-    let payload = Payload::open_own(&bundle.descriptor)?;
-    payload.manifest()?.paths.iter().try_for_each(|packed| check(&packed.path))?;
+    if self::check(CWD, DATABASE, &owners, Sharing::None).is_err() {
+        let payload = Payload::open_own(&bundle.descriptor)?;
+        payload.manifest()?.paths.iter().try_for_each(|packed| check(&packed.path))?;
+    }
     // An empty directory can have a store path's name.
     for entry in &bundle.descriptor.entries {
         let mut program = Store::Nix.directory(&bundle.descriptor.paths[usize::from(entry.path)]);

@@ -26,7 +26,7 @@ fn calls(host: &Host, mode: &str) -> usize {
 fn a_start_makes_few_system_calls() {
     let count = |mode, nix| calls(&Host::new(User::ordinary(), nix), mode);
     assert!(count("relocate", Nix::Absent) <= 26);
-    assert!(count("host", Nix::SamePaths) <= 22);
+    assert!(count("host", Nix::SamePaths) <= 13);
     assert!(count("namespace", Nix::Empty) <= 55);
     assert!(count("namespace", Nix::OtherPaths) <= 55);
 }
