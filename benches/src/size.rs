@@ -1,5 +1,7 @@
 //! Bytes: bundles at several levels against archives of the same closure.
 
+mod choices;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,13 +43,29 @@ pub(crate) fn measure() -> Part {
         rows.extend(peers(&subject));
         limits(&mut part, attribute, &rows);
         table(&mut part, attribute, &rows, len(&archive));
+        part.tables.push(choices::table(&format!("{attribute}: what the choices bring"), &archive));
     }
+    repacked(&mut part);
     part.limit("the stub, in KiB", stub as f64 / 1024.0, STUB_LIMIT);
     part.note("The solid frames and xz compress the bundle's own tar stream, in which a file that occurs twice is \
         stored once; bzip2 (nix-bundle's way), wrappe and squashfs take the closure itself.");
-    part.note("What the order of files, the frames' size and deduplication bring is not measured here: the packer \
-        has no options for them.");
     part
+}
+
+/// Packs a closure of which one small store path is another, with what is kept of the first build.
+fn repacked(part: &mut Part) {
+    let kept = directory().join("frames");
+    shell("rm -rf \"$1\" && mkdir \"$1\"", &[&kept]);
+    let pack = |version: u32| {
+        let output = kept.join("bundle");
+        let (builder, _) = Subject::describe("markov", version);
+        let mut command = builder.command();
+        let ended = spawn::timed(command.env("XDG_CACHE_HOME", &kept).arg("--output").arg(&output));
+        ended.took.as_secs_f64()
+    };
+    let [anew, again] = [1, 2].map(pack);
+    part.limit("markov: packing again after a small change / packing anew", again / anew, 1.0);
+    part.note(format!("Packing markov anew took {anew:.1} s, again with one small store path changed {again:.1} s."));
 }
 
 /// The tar stream of a bundle.

@@ -119,7 +119,8 @@ impl Builder {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(packer());
-        command.args(["build", "--no-cache"]);
+        // No directory: nothing is kept there.
+        command.arg("build").env("XDG_CACHE_HOME", "/dev/null");
         for path in &self.closures {
             command.arg("--closure").arg(path);
         }
