@@ -31,7 +31,7 @@ pub(crate) fn cache(command: cli::Cache) -> Result<()> {
         })
         .collect();
     let environment: Vec<_> = variables.iter().map(CString::as_c_str).collect();
-    let settings = Settings::read(&environment, false).map_err(Error::Runtime)?;
+    let settings = Settings::read(&environment).map_err(Error::Runtime)?;
     for place in place::places(&settings, &environment) {
         // Where there is none, nothing was unpacked.
         if let Ok(cache) = place.open(Absent::Fail) {

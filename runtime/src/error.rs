@@ -73,6 +73,11 @@ pub enum Error {
         /// What the kernel said.
         errno: Errno,
     },
+    /// The process has a group that its caller has not, and the caller's files.
+    ///
+    /// If it ran, the caller could put another program into the cache, which is its own, and run that with the
+    /// group's rights.
+    SetGroup,
     /// Memory ran out.
     Memory,
 }

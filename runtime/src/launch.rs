@@ -1,6 +1,6 @@
 //! The bundle starts: the steps, in order.
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 use core::panic::PanicInfo;
 
 use format::DESCRIPTOR_LEN;
@@ -28,14 +28,19 @@ fn launch(
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<c_int, Error> {
-    let settings = Settings::read(environment, sys::is_privileged())?;
+    // If the caller has fewer rights than this process, what it says counts for nothing.
+    let said: &[&CStr] = if sys::is_privileged() { &[] } else { environment };
+    let settings = Settings::read(said)?;
     let log = Log { on: settings.log };
     let bundle = Bundle::decode(descriptor)?;
     if let Some(command) = settings.command {
-        return command::run(command, &bundle, &settings, environment);
+        return command::run(command, &bundle, &settings, said);
+    }
+    if sys::has_callers_files() {
+        return Err(Error::SetGroup);
     }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
-    let store = store::make_visible(&bundle, &settings, environment, log)?;
+    let store = store::make_visible(&bundle, &settings, said, log)?;
     Err(entry::exec(&bundle.descriptor, entry, &store, arguments, environment, log))
 }
 

@@ -42,16 +42,12 @@ pub fn variable<'a>(environment: &[&'a CStr], name: &str) -> Option<&'a [u8]> {
 }
 
 impl<'a> Settings<'a> {
-    /// Reads the settings, or the defaults if the process is `privileged`: then the environment comes
-    /// from somebody with fewer rights than the program.
+    /// Reads the settings.
     ///
     /// # Errors
     ///
     /// If a value is not one of those that are known.
-    pub fn read(environment: &[&'a CStr], privileged: bool) -> Result<Settings<'a>, Error> {
-        if privileged {
-            return Ok(Settings::default());
-        }
+    pub fn read(environment: &[&'a CStr]) -> Result<Settings<'a>, Error> {
         let parse_mode = |name: &[u8]| {
             let text = core::str::from_utf8(name).unwrap_or_default();
             Mode::from_str(text).map_err(|_| Error::UnknownMode(name.into()))
@@ -87,7 +83,7 @@ mod tests {
     fn variables_are_read() {
         let environment =
             [c"PACKED_MODEX=ram", c"PACKED_MODE=ram", c"PACKED_LOG=debug", c"PACKED=extract=/a=b"];
-        let settings = Settings::read(&environment, false).unwrap();
+        let settings = Settings::read(&environment).unwrap();
         assert_eq!(
             settings,
             Settings {
@@ -97,17 +93,13 @@ mod tests {
                 command: Some(Command::Extract(b"/a=b")),
             }
         );
-        assert_eq!(Settings::read(&environment, true).unwrap(), Settings::default());
     }
 
     #[test]
     fn unknown_values_are_refused_and_empty_ones_are_not_set() {
         for bad in [c"PACKED_MODE=fast", c"PACKED_MODE=\xff", c"PACKED=help", c"PACKED=extract="] {
-            assert!(Settings::read(&[bad], false).is_err(), "{bad:?}");
+            assert!(Settings::read(&[bad]).is_err(), "{bad:?}");
         }
-        assert_eq!(
-            Settings::read(&[c"PACKED=", c"PACKED_MODE="], false).unwrap(),
-            Settings::default()
-        );
+        assert_eq!(Settings::read(&[c"PACKED=", c"PACKED_MODE="]).unwrap(), Settings::default());
     }
 }

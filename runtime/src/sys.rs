@@ -189,6 +189,15 @@ pub fn is_privileged() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
+/// Whether the process has another group than its caller, but the same user, whose files its own are then.
+pub fn has_callers_files() -> bool {
+    // SAFETY: reads the auxiliary vector.
+    let [user, real_user, group, real_group] =
+        [libc::AT_EUID, libc::AT_UID, libc::AT_EGID, libc::AT_GID]
+            .map(|kind| unsafe { libc::getauxval(kind) });
+    group != real_group && user == real_user && user != 0
+}
+
 /// The path by which the kernel was asked to execute this program.
 pub fn executed_as() -> Option<&'static CStr> {
     // SAFETY: reads the auxiliary vector.

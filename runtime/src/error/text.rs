@@ -49,6 +49,7 @@ impl fmt::Display for What<'_> {
             Error::Exec { program, errno } => {
                 write!(f, "cannot execute {program}: {}", sys::message(*errno))
             }
+            Error::SetGroup => f.write_str("a set-group-id bundle is not run"),
             Error::Memory => f.write_str("out of memory"),
         }
     }
@@ -114,6 +115,9 @@ impl fmt::Display for Hint<'_> {
                 "is its directory on a file system mounted noexec? set PACKED_CACHE to another place",
             ),
             Error::Exec { .. } => f.write_str("was it packed for this machine's processor? see PACKED=info"),
+            Error::SetGroup => f.write_str(
+                "its caller could change what it unpacks: chmod g-s, or make it set-user-id of a user of its own",
+            ),
             Error::Memory => f.write_str("raise the limit of memory: ulimit -v unlimited"),
         }
     }
@@ -380,6 +384,12 @@ mod tests {
                 Error::File { operation: WRITE_TO, object: "stdout".into(), errno: Errno::BADF },
                 "cannot write to stdout: Bad file descriptor\n\
                  hint: check where its output goes",
+            ),
+            (
+                Error::SetGroup,
+                "a set-group-id bundle is not run\n\
+                 hint: its caller could change what it unpacks: chmod g-s, or make it set-user-id of \
+                 a user of its own",
             ),
             (
                 reason(Mode::Ram, Impossible::Failed(Box::new(Error::Memory))),
