@@ -163,11 +163,14 @@ impl Cache {
         let mut missing = store.missing()?;
         let checked = store.check(&contents, &known, &mut missing, work, log)?;
         let is_complete = missing.iter().all(Option::is_none);
-        // What was there before this boot, and is whole, was read from the disk just now.
-        if is_complete && checked && record::settle(self, bundle, form)? {
+        let is_settled = |name| known.get(name) == Some(&State::Settled);
+        // What was there before this boot, and is whole, was read from the disk just now; what another bundle
+        // wrote in this boot was not.
+        let is_on_disk = |name| is_settled(name) || !known.contains_key(name);
+        let is_all_on_disk = is_complete && checked && store.names.iter().all(is_on_disk);
+        if is_all_on_disk && record::settle(self, bundle, location)? {
             return self.found(bundle, form);
         }
-        let is_settled = |name| known.get(name) == Some(&State::Settled);
         let state = match Boot::current() {
             Some(boot) if !is_complete || !store.names.iter().all(is_settled) => {
                 State::Written(boot)

@@ -10,18 +10,22 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tests::{Bundle, Closure, Ended, Host, Nix, User};
+use tests::{Bundle, Closure, Ended, Host, Nix, Start, Store, User, probe};
 
 /// Where the kernel tells which boot it is.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Runs the bundle in the boot with this number.
 fn start(host: &Host, program: &Path, mode: &str, boot: u32) -> Ended {
+    in_boot(host, program, mode, boot).run()
+}
+
+fn in_boot(host: &Host, program: &Path, mode: &str, boot: u32) -> Start {
     let id = host.outside("/srv/boot");
     fs::write(id, format!("00000000-0000-0000-0000-{boot:012}\n")).expect("write a file");
     let script = format!("mount --bind /srv/boot {BOOT} && exec {}", program.display());
     let start = host.start("/usr/bin/unshare").args(["--mount", "sh", "-c", &script]);
-    start.env("PACKED_MODE", mode).env("PACKED_LOG", "debug").run()
+    start.env("PACKED_MODE", mode).env("PACKED_LOG", "debug")
 }
 
 /// Checks that it ran as it should, and returns what the launcher said.
@@ -71,6 +75,51 @@ fn what_reached_the_disk_is_looked_at_once() {
             assert!(!said.contains("checking") && !said.contains("unpacking"), "{mode}: {said}");
         }
         assert_eq!(files(&host), before, "{mode}");
+    }
+}
+
+/// As in an image of a container, whose every start is in another boot than the one it was made in.
+#[test]
+fn what_was_verified_is_not_looked_at_again() {
+    for mode in ["relocate", "namespace"] {
+        let host = Host::new(User::root(), Nix::Absent);
+        let program = host.install(hello().path);
+        said(&start(&host, &program, mode, 1));
+        in_boot(&host, &program, mode, 1).env("PACKED", "verify").run().expect_code(0);
+        let said = said(&start(&host, &program, mode, 2));
+        assert!(!said.contains("checking") && !said.contains("unpacking"), "{mode}: {said}");
+    }
+}
+
+/// One bundle's store path is whole on the disk; that of the other, which both use, is not there yet.
+#[test]
+fn what_another_bundle_wrote_in_this_boot_is_not_on_the_disk() {
+    let store = Store::new();
+    for path in [Store::PATH, Store::OTHER] {
+        store.program(format!("{path}/bin/probe"), &probe());
+    }
+    store.file(format!("{}/share/text", Store::OTHER), b"text");
+    let reference = format!("/nix/store/{}", Store::OTHER);
+    store.link(format!("{}/share/link", Store::PATH), reference.as_bytes());
+    let pack = |path| Bundle::of_store(&store, path).entry("/bin/probe").pack();
+    let [both, other] = [Store::PATH, Store::OTHER].map(pack);
+    for mode in ["relocate", "namespace"] {
+        let host = Host::new(User::root(), Nix::Absent);
+        let both = host.install_as(&both.path, "/srv/both");
+        let other = host.install_as(&other.path, "/srv/other");
+        let lose = || {
+            let files = files(&host);
+            let is_it = |path: &&PathBuf| path.to_string_lossy().ends_with("-other/share/text");
+            Loss::Zeros.befall(files.keys().find(is_it).expect("it is there")).expect("damage it");
+        };
+        start(&host, &both, mode, 1).expect_code(0);
+        lose();
+        for program in [&other, &both] {
+            start(&host, program, mode, 2).expect_code(0);
+        }
+        lose();
+        let stderr = start(&host, &both, mode, 3).expect_code(0).stderr();
+        assert!(stderr.contains("unpacking 1 store paths"), "{mode}: {stderr}");
     }
 }
 
@@ -132,14 +181,14 @@ fn what_did_not_reach_the_disk_is_unpacked_again() {
 
 #[test]
 fn an_altered_file_among_many_is_found() {
-    let store = tests::Store::new();
-    store.program(format!("{}/bin/probe", tests::Store::PATH), &tests::probe());
+    let store = Store::new();
+    store.program(format!("{}/bin/probe", Store::PATH), &probe());
     for number in 0..300 {
-        store.file(format!("{}/share/{number}", tests::Store::PATH), &[b'a'; 700]);
-        let reference = format!("/nix/store/{} {number}", tests::Store::PATH);
-        store.file(format!("{}/share/refers/{number}", tests::Store::PATH), reference.as_bytes());
+        store.file(format!("{}/share/{number}", Store::PATH), &[b'a'; 700]);
+        let reference = format!("/nix/store/{} {number}", Store::PATH);
+        store.file(format!("{}/share/refers/{number}", Store::PATH), reference.as_bytes());
     }
-    let bundle = Bundle::of_store(&store, tests::Store::PATH).entry("/bin/probe").pack();
+    let bundle = Bundle::of_store(&store, Store::PATH).entry("/bin/probe").pack();
     for mode in ["relocate", "namespace"] {
         let host = Host::new(User::root(), Nix::Absent);
         let program = host.install(&bundle.path);

@@ -251,11 +251,12 @@ pub(super) fn write(
     write().map_err(Error::file("write", &*name))
 }
 
-/// Writes down that what was found whole in a later boot is on the disk; `false` if there is no record.
+/// Writes down that what was found whole in a later boot is on the disk; `false` if there is no record of
+/// this place.
 ///
 /// In place: a program that runs holds a lock on this very file.
-pub(super) fn settle(cache: &Cache, bundle: &Bundle, form: Form) -> Result<bool, Error> {
-    let name = path(bundle, form);
+pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Result<bool, Error> {
+    let name = path(bundle, location.form());
     let settle = || {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW;
         let record = match file::open(&cache.directory, &name, flags, Mode::empty()) {
@@ -265,7 +266,7 @@ pub(super) fn settle(cache: &Cache, bundle: &Bundle, form: Form) -> Result<bool,
         };
         let mut head = [0; HEAD_LEN];
         let len = retry_on_intr(|| rustix::io::pread(&record, &mut head, 0))?;
-        if parse_head(&head[..len]).is_none() {
+        if parse_head(&head[..len]).is_none_or(|head| head.location != location) {
             return Ok(false);
         }
         let offset = HEADER.len() + 1 + BOOT.len();

@@ -43,6 +43,16 @@ pub enum Location {
 }
 
 /// A directory of store paths, and what those of one bundle are called in it.
+impl Location {
+    /// The form of what is there.
+    pub(super) fn form(self) -> Form {
+        match self {
+            Location::Store(_) => Form::AsIs,
+            Location::Relocated => Form::Relocated,
+        }
+    }
+}
+
 pub(crate) struct Store {
     directory: OwnedFd,
     /// Says what each store path holds; relocated ones have it in their names.
