@@ -33,7 +33,7 @@ use crate::error::{Error, Unusable};
 use crate::file::{self, ExactModes};
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
-use crate::unpack;
+use crate::{sys, unpack};
 pub use record::{Ready, Record, State};
 pub use remove::{Listed, Removed};
 use store::Store;
@@ -210,7 +210,15 @@ impl Cache {
     }
 
     fn subdirectory(&self, name: &'static CStr, mode: Mode) -> Result<OwnedFd, Error> {
-        file::ensure_directory(&self.directory, name, mode).map_err(Error::file("create", name))
+        let open = || {
+            let directory = file::ensure_directory(&self.directory, name, mode)?;
+            // Somebody else can have made it, when others could still write to the cache.
+            match rustix::fs::fstat(&directory)?.st_uid == sys::user() {
+                true => Ok(directory),
+                false => Err(Errno::PERM),
+            }
+        };
+        open().map_err(Error::file("create", name))
     }
 }
 

@@ -10,7 +10,9 @@ use core::str::FromStr;
 
 use format::{Manifest, PathKey};
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, flock,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{BUNDLES, Cache, Form, Lease, Location, PRIVATE, Store, c_string};
@@ -141,8 +143,9 @@ pub(super) fn find(cache: &Cache, bundle: &Bundle, form: Form) -> Result<Option<
             // Removed between open and lock.
             continue;
         }
-        let is_whole =
-            |head: &Head| head.state.is_sure() && has_entry(cache, bundle, head.location);
+        let is_whole = |head: &Head| {
+            is_ours(&stat) && head.state.is_sure() && has_entry(cache, bundle, head.location)
+        };
         let Some(Head { location, .. }) = head.filter(is_whole) else {
             return Ok(None);
         };
@@ -163,7 +166,7 @@ pub(super) fn find(cache: &Cache, bundle: &Bundle, form: Form) -> Result<Option<
     }
 }
 
-/// Whether the store path of the first entry is still there: who deleted files of the cache by hand
+/// Whether the store path of the first entry is still there, and ours: who deleted files of the cache by hand
 /// most likely deleted all.
 fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
     let descriptor = &bundle.descriptor;
@@ -175,7 +178,13 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
             Err(_) => return false,
         },
     };
-    rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    let stat = rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| is_ours(&stat))
+}
+
+/// Whether somebody else could have put it there, when others could still write to the cache.
+fn is_ours(stat: &Stat) -> bool {
+    stat.st_uid == sys::user()
 }
 
 /// Writes the time of this use to the record, once a day; the sweep goes by it.
@@ -298,7 +307,7 @@ const LEN_LIMIT: usize = 512 << 20;
 pub(super) fn read(bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Errno> {
     let text = file::read(bundles, name, LEN_LIMIT)?;
     let stat = rustix::fs::statat(bundles, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(parse(&text, stat.st_mtime))
+    Ok(parse(&text, stat.st_mtime).filter(|_| is_ours(&stat)))
 }
 
 /// Reads all records.

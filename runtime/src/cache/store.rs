@@ -19,6 +19,7 @@ use crate::log::Log;
 use crate::payload::{Contents, Payload};
 use crate::progress::Progress;
 use crate::relocation::{self, Relocation};
+use crate::sys;
 use crate::unpack::{self, Destination};
 
 /// Stores there can be: so many different contents for one name are a mistake.
@@ -133,7 +134,9 @@ impl Store {
             name,
             AtFlags::SYMLINK_NOFOLLOW,
         ) {
-            Ok(_) => Ok(None),
+            Ok(stat) if stat.st_uid == sys::user() => Ok(None),
+            // It was put there when others could still write to the cache, and they could change it.
+            Ok(_) => Err(Error::file("use", &**name)(Errno::PERM)),
             Err(Errno::NOENT) => Ok(Some(name.clone())),
             Err(errno) => Err(Error::file("stat", &**name)(errno)),
         };

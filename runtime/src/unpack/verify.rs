@@ -179,7 +179,9 @@ fn is_file(
     }
 }
 
-/// Whether mode and time are those of a Nix store.
+/// Whether mode and time are those of a Nix store, and nobody else can change them.
 fn is_final(stat: &Stat, mode: Mode) -> bool {
-    stat.st_mode & 0o7777 == mode.as_raw_mode() && stat.st_mtime == TIMES.last_modification.tv_sec
+    stat.st_mode & 0o7777 == mode.as_raw_mode()
+        && stat.st_mtime == TIMES.last_modification.tv_sec
+        && stat.st_uid == sys::user()
 }
