@@ -26,6 +26,10 @@ pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
     let contradiction = |what| Error::Contradiction { path: show::path(&options.bundle), what };
     let index = bundle.contents.index().map_err(|error| bundle.error(error))?;
     let frames = bundle.contents.seek_table.data_frames();
+    let expected = expected(&bundle.contents.manifest.paths, &index);
+    if bundle.contents.seek_table.tar_len() > longest(&expected) {
+        return Err(contradiction("the archive is longer than its files".to_owned()));
+    }
 
     // The tar stream can be larger than memory, and is read in two orders.
     let mut stream = tempfile::tempfile().map_err(spool)?;
@@ -47,7 +51,7 @@ pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
     stream.rewind().map_err(spool)?;
 
     let paths = &bundle.contents.manifest.paths;
-    check_tar(&stream, paths, &index).map_err(contradiction)?;
+    check_tar(&stream, expected).map_err(contradiction)?;
     check_nar_hashes(&stream, paths, &index)?.map_err(contradiction)?;
     let (files, paths) = (index.nodes.len(), paths.len());
     let name = show::path(&options.bundle);
@@ -55,6 +59,9 @@ pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
         "{name}: {files} files in {paths} store paths are as they were packed\n"
     ))
 }
+
+/// Bytes of a block of an archive.
+const BLOCK_LEN: u64 = 512;
 
 fn spool(source: std::io::Error) -> Error {
     Error::Io { action: "write to", path: "a temporary file".to_owned(), source }
@@ -72,10 +79,8 @@ struct Expected {
 /// Checks that the tar archive and the index list the same files with the same contents.
 fn check_tar(
     stream: &File,
-    paths: &[PackedPath],
-    index: &Index<'_>,
+    mut expected: HashMap<Vec<u8>, Expected>,
 ) -> std::result::Result<(), String> {
-    let mut expected = expected(paths, index);
     let mut contents: HashMap<Vec<u8>, Extent> = HashMap::new();
     for entry in Archive::new(stream).entries().map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;
@@ -106,6 +111,17 @@ fn check_tar(
         Some(name) => Err(format!("{} is not in the archive", Show(&name))),
         None => Ok(()),
     }
+}
+
+/// Bytes that an archive can have at most.
+fn longest(expected: &HashMap<Vec<u8>, Expected>) -> u64 {
+    let entry = |(name, Expected { target, content, .. }): (&Vec<u8>, &Expected)| {
+        // A name and a target that do not fit into the header have entries of their own.
+        let long = |text: &[u8]| BLOCK_LEN + (text.len() as u64 + 2).next_multiple_of(BLOCK_LEN);
+        BLOCK_LEN + long(name) + long(target) + content.len.next_multiple_of(BLOCK_LEN)
+    };
+    // Two blocks end it.
+    expected.iter().map(entry).fold(2 * BLOCK_LEN, u64::saturating_add)
 }
 
 /// The index's nodes by their names in the archive.
