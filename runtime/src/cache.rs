@@ -72,6 +72,15 @@ pub enum Lease {
     Cache,
 }
 
+/// What [`Cache::verify`] found.
+#[derive(Debug)]
+pub struct Verified {
+    /// How many store paths the bundle has.
+    pub paths: usize,
+    /// The names of those that were not whole, and are again.
+    pub altered: Vec<CString>,
+}
+
 /// The cache's lock; dropping it unlocks.
 #[derive(Debug)]
 struct Lock(#[expect(dead_code, reason = "closing it unlocks")] OwnedFd);
@@ -115,6 +124,35 @@ impl Cache {
             let _ = remove::contents(&work);
         }
         result
+    }
+
+    /// Checks all that is unpacked of the bundle, and unpacks again what is not whole; `None` if nothing is unpacked.
+    ///
+    /// In the end all of it is on the disk, and the record says so.
+    ///
+    /// # Errors
+    ///
+    /// If the bundle is damaged or a file cannot be read or written. What was whole is so then.
+    pub fn verify(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Option<Verified>, Error> {
+        let _lock = self.lock()?;
+        if !record::is_there(self, bundle, form)? {
+            return Ok(None);
+        }
+        let work = self.subdirectory(WORK, PRIVATE)?;
+        remove::contents(&work)?;
+        let verify = || {
+            let payload = Payload::open_own(&bundle.descriptor)?;
+            let contents = payload.contents()?;
+            let (location, store) = Store::open(self, &contents.manifest, form)?;
+            let altered = store.altered(&contents)?;
+            store.replace(&payload, &contents, &altered, (&work, &self.path), log)?;
+            record::confirm(self, bundle, &contents.manifest, (location, &store), &work)?;
+            let altered = altered.into_iter().flatten().collect();
+            Ok(Verified { paths: store.names.len(), altered })
+        };
+        let verified = verify();
+        remove::contents(&work)?;
+        verified.map(Some)
     }
 
     /// Makes an empty copy of the host's top level, under a name that says what is in it.

@@ -7,13 +7,14 @@ use core::ffi::{CStr, c_int};
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use format::STORE_DIR;
+use format::{DESCRIPTOR_LEN, Descriptor, STORE_DIR};
 use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::io::Errno;
 
-use crate::cache::Removed;
+use crate::cache::{Form, Removed, Verified};
 use crate::error::{Error, Megabytes, Shown, WRITE_TO};
 use crate::file::ExactModes;
+use crate::log::Log;
 use crate::payload::{Bundle, FrameReader, Payload};
 use crate::place::{self, Absent};
 use crate::settings::{Command, Settings};
@@ -26,6 +27,7 @@ use crate::{file, sys, unpack};
 /// If the bundle is damaged, or a directory cannot be written.
 pub fn run(
     command: Command<'_>,
+    descriptor: &[u8; DESCRIPTOR_LEN],
     bundle: &Bundle,
     settings: &Settings<'_>,
     environment: &[&CStr],
@@ -33,8 +35,10 @@ pub fn run(
     match command {
         Command::Info => info(bundle),
         Command::Verify => {
+            Descriptor::check_digest(descriptor)?;
             let frames = verify(&Payload::open_own(&bundle.descriptor)?)?;
-            print(format_args!("{frames} frames, manifest, index and seek table are whole\n"))
+            print(format_args!("{frames} frames, manifest, index and seek table are whole\n"))?;
+            verify_caches(bundle, settings, environment)
         }
         Command::Extract(directory) => {
             extract(&Payload::open_own(&bundle.descriptor)?, directory)?;
@@ -92,6 +96,34 @@ pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
         }
     })?;
     Ok(frames.len())
+}
+
+/// Checks what is unpacked wherever a start looks for it, and unpacks again what is not whole.
+fn verify_caches(
+    bundle: &Bundle,
+    settings: &Settings<'_>,
+    environment: &[&CStr],
+) -> Result<(), Error> {
+    let _modes = ExactModes::begin();
+    for place in place::places(settings, environment) {
+        let Ok(cache) = place.open(Absent::Fail) else { continue };
+        let path = Shown::from(&*cache.path);
+        for form in [Form::AsIs, Form::Relocated] {
+            match cache.verify(bundle, form, Log { on: settings.log })? {
+                None => {}
+                Some(Verified { paths, altered }) if altered.is_empty() => {
+                    print(format_args!("{path}: {paths} store paths are whole\n"))?;
+                }
+                Some(Verified { altered, .. }) => {
+                    for name in altered {
+                        let name = Shown::from(name);
+                        print(format_args!("{path}: {name} was altered, and is unpacked again\n"))?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes the closure to `nix/store` below `directory`, which is created if it is absent.

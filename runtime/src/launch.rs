@@ -34,7 +34,7 @@ fn launch(
     let log = Log { on: settings.log };
     let bundle = Bundle::decode(descriptor)?;
     if let Some(command) = settings.command {
-        return command::run(command, &bundle, &settings, said);
+        return command::run(command, descriptor, &bundle, &settings, said);
     }
     if sys::has_callers_files() {
         return Err(Error::SetGroup);

@@ -215,15 +215,13 @@ fn parse_head(head: &[u8]) -> Option<Head> {
     Some(Head { state, location })
 }
 
-/// Writes the record that says: all store paths of the manifest are in this store.
-pub(super) fn write(
-    cache: &Cache,
+/// The text of a record.
+fn text(
     bundle: &Bundle,
     manifest: &Manifest,
     state: State,
     (location, store): (Location, &Store),
-    work: &OwnedFd,
-) -> Result<(), Error> {
+) -> String {
     let mut text = String::new();
     let mut line = |line: core::fmt::Arguments<'_>| {
         // Writing to a string cannot fail.
@@ -234,22 +232,29 @@ pub(super) fn write(
         State::Settled => line(format_args!("{BOOT}{SETTLED}")),
         State::Written(boot) => line(format_args!("{BOOT}{boot}")),
     }
-    let form = match location {
-        Location::Store(number) => {
-            line(format_args!("{STORE}{number}"));
-            Form::AsIs
-        }
-        Location::Relocated => {
-            line(format_args!("{RELOCATED}"));
-            Form::Relocated
-        }
-    };
+    match location {
+        Location::Store(number) => line(format_args!("{STORE}{number}")),
+        Location::Relocated => line(format_args!("{RELOCATED}")),
+    }
     let entry = error::Shown::from(bundle.descriptor.entries[0].name(&bundle.descriptor.paths));
     line(format_args!("{ENTRY}{entry}"));
     for (path, name) in manifest.paths.iter().zip(&store.names) {
         line(format_args!("{} {}", path.nar_hash, name.to_string_lossy()));
     }
-    let name = path(bundle, form);
+    text
+}
+
+/// Writes the record that says: all store paths of the manifest are in this store.
+pub(super) fn write(
+    cache: &Cache,
+    bundle: &Bundle,
+    manifest: &Manifest,
+    state: State,
+    (location, store): (Location, &Store),
+    work: &OwnedFd,
+) -> Result<(), Error> {
+    let text = text(bundle, manifest, state, (location, store));
+    let name = path(bundle, location.form());
     cache.subdirectory(BUNDLES, PRIVATE)?;
     let write = || {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -283,6 +288,33 @@ pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Resu
         Ok(true)
     };
     settle().map_err(Error::file("write", &*name))
+}
+
+/// Whether there is a record, whatever is in it.
+pub(super) fn is_there(cache: &Cache, bundle: &Bundle, form: Form) -> Result<bool, Error> {
+    let name = path(bundle, form);
+    match rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(Error::file("stat", &*name)(errno)),
+    }
+}
+
+/// Makes a record that is there say what it has to: that all store paths are in this store, and on the disk.
+pub(super) fn confirm(
+    cache: &Cache,
+    bundle: &Bundle,
+    manifest: &Manifest,
+    (location, store): (Location, &Store),
+    work: &OwnedFd,
+) -> Result<(), Error> {
+    // Where that fails, it is written anew.
+    let _ = settle(cache, bundle, location);
+    let expected = text(bundle, manifest, State::Settled, (location, store));
+    match file::read(&cache.directory, &path(bundle, location.form()), LEN_LIMIT) {
+        Ok(found) if found == expected.as_bytes() => Ok(()),
+        _ => write(cache, bundle, manifest, State::Settled, (location, store), work),
+    }
 }
 
 /// A bundle that is unpacked.

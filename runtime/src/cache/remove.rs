@@ -3,9 +3,10 @@
 use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
 use super::{
@@ -134,10 +135,25 @@ impl Cache {
 }
 
 /// Takes a store path out of sight: a half-removed tree must not be taken for a whole one.
-pub(super) fn take(directory: &OwnedFd, name: &CString, work: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn take(directory: &OwnedFd, name: &CStr, work: &OwnedFd) -> Result<(), Errno> {
     let aside = c_string(alloc::format!("{:016x}", file::random()));
     make_writable(directory, name)?;
     rustix::fs::renameat(directory, name, work, &aside)
+}
+
+/// Moves a store path to its place, and what is there to where it was.
+pub(super) fn exchange(work: &OwnedFd, name: &CStr, directory: &OwnedFd) -> Result<(), Errno> {
+    let exchange = || {
+        make_writable(directory, name)?;
+        rustix::fs::renameat_with(work, name, directory, name, RenameFlags::EXCHANGE)
+    };
+    match exchange() {
+        Err(Errno::NOENT) => {}
+        // A file system that cannot.
+        Err(Errno::INVAL | Errno::NOSYS) => take(directory, name, work)?,
+        result => return result,
+    }
+    file::rename_new(work, name, directory)
 }
 
 /// Removes everything in a directory of ours, however deep: directories inside are emptied into it, so
@@ -171,13 +187,13 @@ fn remove_one(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
     rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)
 }
 
-fn is_directory(directory: &OwnedFd, name: &CString) -> Result<bool, Errno> {
+fn is_directory(directory: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
 /// A directory of a Nix store has mode 0555: nothing can be taken out of it, nor can it be moved.
-fn make_writable(directory: &OwnedFd, name: &CString) -> Result<(), Errno> {
+fn make_writable(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     if is_directory(directory, name)? {
         let mode = Mode::from_raw_mode(0o700);
         rustix::fs::chmodat(directory, name, mode, AtFlags::empty())?;

@@ -43,7 +43,6 @@ pub enum Location {
     Relocated,
 }
 
-/// A directory of store paths, and what those of one bundle are called in it.
 impl Location {
     /// The form of what is there.
     pub(super) fn form(self) -> Form {
@@ -54,6 +53,7 @@ impl Location {
     }
 }
 
+/// A directory of store paths, and what those of one bundle are called in it.
 pub(crate) struct Store {
     directory: OwnedFd,
     /// Says what each store path holds; relocated ones have it in their names.
@@ -99,6 +99,39 @@ impl Store {
         (work, place): (&OwnedFd, &[u8]),
         log: Log,
     ) -> Result<u64, Error> {
+        let needed = self.unpack(payload, contents, missing, state, (work, place), log)?;
+        self.publish(contents, missing, work, file::rename_new)?;
+        Ok(needed)
+    }
+
+    /// Unpacks `altered` store paths anew and puts them in the place of what is there, on the disk for good: a
+    /// program that runs from there finds all names at any time.
+    pub(super) fn replace(
+        &self,
+        payload: &Payload<'_>,
+        contents: &Contents,
+        altered: &[Option<CString>],
+        (work, place): (&OwnedFd, &[u8]),
+        log: Log,
+    ) -> Result<(), Error> {
+        if altered.iter().any(Option::is_some) {
+            self.unpack(payload, contents, altered, State::Settled, (work, place), log)?;
+            self.publish(contents, altered, work, remove::exchange)?;
+        }
+        // What is whole can have been read from memory.
+        rustix::fs::syncfs(work).map_err(Error::file("sync", place))
+    }
+
+    /// Unpacks store paths to `work`; returns the bytes for which there must be room.
+    fn unpack(
+        &self,
+        payload: &Payload<'_>,
+        contents: &Contents,
+        missing: &[Option<CString>],
+        state: State,
+        (work, place): (&OwnedFd, &[u8]),
+        log: Log,
+    ) -> Result<u64, Error> {
         let index = contents.index()?;
         let needed = unpack::size(&index, missing);
         log.debug(format_args!(
@@ -119,11 +152,6 @@ impl Store {
         unpack::unpack(payload, contents, &index, &destination, &Progress::start())
             .and_then(|()| sync())
             .map_err(|error| error.out_of_space(needed, place))?;
-        for (path, name) in contents.manifest.paths.iter().zip(missing) {
-            if let Some(name) = name {
-                self.publish(work, name, &path.nar_hash.to_string())?;
-            }
-        }
         Ok(needed)
     }
 
@@ -141,6 +169,18 @@ impl Store {
             Err(errno) => Err(Error::file("stat", &**name)(errno)),
         };
         self.names.iter().map(name_if_missing).collect()
+    }
+
+    /// The names of the store paths that are not whole, or not there.
+    pub(super) fn altered(&self, contents: &Contents) -> Result<Vec<Option<CString>>, Error> {
+        let mut names: Vec<_> = self.names.iter().cloned().map(Some).collect();
+        let (directory, relocation) = (self.directory.as_fd(), self.relocation.as_ref());
+        let destination = Destination { directory, names: &names, relocation };
+        let whole = unpack::verify(contents, &contents.index()?, &destination)?;
+        for (name, is_whole) in names.iter_mut().zip(whole) {
+            name.take_if(|_| is_whole);
+        }
+        Ok(names)
     }
 
     /// Checks the store paths that are there but that no record vouches for. What is not whole is moved to
@@ -179,11 +219,17 @@ impl Store {
         Ok(true)
     }
 
-    /// Moves a whole store path from `work` to its place.
+    /// Moves whole store paths from `work` to their places.
     ///
-    /// What it holds is written down first: so nothing is ever at its place of which that is not known.
-    fn publish(&self, work: &OwnedFd, name: &CStr, hash: &str) -> Result<(), Error> {
-        let publish = || {
+    /// What one holds is written down first: so nothing is ever at its place of which that is not known.
+    fn publish(
+        &self,
+        contents: &Contents,
+        names: &[Option<CString>],
+        work: &OwnedFd,
+        rename: Rename,
+    ) -> Result<(), Error> {
+        let publish = |name: &CStr, hash: &str| {
             if let Some(contents) = &self.contents {
                 match rustix::fs::symlinkat(hash, contents, name) {
                     // Written by a start that ended before its next step, or without our lock.
@@ -191,16 +237,25 @@ impl Store {
                     Err(errno) => return Err(errno),
                 }
             }
-            match file::rename_new(work, name, &self.directory) {
+            match rename(work, name, &self.directory) {
                 // Somebody without our lock was faster; theirs is as good.
                 Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
                 Err(errno) => return Err(errno),
             }
             unpack::seal(&self.directory, name)
         };
-        publish().map_err(Error::file("publish", name))
+        for (path, name) in contents.manifest.paths.iter().zip(names) {
+            if let Some(name) = name {
+                publish(name, &path.nar_hash.to_string())
+                    .map_err(Error::file("publish", &**name))?;
+            }
+        }
+        Ok(())
     }
 }
+
+/// Moves a name from one directory to another.
+type Rename = fn(&OwnedFd, &CStr, &OwnedFd) -> Result<(), Errno>;
 
 fn relocated(cache: &Cache, manifest: &Manifest) -> Result<Store, Error> {
     let too_long = |_| Error::file("relocate to", &*cache.path)(Errno::NAMETOOLONG);
