@@ -1,4 +1,5 @@
 use std::env;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -54,4 +55,9 @@ fn built(path: &str, command: &str) -> PathBuf {
 pub fn run(command: &mut Command) -> Ended {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     output.into()
+}
+
+/// Says on the test program's own output how much was done; what print! writes, libtest keeps to itself.
+pub fn say(text: &str) {
+    writeln!(io::stdout(), "{text}").expect("write to stdout");
 }

@@ -118,6 +118,13 @@ impl Start {
         self
     }
 
+    /// Has another user start it.
+    pub fn user(mut self, user: &User) -> Start {
+        self.plan.user = user.clone();
+        self.plan.gids = user.gids();
+        self
+    }
+
     /// Sets the current directory.
     pub fn directory(mut self, directory: Directory) -> Start {
         self.plan.directory = directory;

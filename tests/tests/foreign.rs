@@ -1,0 +1,418 @@
+//! What another user has put where a bundle looks for its cache is never run, and nothing is decided by the
+//! environment of a caller with fewer rights.
+//!
+//! The other user plants whole caches, as a start leaves them, in which the program is one of theirs: whoever
+//! trusts such a cache runs that.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal::SIGKILL;
+use tests::{Directory, Ended, Forge, Host, Nix, User, run, say, tree};
+
+/// What the program of the other user exits with, and what the bundle's own does.
+const FOREIGN: i32 = 44;
+const OWN: i32 = 9;
+
+/// What becomes of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is refused, with this reason.
+    Refused(&'static str),
+    /// It runs, from another cache.
+    RunsFromElsewhere,
+    /// It is refused, or runs what it has unpacked again.
+    NotTrusted,
+}
+
+use Fate::{NotTrusted, Refused, RunsFromElsewhere};
+
+/// A cache that somebody planted.
+struct Plant {
+    name: &'static str,
+    /// Where it is.
+    at: &'static str,
+    /// How it gets there: a shell script that finds the other user in `$foreign`, and runs as root.
+    script: &'static str,
+    /// A variable of the victim's, `HOME` if it is another one, and its value.
+    variable: (&'static str, &'static str),
+    fate: Fate,
+}
+
+const fn plant(
+    name: &'static str,
+    at: &'static str,
+    script: &'static str,
+    variable: (&'static str, &'static str),
+    fate: Fate,
+) -> Plant {
+    Plant { name, at, script, variable, fate }
+}
+
+const CACHE: (&str, &str) = ("PACKED_CACHE", "/tmp/place");
+const XDG: (&str, &str) = ("XDG_CACHE_HOME", "/tmp/place");
+const HOME: (&str, &str) = ("HOME", "/tmp/place");
+const NO_HOME: (&str, &str) = ("HOME", "");
+
+const PLANTS: [Plant; 25] = [
+    plant("another's", "place", "chown -R $foreign place", CACHE, Refused("place (")),
+    plant(
+        "another's, open",
+        "place",
+        "chown -R $foreign place; chmod 777 place",
+        CACHE,
+        Refused("belongs to user"),
+    ),
+    plant(
+        "another's, sticky",
+        "place",
+        "chown -R $foreign place; chmod 1777 place",
+        CACHE,
+        Refused("belongs to user"),
+    ),
+    plant(
+        "link to another's",
+        "place",
+        "mv place evil; chown -R $foreign evil; ln -s evil place",
+        CACHE,
+        Refused("place ("),
+    ),
+    plant(
+        "another's link to mine",
+        "place",
+        "mv place mine; chown -R $foreign mine/*; ln -s mine place; chown -h $foreign place",
+        CACHE,
+        Refused("place ("),
+    ),
+    plant(
+        "mine, world-writable",
+        "place",
+        "chown -R $foreign place/*; chmod 777 place",
+        CACHE,
+        Refused("others may write"),
+    ),
+    plant(
+        "mine, group-writable",
+        "place",
+        "chown -R $foreign place/*; chmod 770 place",
+        CACHE,
+        Refused("others may write"),
+    ),
+    plant(
+        "mine, sticky",
+        "place",
+        "chown -R $foreign place/*; chmod 1777 place",
+        CACHE,
+        Refused("others may write"),
+    ),
+    // It was open to all once.
+    plant(
+        "mine, all in it another's",
+        "place",
+        "chown -R $foreign place/*",
+        CACHE,
+        Refused("cannot "),
+    ),
+    plant(
+        "mine, records another's",
+        "place",
+        "chown -R $foreign place/bundles",
+        CACHE,
+        Refused("cannot "),
+    ),
+    plant(
+        "mine, a record another's",
+        "place",
+        "chown -R $foreign place/bundles/*",
+        CACHE,
+        NotTrusted,
+    ),
+    plant(
+        "mine, the program another's",
+        "place",
+        "chown -R $foreign $(dirname $(dirname $program))",
+        CACHE,
+        Refused("cannot use "),
+    ),
+    plant(
+        "not mine below another's",
+        "place",
+        "chown $foreign place; chmod 755 place",
+        CACHE,
+        Refused("belongs to user"),
+    ),
+    plant("XDG another's", "place/packed", "chown -R $foreign place", XDG, RunsFromElsewhere),
+    plant(
+        "XDG mine, cache another's",
+        "place/packed",
+        "chown -R $foreign place/packed",
+        XDG,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "XDG open, cache another's",
+        "place/packed",
+        "chown -R $foreign place/packed; chmod 777 place",
+        XDG,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "XDG mine, cache a link",
+        "place/packed",
+        "mv place/packed evil; chown -R $foreign evil; ln -s ../evil place/packed",
+        XDG,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "XDG relative",
+        "place/packed",
+        "chown -R $foreign place",
+        ("XDG_CACHE_HOME", "place"),
+        RunsFromElsewhere,
+    ),
+    plant(
+        "HOME another's",
+        "place/.cache/packed",
+        "chown -R $foreign place",
+        HOME,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "HOME mine, .cache another's",
+        "place/.cache/packed",
+        "chown -R $foreign place/.cache",
+        HOME,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "HOME mine, .cache a link",
+        "place/.cache/packed",
+        "mv place/.cache evil; chown -R $foreign evil; ln -s ../evil place/.cache",
+        HOME,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "HOME mine, cache another's",
+        "place/.cache/packed",
+        "chown -R $foreign place/.cache/packed; chmod 777 place/.cache",
+        HOME,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "name taken",
+        "packed-00000000",
+        "chown -R $foreign packed-*",
+        NO_HOME,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "name taken, open",
+        "packed-00000000",
+        "chown -R $foreign packed-*; chmod 777 packed-*",
+        NO_HOME,
+        RunsFromElsewhere,
+    ),
+    plant(
+        "name taken by a link",
+        "packed-00000000",
+        "mv packed-* evil; chown -R $foreign evil; ln -s evil packed-00000000",
+        NO_HOME,
+        RunsFromElsewhere,
+    ),
+];
+
+/// The program in the cache.
+fn program_below(directory: &Path) -> PathBuf {
+    let find = Command::new("find").arg(directory).args(["-path", "*/bin/probe"]).output();
+    let found = String::from_utf8(find.expect("find runs").stdout).expect("paths are text");
+    found.trim().into()
+}
+
+/// Unpacks the bundle, puts another program in the place of its own, and gives it to a user.
+fn plant_it(host: &Host, bundle: &Path, mode: &str, plant: &Plant, foreign: &User) {
+    let at = Path::new("/tmp").join(plant.at);
+    if let Some(parent) = at.parent().filter(|parent| *parent != Path::new("/tmp")) {
+        host.directory("/tmp/place", 0o755);
+        host.directory(parent, 0o755);
+    }
+    let start = host.start(bundle).env("PACKED_CACHE", &at).env("PACKED_MODE", mode);
+    start.args(["exit", "9"]).run().expect_code(OWN);
+    let program = program_below(&host.outside(&at));
+    fs::remove_file(&program).expect("remove a program");
+    fs::write(&program, format!("#!/bin/sh\nexit {FOREIGN}\n")).expect("write a program");
+    fs::set_permissions(&program, Permissions::from_mode(0o555)).expect("set its mode");
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", plant.script]).current_dir(host.outside("/tmp"));
+    shell.env("foreign", foreign.uid.to_string()).env("program", &program);
+    run(&mut shell).expect_code(0);
+}
+
+#[test]
+fn what_another_user_planted_is_never_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = Forge::small().write(&directory.path().join("probe"));
+    let mut starts = 0;
+    for victim in [User::ordinary, User::root] {
+        for mode in ["relocate", "namespace"] {
+            for plant in &PLANTS {
+                let host = Host::new(victim(), Nix::Absent);
+                let program = host.install(&bundle.path);
+                plant_it(&host, &program, mode, plant, &User::ordinary());
+                let planted = || tree::list(&host.outside("/tmp")).expect("list a directory");
+                let before = planted();
+                for _ in 0..2 {
+                    let (name, value) = plant.variable;
+                    let start = host.start(&program).env("PACKED_MODE", mode).env(name, value);
+                    let ended =
+                        start.args(["exit", "9"]).directory(Directory::At("/tmp".into())).run();
+                    let name = format!("{}, {mode} on {host}", plant.name);
+                    assert_ne!(ended.status.code(), Some(FOREIGN), "{name}: it was run");
+                    match plant.fate {
+                        RunsFromElsewhere => {
+                            ended.expect_code(OWN);
+                            let after = planted();
+                            let changed =
+                                before.iter().find(|(path, line)| after.get(*path) != Some(line));
+                            assert_eq!(changed, None, "{name}");
+                        }
+                        Refused(reason) => {
+                            let (what, _) = ended.refusal();
+                            assert!(what.contains(reason), "{name}: {what}");
+                        }
+                        NotTrusted if ended.status.code() == Some(OWN) => {}
+                        NotTrusted => drop(ended.refusal()),
+                    }
+                    starts += 1;
+                }
+            }
+        }
+    }
+    say(&format!(
+        "foreign: {} planted caches, {starts} starts, none ran what was planted",
+        PLANTS.len()
+    ));
+}
+
+/// Another user changes what is at a name all the while.
+#[test]
+fn a_name_that_changes_is_never_trusted() {
+    const CHANGE: &str = "while :; do \
+        ln -sfn /tmp/evil packed-00000000; mv -T packed-00000000 old-link; rm -f old-link; \
+        mv -T /tmp/evil packed-00000000; mv -T packed-00000000 /tmp/evil; \
+        mkdir -m 777 packed-11111111 && rmdir packed-11111111; done";
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = Forge::small().write(&directory.path().join("probe"));
+    let foreign = User::ordinary();
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let evil = plant("evil", "evil", "chown -R $foreign evil", NO_HOME, RunsFromElsewhere);
+    plant_it(&host, &program, "namespace", &evil, &foreign);
+    let changing = host.start("/bin/sh").args(["-c", CHANGE]).user(&foreign);
+    let changing = changing.directory(Directory::At("/var/tmp".into())).spawn();
+    for _ in 0..100 {
+        let start = host.start(&program).env("PACKED_MODE", "namespace").without_env("HOME");
+        start.args(["exit", "9"]).run().expect_code(OWN);
+        std::thread::sleep(Duration::from_millis(2));
+        for entry in fs::read_dir(host.outside("/var/tmp")).unwrap().flatten() {
+            // The victim's own goes, so that each start looks at every name.
+            if entry.metadata().is_ok_and(|meta| meta.uid() == host.user.uid) {
+                fs::remove_dir_all(entry.path()).unwrap();
+            }
+        }
+    }
+    changing.signal(SIGKILL);
+    changing.wait().expect_signal(9);
+}
+
+/// A bundle that runs with more rights than its caller: what is set on its file.
+#[derive(Clone, Copy, Debug)]
+enum Raised {
+    SetUser,
+    SetGroup,
+    Capability,
+}
+
+impl Raised {
+    /// Makes the file one that root has set up for all to run.
+    fn apply(self, file: &Path) {
+        chown(file, Some(0), Some(0)).expect("give it to root");
+        let mode = match self {
+            Raised::SetUser => 0o4755,
+            Raised::SetGroup => 0o2755,
+            Raised::Capability => 0o755,
+        };
+        fs::set_permissions(file, Permissions::from_mode(mode)).expect("set its mode");
+        if let Raised::Capability = self {
+            // Version 2, effective: cap_net_admin. capabilities(7)
+            let script = "import os, struct, sys; \
+                          os.setxattr(sys.argv[1], 'security.capability', \
+                          struct.pack('<5I', 0x2000001, 1 << 12, 0, 0, 0))";
+            run(Command::new("python3").args(["-c", script]).arg(file)).expect_code(0);
+        }
+    }
+}
+
+#[test]
+fn a_caller_with_fewer_rights_decides_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = Forge::small().write(&directory.path().join("probe"));
+    for raised in [Raised::SetUser, Raised::Capability] {
+        let host = Host::ordinary();
+        let program = host.install(&bundle.path);
+        // It is the caller's own, and so trusted where the caller's rights are all there are.
+        let mine = plant("mine", "place", "", CACHE, RunsFromElsewhere);
+        plant_it(&host, &program, "namespace", &mine, &host.user);
+        let elsewhere = plant("XDG", "xdg/packed", "", XDG, RunsFromElsewhere);
+        host.directory("/tmp/xdg", 0o755);
+        plant_it(&host, &program, "namespace", &elsewhere, &host.user);
+        fs::create_dir(host.outside("/srv/roots")).unwrap();
+        raised.apply(&host.outside(&program));
+        let variables = [
+            ("PACKED", "info"),
+            ("PACKED", "no such command"),
+            ("PACKED", "extract=/srv/roots"),
+            ("PACKED_MODE", "ram"),
+            ("PACKED_MODE", "no such mode"),
+            ("PACKED_LOG", "debug"),
+            ("PACKED_CACHE", "/tmp/place"),
+            ("PACKED_CACHE", "/srv/roots"),
+            ("XDG_CACHE_HOME", "/tmp/xdg"),
+            ("XDG_CACHE_HOME", "/srv/roots"),
+            ("HOME", "/srv/roots"),
+        ];
+        for (name, value) in variables {
+            let ended = host.start(&program).env(name, value).args(["exit", "9"]).run();
+            assert_eq!(ended.expect_code(OWN).stderr(), "", "{raised:?}, {name}={value}");
+        }
+        let written = fs::read_dir(host.outside("/srv/roots")).unwrap().count();
+        assert_eq!(written, 0, "{raised:?}: nothing is written where the caller says");
+        let caches = fs::read_dir(host.outside("/var/tmp")).unwrap().flatten();
+        let owners: Vec<u32> = caches.map(|entry| entry.metadata().unwrap().uid()).collect();
+        let owner = if let Raised::SetUser = raised { 0 } else { host.user.uid };
+        assert_eq!(owners, [owner], "{raised:?}: the cache is that of whose rights it has");
+    }
+}
+
+/// The cache would be the caller's own, and so would what is run with the group's rights.
+#[test]
+fn a_set_group_id_bundle_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = Forge::small().write(&directory.path().join("probe"));
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    Raised::SetGroup.apply(&host.outside(&program));
+    let start = |user: &User| -> Ended {
+        host.start(&program)
+            .args(["exit", "9"])
+            .user(user)
+            .directory(Directory::At("/".into()))
+            .run()
+    };
+    let (what, hint) = start(&host.user).refusal();
+    assert!(what.contains("set-group-id") && hint.contains("chmod g-s"), "{what}\n{hint}");
+    // Nobody but root can change what root unpacks.
+    start(&User::root()).expect_code(OWN);
+}
