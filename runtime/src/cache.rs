@@ -187,6 +187,20 @@ impl Cache {
         publish().map_err(Error::file("create", &*name))
     }
 
+    /// Gives a copy of the host's top level another name, since it is not what it should be.
+    ///
+    /// It is not removed: running programs have mounts on the directories in it, which would go with them.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be renamed.
+    pub fn retire_root(&self, name: &str) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let roots = self.subdirectory(ROOTS, PRIVATE)?;
+        let aside = alloc::format!("{:016x}", file::random());
+        rustix::fs::renameat(&roots, name, &roots, aside).map_err(Error::file("rename", name))
+    }
+
     fn unpack(
         &self,
         bundle: &Bundle,

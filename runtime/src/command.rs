@@ -18,7 +18,7 @@ use crate::log::Log;
 use crate::payload::{Bundle, FrameReader, Payload};
 use crate::place::{self, Absent};
 use crate::settings::{Command, Settings};
-use crate::{file, sys, unpack};
+use crate::{file, namespace, sys, unpack};
 
 /// Carries a command out; the result is the exit status.
 ///
@@ -121,6 +121,9 @@ fn verify_caches(
                     }
                 }
             }
+        }
+        if namespace::verify_root(&cache)? {
+            print(format_args!("{path}: the new root was altered, and is made again\n"))?;
         }
     }
     Ok(())

@@ -98,6 +98,18 @@ pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
     Ok(here.restore()?)
 }
 
+/// Checks the cache's copy of the host's top level, and has the next start make it anew if it was altered.
+///
+/// Returns whether it was.
+///
+/// # Errors
+///
+/// If it cannot be put aside.
+pub fn verify_root(cache: &Cache) -> Result<bool, Error> {
+    // Where the host cannot be listed, no start uses one.
+    Root::list().map_or(Ok(false), |root| root.verify(cache))
+}
+
 /// Takes steps that cannot be taken back; where it is doubtful whether they work, a child tries them first.
 fn attempt(log: Log, steps: impl Fn(Log) -> Result<(), Refusal>) -> Result<(), Impossible> {
     if refusal::is_doubtful() {

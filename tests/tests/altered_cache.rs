@@ -1,6 +1,7 @@
 //! What is unpacked and was altered since, `PACKED=verify` finds and unpacks again.
 
 use std::fs::{self, File, Permissions};
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -136,6 +137,34 @@ fn what_was_altered_is_found_and_unpacked_again() {
                 start().run().expect_code(9);
             }
         }
+    }
+}
+
+/// An ordinary user's new root is mounted over an empty copy of the host's top level.
+#[test]
+fn an_altered_root_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = Forge::small().write(&directory.path().join("probe"));
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let start = || host.start(&program).env("PACKED_MODE", "namespace").args(["exit", "9"]);
+    let verify = || start().env("PACKED", "verify").run().stdout();
+    start().run().expect_code(9);
+    let root = list(&host.outside(host.cache()).join("roots")).pop().expect("there is a root");
+    let made = tree::list(&root).expect("list a root");
+    let alterations: [fn(&Path) -> io::Result<()>; 5] = [
+        |root| fs::write(root.join("evil"), "more"),
+        |root| fs::remove_dir(root.join("srv")),
+        |root| fs::remove_dir(root.join("srv")).and_then(|()| symlink("/tmp", root.join("srv"))),
+        |root| fs::remove_dir(root.join("nix/store")),
+        |root| fs::remove_dir_all(root).and_then(|()| symlink("/", root)),
+    ];
+    for (number, alter) in alterations.iter().enumerate() {
+        assert!(!verify().contains("root"), "alteration {number}");
+        alter(&root).expect("alter a root");
+        assert!(verify().contains("the new root was altered"), "alteration {number}");
+        start().run().expect_code(9);
+        assert_eq!(tree::list(&root).expect("list a root"), made, "alteration {number}");
     }
 }
 

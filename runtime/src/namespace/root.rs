@@ -1,17 +1,18 @@
 //! A new root for hosts without `/nix/store`: an ordinary user cannot create that directory.
 
 use alloc::ffi::CString;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{mount_bind, mount_bind_recursive, mount_move};
 
 use super::{STORE_BELOW, bind_store, refused, set_read_only};
 use crate::cache::Cache;
-use crate::error::Impossible;
+use crate::error::{Error, Impossible};
 use crate::file;
 use crate::log::Log;
 use crate::refusal::{Refusal, Step};
@@ -41,13 +42,22 @@ pub(super) struct Root(Vec<Item>);
 impl Root {
     /// Lists the host's names.
     pub(super) fn list() -> Result<Root, Impossible> {
+        let list = || list(file::open(CWD, c"/", LISTED, Mode::empty())?);
         Ok(list().map(Root).map_err(refused(Step::Mount, "/"))?)
     }
 
     /// Finds or makes a directory for it in the cache; returns its path there.
-    ///
-    /// It is made once: its name is a checksum of the host's names, which only root can choose.
     pub(super) fn prepare(&self, cache: &Cache) -> Result<CString, Impossible> {
+        let name = self.name();
+        let path = path(&name);
+        if file::open_directory(&cache.directory, &path).is_err() {
+            cache.publish_root(&name, |directory| self.make(directory))?;
+        }
+        Ok(path)
+    }
+
+    /// What it is called in the cache: a checksum of the host's names, which only root can choose.
+    fn name(&self) -> String {
         let mut parts = Vec::new();
         for Item { path, kind } in &self.0 {
             let (kind, target) = match kind {
@@ -57,12 +67,27 @@ impl Root {
             };
             parts.extend([path.to_bytes(), kind, target]);
         }
-        let name = alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)));
-        let path = CString::new(alloc::format!("roots/{name}")).unwrap_or_default();
-        if file::open_directory(&cache.directory, &path).is_err() {
-            cache.publish_root(&name, |directory| self.make(directory))?;
+        alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)))
+    }
+
+    /// Puts it aside if it is in the cache and is not as it was made: then the next start makes it anew.
+    ///
+    /// Returns whether it was altered.
+    pub(super) fn verify(&self, cache: &Cache) -> Result<bool, Error> {
+        let name = self.name();
+        let is_as_made = match file::open_directory(&cache.directory, &path(&name)) {
+            Err(Errno::NOENT) => true,
+            Err(_) => false,
+            Ok(directory) => {
+                let nix = file::open_directory(&directory, c"nix");
+                nix.and_then(|nix| file::open_directory(nix, c"store")).is_ok()
+                    && list(&directory).is_ok_and(|items| items == self.0)
+            }
+        };
+        if !is_as_made {
+            cache.retire_root(&name)?;
         }
-        Ok(path)
+        Ok(!is_as_made)
     }
 
     /// Makes an empty place for each name, and `nix/store`, in a new directory.
@@ -130,10 +155,20 @@ fn joined(directory: &CStr, name: &CStr) -> CString {
     CString::new([directory.to_bytes(), b"/", name.to_bytes()].concat()).unwrap_or_default()
 }
 
-fn list() -> Result<Vec<Item>, Errno> {
+/// A root directory's path in the cache.
+fn path(name: &str) -> CString {
+    CString::new(alloc::format!("roots/{name}")).unwrap_or_default()
+}
+
+/// How a directory is opened to be listed.
+const LISTED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+fn list(root: impl AsFd) -> Result<Vec<Item>, Errno> {
     let mut items = Vec::new();
-    list_below(b"", &mut items)?;
-    match list_below(b"nix/", &mut items) {
+    let root = root.as_fd();
+    list_below(root, b"", &mut items)?;
+    let nix = file::open(root, c"nix", LISTED, Mode::empty());
+    match nix.and_then(|nix| list_below(nix.as_fd(), b"nix/", &mut items)) {
         Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
         Err(errno) => return Err(errno),
     }
@@ -141,25 +176,26 @@ fn list() -> Result<Vec<Item>, Errno> {
     Ok(items)
 }
 
-/// Lists `/` or `/nix/`, but for the names that are on the way to the store.
-fn list_below(prefix: &[u8], items: &mut Vec<Item>) -> Result<(), Errno> {
-    let path = CString::new([b"/", prefix].concat()).map_err(|_| Errno::INVAL)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let directory = file::open(CWD, &path, flags, Mode::empty())?;
-    file::list(&directory, |name, file_type| {
+/// Lists a root directory or `nix` in it, but for the names that are on the way to the store.
+fn list_below(
+    directory: BorrowedFd<'_>,
+    prefix: &[u8],
+    items: &mut Vec<Item>,
+) -> Result<(), Errno> {
+    file::list(directory, |name, file_type| {
         let path = [prefix, name.to_bytes()].concat();
         if matches!(&*path, b"nix" | b"nix/store") {
             return Ok(());
         }
         items.push(Item {
             path: CString::new(path).map_err(|_| Errno::INVAL)?,
-            kind: kind(&directory, name, file_type)?,
+            kind: kind(directory, name, file_type)?,
         });
         Ok(())
     })
 }
 
-fn kind(directory: &OwnedFd, name: &CStr, file_type: FileType) -> Result<Kind, Errno> {
+fn kind(directory: BorrowedFd<'_>, name: &CStr, file_type: FileType) -> Result<Kind, Errno> {
     let file_type = match file_type {
         // Some file systems do not say it in the listing.
         FileType::Unknown => {
