@@ -75,7 +75,9 @@ fn alter(good: &[u8], regions: &[Region], number: usize, way: Way, chance: &mut 
     let end = if name == "descriptor" { region.end } else { bytes.len() };
     match way {
         Way::Flip => bytes[piece.start] ^= 1 << chance.below(8),
-        Way::Overwrite => bytes[piece].iter_mut().for_each(|byte| *byte = chance.next() as u8),
+        Way::Overwrite => {
+            bytes[piece].iter_mut().for_each(|byte| *byte = chance.next().to_le_bytes()[0])
+        }
         Way::Swap => {
             let other = &regions[chance.below(regions.len())].1;
             let len = piece.len().min(other.len());
