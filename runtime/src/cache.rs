@@ -151,8 +151,8 @@ impl Cache {
             Ok(Verified { paths: store.names.len(), altered })
         };
         let verified = verify();
-        remove::contents(&work)?;
-        verified.map(Some)
+        let removed = remove::contents(&work);
+        verified.and_then(|verified| removed.map(|()| Some(verified)))
     }
 
     /// Makes an empty copy of the host's top level, under a name that says what is in it.
