@@ -33,7 +33,7 @@ use crate::error::{Error, Unusable};
 use crate::file::{self, ExactModes};
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
-use crate::{sys, unpack};
+use crate::{place, sys, unpack};
 pub use record::{Ready, Record, State};
 pub use remove::{Listed, Removed};
 use store::Store;
@@ -95,14 +95,15 @@ impl Cache {
         record::find(self, bundle, form)
     }
 
-    /// Checks that references to store paths can be rewritten to this cache.
+    /// Checks that references to store paths can be rewritten to this cache, and that its path stays its own.
     ///
     /// # Errors
     ///
-    /// If its path is unfit.
+    /// If its path is unfit, or others can put something else there.
     pub fn check_base(&self, bundle: &Bundle) -> Result<(), Unusable> {
         let key = bundle.descriptor.paths[0].key;
-        format::replacement(&self.path, key).map(|_| ()).map_err(Unusable::Unfit)
+        format::replacement(&self.path, key).map_err(Unusable::Unfit)?;
+        place::check_above(self)
     }
 
     /// Looks the bundle up, and unpacks what is missing of it.

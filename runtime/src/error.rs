@@ -112,6 +112,8 @@ pub enum Unusable {
     ForeignOwner(u32),
     /// Others may write to it, and could change what runs.
     WritableByOthers,
+    /// Others may put another directory in its place, and what is relocated is run by its path.
+    ReplaceableByOthers,
     /// Programs cannot be executed from there.
     NoExec,
     /// Its path is not absolute.

@@ -67,7 +67,7 @@ pub fn find(bundle: &Bundle, environment: &[&CStr]) -> Result<Store, Impossible>
 struct Owners([u32; 3]);
 
 /// What the kernel shows in place of an owner who has no number in this user namespace: proc_sys_fs(5).
-const OVERFLOW_UID: u32 = 65_534;
+pub(crate) const OVERFLOW_UID: u32 = 65_534;
 
 impl Owners {
     /// Root and this user; in a build of Nix also whoever set up its sandbox, where root has no number.

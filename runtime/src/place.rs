@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{CWD, Mode, OFlags, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use crate::cache::{Cache, Lease};
 use crate::error::{Shown, Unusable};
+use crate::host::OVERFLOW_UID;
 use crate::settings::{Settings, variable};
 use crate::{file, sys};
 
@@ -170,6 +171,48 @@ fn check(cache: Cache) -> Result<Cache, Unusable> {
         return Err(Unusable::NoExec);
     }
     Ok(cache)
+}
+
+/// Checks that nobody else can put another directory in the place of the cache.
+///
+/// A start of what is unpacked does without: where this was so when it was unpacked, only the user or root can
+/// have changed it.
+///
+/// # Errors
+///
+/// If somebody can, or it cannot be found out.
+pub fn check_above(cache: &Cache) -> Result<(), Unusable> {
+    let failed = |errno| Unusable::Failed("stat", errno);
+    // The directories that its path names.
+    for (at, _) in cache.path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        check_holder(&rustix::fs::stat(&cache.path[..at.max(1)]).map_err(failed)?)?;
+    }
+    // Those that it is in, where some of these are links.
+    let above = |directory: &OwnedFd| {
+        let directory = file::open(directory, c"..", OFlags::PATH, Mode::empty())?;
+        Ok((rustix::fs::fstat(&directory)?, directory))
+    };
+    let (mut stat, mut directory) = above(&cache.directory).map_err(failed)?;
+    loop {
+        check_holder(&stat)?;
+        let (next, holder) = above(&directory).map_err(failed)?;
+        if (next.st_dev, next.st_ino) == (stat.st_dev, stat.st_ino) {
+            return Ok(());
+        }
+        (stat, directory) = (next, holder);
+    }
+}
+
+/// Whoever owns a directory can rename what is in it; so can others, if they may write to it and it is not sticky.
+///
+/// That a user's own group may write to it is common, and nobody else is in most of these.
+fn check_holder(stat: &Stat) -> Result<(), Unusable> {
+    let is_trusted = [0, sys::user(), OVERFLOW_UID].contains(&stat.st_uid);
+    if is_trusted && stat.st_mode & 0o1002 != 0o002 {
+        Ok(())
+    } else {
+        Err(Unusable::ReplaceableByOthers)
+    }
 }
 
 /// Makes the directories above `path`; opening it says what is wrong if that fails.

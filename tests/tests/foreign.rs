@@ -416,3 +416,37 @@ fn a_set_group_id_bundle_is_refused() {
     // Nobody but root can change what root unpacks.
     start(&User::root()).expect_code(OWN);
 }
+
+/// What is relocated is run by its path, whose every directory has to stay what it is.
+#[test]
+fn a_cache_that_others_can_replace_holds_nothing_relocated() {
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = Forge::small().write(&directory.path().join("probe"));
+    for (name, script, is_safe) in [
+        ("another's directory", "chown $foreign place; chmod 755 place", false),
+        ("another's, sticky", "chown $foreign place; chmod 1777 place", false),
+        ("open to all", "chmod 777 place", false),
+        ("open to all, sticky", "chmod 1777 place", true),
+        ("open to its group", "chmod 775 place", true),
+        ("a link out of one", "chmod 777 place; mkdir way; ln -s ../place/mine way/mine", false),
+        ("a link in one", "mv place way; mkdir -m 777 place; ln -s ../way/mine place/mine", false),
+    ] {
+        let host = Host::ordinary();
+        let program = host.install(&bundle.path);
+        host.directory("/tmp/place", 0o755);
+        host.directory("/tmp/place/mine", 0o755);
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", script]).current_dir(host.outside("/tmp"));
+        run(shell.env("foreign", User::ordinary().uid.to_string())).expect_code(0);
+        let base = if name == "a link out of one" { "/tmp/way/mine" } else { "/tmp/place/mine" };
+        let start = |mode| {
+            let start = host.start(&program).env("XDG_CACHE_HOME", base).env("PACKED_MODE", mode);
+            start.without_env("HOME").env("PACKED_LOG", "debug").args(["exit", "9"]).run()
+        };
+        let said = start("relocate").expect_code(OWN).stderr();
+        assert_eq!(said.contains("others may replace it"), !is_safe, "{name}: {said}");
+        // A mount is of the directory that was checked.
+        let said = start("namespace").expect_code(OWN).stderr();
+        assert!(!said.contains("others may replace it"), "{name}: {said}");
+    }
+}

@@ -252,6 +252,7 @@ impl fmt::Display for Unusable {
             Unusable::Failed(call, errno) => write!(f, "{call}: {}", sys::message(*errno)),
             Unusable::ForeignOwner(uid) => write!(f, "belongs to user {uid}"),
             Unusable::WritableByOthers => f.write_str("others may write to it"),
+            Unusable::ReplaceableByOthers => f.write_str("others may replace it"),
             Unusable::NoExec => f.write_str("mounted noexec"),
             Unusable::Relative => f.write_str("not an absolute path"),
             Unusable::Unfit(error) => write!(f, "{error}"),
