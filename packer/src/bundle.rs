@@ -12,8 +12,9 @@ use crate::{show, stub};
 
 /// A bundle, read as the runtime reads it.
 pub(crate) struct Bundle {
-    path: String,
-    file: File,
+    /// Its name, to show.
+    pub(crate) path: String,
+    pub(crate) file: File,
     /// What the stub has in memory when it runs.
     pub(crate) header: runtime::payload::Bundle,
     /// What is behind the frames.

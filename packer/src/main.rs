@@ -1,52 +1,7 @@
 //! Turns a Nix closure into one static executable.
 
-mod build;
-mod bundle;
-mod cache;
-mod cli;
-mod closure;
-mod content;
-mod descriptor;
-mod entry;
-mod environment;
-mod error;
-mod exclude;
-mod extract;
-mod frame;
-mod inspect;
-mod key;
-mod modes;
-mod parallel;
-mod payload;
-mod progress;
-mod reference;
-mod relocation;
-mod resolve;
-mod show;
-mod store;
-mod stub;
-mod summary;
-mod tar;
-mod tree;
-mod verify;
-mod write;
-
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::{Cli, Command};
-
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Build(options) => build::build(&options),
-        Command::Inspect(options) => inspect::inspect(&options),
-        Command::Verify(options) => verify::verify(&options),
-        Command::Extract(options) => extract::extract(&options),
-        Command::Cache(command) => cache::cache(command),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
-    }
+    packer::run()
 }

@@ -109,7 +109,7 @@ fn filter_index(text: &[u8; HASH_TEXT_LEN]) -> usize {
 
 /// How a hash stands in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// Behind `/nix/store/`.
     Reference,
     /// Alone.
@@ -120,12 +120,13 @@ pub(crate) enum Form {
 
 /// A hash that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Occurrence {
+pub struct Occurrence {
     /// Bytes before its first character.
-    pub(crate) position: u64,
+    pub position: u64,
     /// The number of the hash.
-    pub(crate) number: u32,
-    pub(crate) form: Form,
+    pub number: u32,
+    /// How it stands there.
+    pub form: Form,
 }
 
 /// What stands before the hash in a reference.

@@ -1,6 +1,6 @@
 //! The proof that references can be rewritten: every place where a hash stands, and whether that is one.
 
-mod member;
+pub(crate) mod member;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,7 +118,7 @@ impl Surveyed<'_> {
             .open_file(&self.location)
             .map_err(|error| crate::error::Error::in_store("read", &self.location, error))?;
         let name = method.name();
-        match member::holds_reference(file, method, hashes) {
+        match member::holds_reference(file, method, hashes, member::LIMIT) {
             Ok(false) => {}
             Ok(true) => self.obstacle(&format!("a reference inside a {name} file")),
             Err(error) => {

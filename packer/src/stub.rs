@@ -133,7 +133,7 @@ pub(crate) fn descriptor(bundle: &File) -> Option<[u8; DESCRIPTOR_LEN]> {
 }
 
 /// Finds the note through the program headers: section headers may be stripped.
-fn note<'a>(data: impl ReadRef<'a>) -> Option<&'a [u8; DESCRIPTOR_LEN]> {
+pub(crate) fn note<'a>(data: impl ReadRef<'a>) -> Option<&'a [u8; DESCRIPTOR_LEN]> {
     let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
     for segment in header.program_headers(LittleEndian, data).ok()? {
         let Ok(Some(mut notes)) = segment.notes(LittleEndian, data) else { continue };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Seek as _, Write as _};
+use std::io::{Read, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 
 use format::nar::{self, Nar};
@@ -23,7 +23,20 @@ use crate::{cli, summary};
 /// The first thing that is wrong.
 pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
     let bundle = Bundle::open(&options.bundle)?;
-    let contradiction = |what| Error::Contradiction { path: show::path(&options.bundle), what };
+    let (files, paths) = check(&bundle)?;
+    let name = show::path(&options.bundle);
+    summary::print(&format!(
+        "{name}: {files} files in {paths} store paths are as they were packed\n"
+    ))
+}
+
+/// Checks a bundle that is open; returns how many files and store paths it has.
+///
+/// # Errors
+///
+/// The first thing that is wrong.
+pub(crate) fn check(bundle: &Bundle) -> Result<(usize, usize)> {
+    let contradiction = |what| Error::Contradiction { path: bundle.path.clone(), what };
     let index = bundle.contents.index().map_err(|error| bundle.error(error))?;
     let frames = bundle.contents.seek_table.data_frames();
     let expected = expected(&bundle.contents.manifest.paths, &index);
@@ -53,11 +66,7 @@ pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
     let paths = &bundle.contents.manifest.paths;
     check_tar(&stream, expected).map_err(contradiction)?;
     check_nar_hashes(&stream, paths, &index)?.map_err(contradiction)?;
-    let (files, paths) = (index.nodes.len(), paths.len());
-    let name = show::path(&options.bundle);
-    summary::print(&format!(
-        "{name}: {files} files in {paths} store paths are as they were packed\n"
-    ))
+    Ok((index.nodes.len(), paths.len()))
 }
 
 /// Bytes of a block of an archive.
@@ -69,7 +78,7 @@ fn spool(source: std::io::Error) -> Error {
 
 /// What an entry of the archive has to be, as the index has it.
 #[derive(Debug, PartialEq, Eq)]
-struct Expected {
+pub(crate) struct Expected {
     kind: EntryType,
     mode: u32,
     target: Vec<u8>,
@@ -77,8 +86,8 @@ struct Expected {
 }
 
 /// Checks that the tar archive and the index list the same files with the same contents.
-fn check_tar(
-    stream: &File,
+pub(crate) fn check_tar(
+    stream: impl Read,
     mut expected: HashMap<Vec<u8>, Expected>,
 ) -> std::result::Result<(), String> {
     let mut contents: HashMap<Vec<u8>, Extent> = HashMap::new();
@@ -125,7 +134,7 @@ fn longest(expected: &HashMap<Vec<u8>, Expected>) -> u64 {
 }
 
 /// The index's nodes by their names in the archive.
-fn expected(paths: &[PackedPath], index: &Index<'_>) -> HashMap<Vec<u8>, Expected> {
+pub(crate) fn expected(paths: &[PackedPath], index: &Index<'_>) -> HashMap<Vec<u8>, Expected> {
     let mut roots = paths.iter();
     let mut names: Vec<Vec<u8>> = Vec::with_capacity(index.nodes.len());
     for node in &index.nodes {

@@ -1,14 +1,13 @@
 //! References inside compressed files: rewriting cannot reach them.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 
 use crate::content::BUFFER_LEN;
 use crate::reference::{Depth, Hashes, Scanner};
 
 /// Bytes that a compressed file may unpack to. What is larger is taken to hold a reference: nobody can say.
-const LIMIT: u64 = 1 << 30;
+pub(crate) const LIMIT: u64 = 1 << 30;
 
 /// Levels of compressed files in one another that are looked into, such as a class in a jar in a zip. What
 /// lies deeper is taken to hold a reference.
@@ -21,17 +20,17 @@ const XZ_MEMORY: u32 = 256 << 10;
 const ZIP_MEMORY: usize = 16 << 20;
 
 /// Bytes at the start of a file that tell how it is compressed: the last are those of tar.
-pub(super) const HEAD_LEN: usize = 262;
+pub(crate) const HEAD_LEN: usize = 262;
 
 /// Bytes at the end of a file that tell whether it is a zip: its last record and the longest comment.
-pub(super) const TAIL_LEN: usize = ZIP_END_LEN + 0xffff;
+pub(crate) const TAIL_LEN: usize = ZIP_END_LEN + 0xffff;
 
 /// Bytes of a zip's last record, without the comment.
 const ZIP_END_LEN: usize = 22;
 
 /// How a file is compressed, or that it is an archive of files that may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+pub(crate) enum Method {
     Gzip,
     Xz,
     Bzip2,
@@ -44,7 +43,7 @@ impl Method {
     /// Tells the method by the file's first and last bytes.
     ///
     /// A zip is one by its end: in front of it there may be a script that runs it.
-    pub(super) fn of(head: &[u8], tail: &[u8]) -> Option<Method> {
+    pub(crate) fn of(head: &[u8], tail: &[u8]) -> Option<Method> {
         const MAGICS: [(usize, &[u8], Method); 7] = [
             (0, b"\x1f\x8b\x08", Method::Gzip),
             (0, b"\xfd7zXZ\0", Method::Xz),
@@ -88,9 +87,14 @@ fn ends_zip(tail: &[u8]) -> bool {
 ///
 /// # Errors
 ///
-/// If it cannot be unpacked, unpacks to more than a gigabyte, or is too deep.
-pub(super) fn holds_reference(file: File, method: Method, hashes: &Hashes) -> io::Result<bool> {
-    Search { hashes, rest: Cell::new(LIMIT), found: Cell::new(false) }.run(file, method)
+/// If it cannot be unpacked, unpacks to more than `limit` bytes, or is too deep.
+pub(crate) fn holds_reference(
+    file: impl Read + Seek,
+    method: Method,
+    hashes: &Hashes,
+    limit: u64,
+) -> io::Result<bool> {
+    Search { hashes, rest: Cell::new(limit), found: Cell::new(false) }.run(file, method)
 }
 
 struct Search<'a> {
@@ -101,7 +105,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn run(&self, file: File, method: Method) -> io::Result<bool> {
+    fn run(&self, file: impl Read + Seek, method: Method) -> io::Result<bool> {
         let mut file = BufReader::new(file);
         let result = match method {
             // It is read from its end, without a copy.
@@ -268,13 +272,9 @@ mod tests {
     }
 
     fn search_up_to(limit: u64, bytes: &[u8]) -> io::Result<bool> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
         let hashes = Hashes::new([format::StorePath::parse(GLIBC.as_bytes()).unwrap().hash()]);
         let method = Method::of(bytes, &bytes[bytes.len().saturating_sub(TAIL_LEN)..]).unwrap();
-        Search { hashes: &hashes, rest: Cell::new(limit), found: Cell::new(false) }
-            .run(file, method)
+        holds_reference(Cursor::new(bytes), method, &hashes, limit)
     }
 
     fn search(bytes: &[u8]) -> io::Result<bool> {
