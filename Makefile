@@ -3,6 +3,7 @@
 #   make test    everything that is needed is set up, then all tests run; they need root, or sudo
 #   make lint    formatting, lints, documentation, dependencies, the stub's size
 #   make demo    the markov example, from a Nix closure to an answer over HTTP
+#   make fuzz    every parser for ten minutes (FUZZ_SECONDS); make test has some seconds; PARTS="scan index" for some
 #   make bench   bundles and their peers, measured in one run; writes docs/benchmarks.md; PARTS="start first" for some
 
 SHELL := /bin/sh
@@ -10,7 +11,7 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # What the build, Nix, the examples and the tests use of Debian; essential packages are not named.
-PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring debootstrap e2fsprogs gcc \
+PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring debootstrap e2fsprogs g++ gcc \
 	libc6-dev musl-tools nix-bin openssh-client patchelf podman python3 python3-pip qemu-system-x86 strace \
 	sudo tar uidmap xz-utils zstd
 
@@ -18,6 +19,9 @@ PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring de
 PEERS := bubblewrap fuse3 makeself squashfs-tools squashfuse
 WRAPPE_VERSION := 1.0.6
 WRAPPE := $(abspath $(TARGET))/tools/wrappe-$(WRAPPE_VERSION)/bin/wrappe
+
+# For each target.
+FUZZ_SECONDS := 600
 
 # Bytes. Every bundle carries the stub.
 STUB_LIMIT := 524288
@@ -28,7 +32,7 @@ DENY := $(TARGET)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
 ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH))
 
-.PHONY: all build test lint demo bench setup packages rust stub-size deny
+.PHONY: all build test fuzz lint demo bench setup packages rust stub-size deny
 
 all: build
 
@@ -38,9 +42,13 @@ build: rust
 test: setup build
 	cargo build --release --locked --target $(MUSL) -p probe -p markov-server
 	cargo test --locked --workspace --tests --no-run
+	fuzz/run 3
 	@# cargo builds as the caller; the tests alone are root.
 	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)" \
 		cargo test --locked --workspace --tests --no-fail-fast
+
+fuzz: setup build
+	FUZZ_ALL=1 fuzz/run $(FUZZ_SECONDS) $(PARTS)
 
 lint: setup deny stub-size
 	cargo fmt --all --check

@@ -1,0 +1,165 @@
+//! All parts together, with digests that are right: what somebody can make who packs a bundle of his own.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use format::{
+    Descriptor, Digest, INDEX_MAGIC, Index, MANIFEST_MAGIC, Mode, SEEK_TABLE_MAGIC,
+    SKIPPABLE_HEADER_LEN, Section, SeekTable,
+};
+use runtime::payload::{Contents, Payload};
+use runtime::progress::Progress;
+use runtime::relocation::Relocation;
+use runtime::unpack::{self, Destination};
+use runtime::{command, payload};
+
+use crate::parts::{Parts, encode_index};
+
+/// Bytes that a bundle may unpack to: more takes time and finds nothing.
+const UNPACKED_LEN: u64 = 1 << 20;
+
+/// Directories in one another, for the same reason.
+const DEPTH: usize = 64;
+
+/// A base that references are rewritten to.
+const BASE: &[u8] = b"/home/alice/.cache/packed";
+
+/// The tar archive, whose headers get the right checksums, and the index that says what is in it.
+pub(crate) fn tar(data: &[u8]) -> bool {
+    let Some(parts) = Parts::from_bytes(data) else { return false };
+    let Some((manifest, index)) = parts.decode() else { return false };
+    let mut tar = parts.tar.to_vec();
+    for block in tar.chunks_exact_mut(512) {
+        if &block[257..262] == b"ustar" {
+            block[148..156].fill(b' ');
+            let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+    }
+    packer::fuzz::check_tar(&tar, &manifest.paths, &index).is_ok()
+}
+
+/// A whole bundle, behind its stub: verified by both halves, and unpacked as it is and relocated.
+pub(crate) fn bundle(data: &[u8]) -> bool {
+    let Some(parts) = Parts::from_bytes(data) else { return false };
+    let Some((bytes, descriptor)) = assemble(&parts) else { return false };
+    let header = payload::Bundle { descriptor, id: Digest::of(b"") };
+    let mut file = tempfile::tempfile().expect("make a file");
+    file.write_all(&bytes).expect("write a file");
+    let other = file.try_clone().expect("copy a descriptor");
+    let Ok(payload) = Payload::new(other.into(), &header.descriptor) else { return false };
+    let Ok(contents) = payload.contents() else { return false };
+    let Ok(index) = contents.index() else { return false };
+    if command::verify(&payload).is_err() || !is_small(&contents, &index) {
+        return false;
+    }
+    let is_whole = unpack(&payload, &contents, &index, None);
+    if let Ok(relocation) = Relocation::new(BASE, &contents.manifest) {
+        unpack(&payload, &contents, &index, Some(&relocation));
+    }
+    drop(payload);
+    let verified = packer::fuzz::verify(file, header, contents);
+    assert!(is_whole || verified.is_err(), "it was verified, and is not what was unpacked");
+    verified.is_ok()
+}
+
+fn is_small(contents: &Contents, index: &Index<'_>) -> bool {
+    let mut depths: Vec<usize> = Vec::with_capacity(index.nodes.len());
+    for node in &index.nodes {
+        depths.push(node.parent.map_or(0, |parent| depths[parent as usize] + 1));
+    }
+    unpack::size(index, &contents.names()) <= UNPACKED_LEN && depths.iter().all(|at| *at < DEPTH)
+}
+
+/// Unpacks to a directory, beside which nothing may be afterwards; returns whether all of it is as was packed.
+fn unpack(
+    payload: &Payload<'_>,
+    contents: &Contents,
+    index: &Index<'_>,
+    relocation: Option<&Relocation>,
+) -> bool {
+    let directory = tempfile::tempdir().expect("make a directory");
+    let store = directory.path().join("a/store");
+    fs::create_dir_all(&store).expect("make a directory");
+    let opened = File::open(&store).expect("open a directory");
+    let names = contents.names();
+    let destination = Destination { directory: opened.as_fd(), names: &names, relocation };
+    let unpacked = unpack::unpack(payload, contents, index, &destination, &Progress::start());
+    let is_whole = unpacked.is_ok() && {
+        names.iter().flatten().for_each(|name| unpack::seal(&opened, name).expect("seal"));
+        let whole = unpack::verify(contents, index, &destination).expect("verify");
+        whole.into_iter().all(|whole| whole)
+    };
+    let names =
+        |of: &Path| fs::read_dir(of).expect("list").map(|entry| entry.expect("list").file_name());
+    assert!(names(directory.path()).eq(["a"]) && names(&store.join("..")).eq(["store"]));
+    let roots = contents.manifest.paths.len();
+    assert!(names(&store).count() <= roots, "more than the store paths was made");
+    make_writable(&store);
+    is_whole
+}
+
+/// Lets others than root remove a tree.
+fn make_writable(directory: &Path) {
+    fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("change a mode");
+    for entry in fs::read_dir(directory).expect("list") {
+        let entry = entry.expect("list");
+        if entry.file_type().expect("look").is_dir() {
+            make_writable(&entry.path());
+        }
+    }
+}
+
+/// Makes the payload of these parts, and the descriptor that a stub of no bytes would have.
+fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
+    let mut bytes = Vec::new();
+    let mut table = SeekTable::default();
+    let mut digests = Vec::new();
+    for content in parts.tar.chunks(256 << (parts.frame_len % 12)) {
+        let frame = compress(content);
+        table.push(frame.len().try_into().ok()?, content.len().try_into().ok()?).ok()?;
+        digests.push(Digest::of(&frame));
+        bytes.extend(frame);
+    }
+    let mut section = |magic: u32, content: &[u8], table: Option<&mut SeekTable>| {
+        let len = u32::try_from(content.len()).ok()?;
+        bytes.extend(magic.to_le_bytes());
+        bytes.extend(len.to_le_bytes());
+        let offset = bytes.len() as u64;
+        bytes.extend_from_slice(content);
+        if let Some(table) = table {
+            table.push(len.checked_add(SKIPPABLE_HEADER_LEN)?, 0).ok()?;
+        }
+        Some(Section { offset, len: len.into(), digest: Digest::of(content) })
+    };
+    // An index that is none stays as it is.
+    let index = match parts.decode() {
+        Some((_, index)) => encode_index(&index, &digests),
+        None => parts.index.to_vec(),
+    };
+    let manifest = section(MANIFEST_MAGIC, &compress(parts.manifest), Some(&mut table))?;
+    let index = section(INDEX_MAGIC, &compress(&index), Some(&mut table))?;
+    let seek_table = section(SEEK_TABLE_MAGIC, &table.encode().ok()?, None)?;
+    let descriptor = Descriptor {
+        payload: 0,
+        file_len: bytes.len() as u64,
+        manifest,
+        index,
+        seek_table,
+        modes: [Mode::Relocate].into_iter().collect(),
+        paths: Vec::new(),
+        entries: Vec::new(),
+        environment: Vec::new(),
+    };
+    Some((bytes, descriptor))
+}
+
+fn compress(content: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; zstd_safe::compress_bound(content.len())];
+    let len = zstd_safe::compress(frame.as_mut_slice(), content, 1).expect("there is room");
+    frame.truncate(len);
+    frame
+}

@@ -1,0 +1,34 @@
+//! A file of a closure that is packed: where hashes stand in it, and inside if it is compressed.
+
+use format::StoreHash;
+use packer::fuzz::{Form, holds_reference, occurrences};
+
+/// The hashes of the closure: `/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag` is the first's reference.
+const HASHES: [&[u8; 32]; 2] =
+    [b"1b9p07z77phvv2hf6gm9f28syp39f1ag", b"mdqbvva59jscqy50km1a26xisr7vsjz5"];
+
+/// Bytes that a compressed file may unpack to: more takes time and finds nothing.
+const LIMIT: u64 = 4 << 20;
+
+/// The length of the pieces in which the file is read, and the file.
+pub(crate) fn scan(data: &[u8]) -> bool {
+    let Some((piece, file)) = data.split_first() else { return false };
+    let hashes = HASHES.map(|text| StoreHash::parse(text).expect("a hash"));
+    let sorted = |piece| {
+        let mut found = occurrences(&hashes, file, piece);
+        found.sort_by_key(|hash| (hash.position, hash.number, hash.form == Form::Wide));
+        found
+    };
+    let found = sorted(file.len().max(1));
+    assert_eq!(sorted(usize::from(*piece) + 1), found, "in pieces of {}", usize::from(*piece) + 1);
+    // Each is one, and none is missing.
+    let is_hash = |at: usize| (0..).zip(HASHES).find(|(_, text)| file[at..].starts_with(*text));
+    let expected = (0..file.len()).filter_map(|at| Some((at as u64, is_hash(at)?.0)));
+    let plain = found.iter().filter(|hash| hash.form != Form::Wide);
+    assert!(plain.map(|hash| (hash.position, hash.number)).eq(expected));
+    for hash in found.iter().filter(|hash| hash.form == Form::Reference) {
+        let at = usize::try_from(hash.position).expect("in the file");
+        assert!(file[..at].ends_with(b"/nix/store/"));
+    }
+    holds_reference(&hashes, file, LIMIT).is_some_and(|found| found.is_ok()) || !found.is_empty()
+}

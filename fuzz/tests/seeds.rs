@@ -1,0 +1,17 @@
+//! The seeds are of the format as it is now: no target refuses one of its own.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn every_seed_is_accepted() {
+    for (name, target) in fuzz::TARGETS {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(name);
+        let seeds = fs::read_dir(&directory).unwrap();
+        let seeds: Vec<_> = seeds.map(|entry| entry.unwrap().path()).collect();
+        assert!(!seeds.is_empty(), "{name} has no seeds");
+        for seed in seeds {
+            assert!(target(&fs::read(&seed).unwrap()), "{}: fuzz/make-seeds", seed.display());
+        }
+    }
+}
