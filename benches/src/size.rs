@@ -17,7 +17,7 @@ use crate::spread::Spread;
 use crate::table::Table;
 
 const CLOSURES: [&str; 3] = ["markov", "markov-slim", "python-example"];
-const LEVELS: [i32; 5] = [3, 9, 15, 19, 22];
+const LEVELS: [i32; 7] = [3, 9, 12, 15, 17, 19, 22];
 
 /// KiB.
 const STUB_LIMIT: f64 = 512.0;
@@ -144,6 +144,7 @@ fn table(part: &mut Part, attribute: &str, rows: &[Row], before: u64) {
     let title = format!("{attribute}, {:.1} MB as tar", before as f64 / 1e6);
     let mut table = Table::new(&title, &["file", "of zstd -19, solid", "bytes", "pack time s"]);
     let mut marks = Vec::new();
+    let mut times = Vec::new();
     for Row { name, bytes, seconds, whose } in rows {
         table.row([
             name.clone(),
@@ -153,10 +154,16 @@ fn table(part: &mut Part, attribute: &str, rows: &[Row], before: u64) {
         ]);
         let value = Spread::of([*bytes as f64 / 1e6]);
         marks.push(Mark { label: name.clone(), value, whose: *whose });
+        if let Some(seconds) = seconds {
+            let label = format!("{name}: {:.1} MB", *bytes as f64 / 1e6);
+            times.push(Mark { label, value: Spread::of([*seconds]), whose: *whose });
+        }
     }
     part.tables.push(table);
-    let title = format!("Size: {title}");
-    part.charts.push(Chart { title, unit: "MB".into(), axis: Axis::Linear, marks });
+    for (what, unit, marks) in [("Size", "MB", marks), ("Time to pack", "s", times)] {
+        let title = format!("{what}: {title}");
+        part.charts.push(Chart { title, unit: unit.into(), axis: Axis::Linear, marks });
+    }
 }
 
 fn len(path: &Path) -> u64 {
