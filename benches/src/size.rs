@@ -22,7 +22,7 @@ const LEVELS: [i32; 7] = [3, 9, 12, 15, 17, 19, 22];
 /// KiB.
 const STUB_LIMIT: f64 = 512.0;
 
-/// Bytes of one file, and the seconds that making it took where that is of interest.
+/// Bytes of one file, and the seconds of a processor that making it took where that is of interest.
 struct Row {
     name: String,
     bytes: u64,
@@ -61,11 +61,12 @@ fn repacked(part: &mut Part) {
         let (builder, _) = Subject::describe("markov", version);
         let mut command = builder.command();
         let ended = spawn::timed(command.env("XDG_CACHE_HOME", &kept).arg("--output").arg(&output));
-        ended.took.as_secs_f64()
+        ended.worked.as_secs_f64()
     };
     let [anew, again] = [1, 2].map(pack);
     part.limit("markov: packing again after a small change / packing anew", again / anew, 1.0);
-    part.note(format!("Packing markov anew took {anew:.1} s, again with one small store path changed {again:.1} s."));
+    part.note(format!("Packing markov anew took {anew:.1} s of a processor, again with one small store path changed \
+        {again:.1} s. Packing uses all processors."));
 }
 
 /// The tar stream of a bundle.
@@ -84,7 +85,7 @@ fn packed(attribute: &str, level: i32) -> Row {
     Row {
         name: format!("bundle, level {level}"),
         bytes,
-        seconds: Some(ended.took.as_secs_f64()),
+        seconds: Some(ended.worked.as_secs_f64()),
         whose: Whose::Ours,
     }
 }
@@ -142,7 +143,7 @@ fn limits(part: &mut Part, attribute: &str, rows: &[Row]) {
 fn table(part: &mut Part, attribute: &str, rows: &[Row], before: u64) {
     let solid = rows.iter().find(|row| row.name == SOLID).expect("every row is there").bytes;
     let title = format!("{attribute}, {:.1} MB as tar", before as f64 / 1e6);
-    let mut table = Table::new(&title, &["file", "of zstd -19, solid", "bytes", "pack time s"]);
+    let mut table = Table::new(&title, &["file", "of zstd -19, solid", "bytes", "processor s"]);
     let mut marks = Vec::new();
     let mut times = Vec::new();
     for Row { name, bytes, seconds, whose } in rows {
@@ -160,7 +161,7 @@ fn table(part: &mut Part, attribute: &str, rows: &[Row], before: u64) {
         }
     }
     part.tables.push(table);
-    for (what, unit, marks) in [("Size", "MB", marks), ("Time to pack", "s", times)] {
+    for (what, unit, marks) in [("Size", "MB", marks), ("Processor time to pack", "s", times)] {
         let title = format!("{what}: {title}");
         part.charts.push(Chart { title, unit: unit.into(), axis: Axis::Linear, marks });
     }

@@ -1,8 +1,9 @@
 //! One program, from before it is spawned to after it has ended: the one file with unsafe code.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::env;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::{File, OpenOptions};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
@@ -27,6 +28,8 @@ pub(crate) struct Program {
 pub(crate) struct Ended {
     /// From before the spawn until it was waited for.
     pub(crate) took: Duration,
+    /// Processor time of it and its children, in all threads.
+    pub(crate) worked: Duration,
     /// The most memory that it or a child it waited for had at once, in KiB. Never less than the spawning
     /// process has, which its pages are counted as until exec.
     pub(crate) peak: u64,
@@ -34,15 +37,22 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
 }
 
-/// Runs a command of this machine, which must do its work; the environment is this process's.
+/// Runs a command of this machine, which must do its work; its environment is added to this process's.
 pub(crate) fn timed(command: &Command) -> Ended {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let arguments: Vec<CString> = words.map(|word| c_string(word.as_bytes())).collect();
-    let program = Program {
-        path: arguments[0].clone(),
-        arguments,
-        environment: env::vars().map(|(name, value)| variable(&name, &value)).collect(),
+    let mut variables: BTreeMap<OsString, OsString> = env::vars_os().collect();
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => variables.insert(name.into(), value.into()),
+            None => variables.remove(name),
+        };
+    }
+    let variable = |(name, value): (OsString, OsString)| {
+        c_string([name.as_bytes(), b"=", value.as_bytes()].concat())
     };
+    let environment = variables.into_iter().map(variable).collect();
+    let program = Program { path: arguments[0].clone(), arguments, environment };
     let null = OpenOptions::new().write(true).open("/dev/null").expect("open /dev/null");
     let ended = run(&program, &null).unwrap_or_else(|errno| panic!("{command:?}: {errno}"));
     assert_eq!(ended.code, Some(0), "{command:?}");
@@ -79,6 +89,11 @@ pub(crate) fn run(program: &Program, stdout: &File) -> nix::Result<Ended> {
     Errno::result(waited)?;
     // SAFETY: integers, which were zero before the call.
     let usage = unsafe { usage.assume_init() };
+    let time = |time: libc::timeval| {
+        let part = |number: i64| u64::try_from(number).unwrap_or(0);
+        Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
+    };
+    let worked = time(usage.ru_utime) + time(usage.ru_stime);
     let code = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
-    Ok(Ended { took, peak: usage.ru_maxrss.try_into().unwrap_or(0), code })
+    Ok(Ended { took, worked, peak: usage.ru_maxrss.try_into().unwrap_or(0), code })
 }
