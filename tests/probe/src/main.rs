@@ -10,16 +10,24 @@
 //!     probe echo                copies stdin to stdout until the end
 //!     probe write FD TEXT       writes TEXT to an inherited descriptor
 //!     probe sleep               waits until a signal ends it
+//!     probe files N             reads its store path, and those that links in it lead to, for N milliseconds
+//!                               at least and once at least, and prints what is in them
 
 #![no_main]
 // The symbol that the C library calls, and a descriptor whose number is told by the caller.
 #![allow(unsafe_code)]
 
+use std::error::Error;
 use std::ffi::{OsStr, c_char, c_int};
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
 use std::{fs, process};
 
 use nix::sys::signal::{Signal, raise};
@@ -43,7 +51,7 @@ fn act() -> io::Result<c_int> {
     let words: Vec<&[u8]> = arguments.iter().skip(1).map(Vec::as_slice).collect();
     match words[..] {
         [b"exit", status] => return number(status),
-        [b"signal", signal] => raise(Signal::try_from(number(signal)?)?)?,
+        [b"signal", signal] => raise(Signal::try_from(number::<c_int>(signal)?)?)?,
         [b"echo"] => {
             // Nothing flushes stdout at the end of this `main`.
             io::copy(&mut io::stdin(), &mut io::stdout())?;
@@ -57,15 +65,49 @@ fn act() -> io::Result<c_int> {
         [b"sleep"] => loop {
             std::thread::park();
         },
+        [b"files", milliseconds] => {
+            let end = Instant::now() + Duration::from_millis(number(milliseconds)?);
+            let program = fs::read_link("/proc/self/exe")?;
+            let path = program.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
+            let found = files(path)?;
+            while Instant::now() < end {
+                if files(path)? != found {
+                    return Err(io::Error::other("the files have changed"));
+                }
+            }
+            io::stdout().write_all(found.as_bytes())?;
+        }
         [b"report-to", file] => fs::write(OsStr::from_bytes(file), report()?.to_text())?,
         _ => io::stdout().write_all(report()?.to_text().as_bytes())?,
     }
     Ok(0)
 }
 
-fn number(digits: &[u8]) -> io::Result<c_int> {
+fn number<T: FromStr<Err: Into<Box<dyn Error + Send + Sync>>>>(digits: &[u8]) -> io::Result<T> {
     let text = str::from_utf8(digits).map_err(io::Error::other)?;
     text.parse().map_err(io::Error::other)
+}
+
+/// A line for each file in a directory, through links: its name, its length and a digest of its content.
+fn files(directory: &Path) -> io::Result<String> {
+    let mut entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    let mut lines = String::new();
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            lines += &files(&path)?;
+        } else {
+            let content = fs::read(&path)?;
+            let mut digest = DefaultHasher::new();
+            content.hash(&mut digest);
+            let name = entry.file_name();
+            // Writing to a string can't fail.
+            let _ =
+                writeln!(lines, "{} {} {:016x}", name.display(), content.len(), digest.finish());
+        }
+    }
+    Ok(lines)
 }
 
 /// The NUL-terminated strings of a file in /proc/self: what execve was given, byte for byte.
