@@ -171,21 +171,24 @@ impl Cache {
         let name = c_string(name.to_string());
         let work = self.subdirectory(WORK, PRIVATE)?;
         let roots = self.subdirectory(ROOTS, PRIVATE)?;
-        if file::open_directory(&roots, &name).is_ok() {
-            // Made while we waited for the lock.
-            return Ok(());
-        }
         remove::contents(&work)?;
         let publish = || {
-            let root = file::ensure_directory(&work, &name, PUBLIC)?;
-            make(&root)?;
-            // Not synced: directories, links and empty files are all metadata, which a file system that
-            // keeps a journal brings to the disk in this order.
-            file::rename_new(&work, &name, &roots)?;
+            // Else it was made while we waited for the lock, or by a start that ended before it was finished.
+            if file::open_directory(&roots, &name).is_err() {
+                let root = file::ensure_directory(&work, &name, PUBLIC)?;
+                make(&root)?;
+                // Not synced: directories, links and empty files are all metadata, which a file system that
+                // keeps a journal brings to the disk in this order.
+                file::rename_new(&work, &name, &roots)?;
+            }
             // Only now: a directory that is not writable cannot be moved to another.
             rustix::fs::chmodat(&roots, &name, unpack::DIRECTORY_MODE, AtFlags::empty())
         };
-        publish().map_err(Error::file("create", &*name))
+        publish().map_err(|errno| {
+            // The next start does so too; the error that matters is the one that is there.
+            let _ = remove::contents(&work);
+            Error::file("create", &*name)(errno)
+        })
     }
 
     /// Gives a copy of the host's top level another name, since it is not what it should be.

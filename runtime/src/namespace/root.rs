@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::mount::{mount_bind, mount_bind_recursive, mount_move};
 
@@ -50,7 +50,10 @@ impl Root {
     pub(super) fn prepare(&self, cache: &Cache) -> Result<CString, Impossible> {
         let name = self.name();
         let path = path(&name);
-        if file::open_directory(&cache.directory, &path).is_err() {
+        // Until it may not be written to, it is not finished.
+        let is_final = |stat: Stat| stat.st_mode & 0o777 == DIRECTORY_MODE.as_raw_mode();
+        let stat = rustix::fs::statat(&cache.directory, &*path, AtFlags::SYMLINK_NOFOLLOW);
+        if !stat.is_ok_and(is_final) {
             cache.publish_root(&name, |directory| self.make(directory))?;
         }
         Ok(path)
