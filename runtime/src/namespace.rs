@@ -88,7 +88,7 @@ pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
     })?;
     let store = file::open_directory(CWD, STORE_BELOW).map_err(Error::file("open", STORE_BELOW))?;
     unpack_to(&payload, &store, log)?;
-    root.bind(c".", log);
+    root.bind(c".", log)?;
     if on_host == HostStore::InUse {
         cover(STORE_BELOW, STORE_BELOW, on_host, log)?;
     }

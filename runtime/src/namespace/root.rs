@@ -43,7 +43,7 @@ impl Root {
     /// Lists the host's names.
     pub(super) fn list() -> Result<Root, Impossible> {
         let list = || list(file::open(CWD, c"/", LISTED, Mode::empty())?);
-        Ok(list().map(Root).map_err(refused(Step::Mount, "/"))?)
+        Ok(list().map(Root).map_err(refused(Step::Mount, "a new root"))?)
     }
 
     /// Finds or makes a directory for it in the cache; returns its path there.
@@ -113,7 +113,11 @@ impl Root {
     }
 
     /// Mounts the host's files to their places below `at`.
-    pub(super) fn bind(&self, at: &CStr, log: Log) {
+    ///
+    /// # Errors
+    ///
+    /// If one is missing then that is there: who looks would take the host for another.
+    pub(super) fn bind(&self, at: &CStr, log: Log) -> Result<(), Refusal> {
         for Item { path, kind } in &self.0 {
             let source = joined(c"", path);
             let target = joined(at, path);
@@ -123,12 +127,26 @@ impl Root {
                 Kind::Directory => mount_bind_recursive(&*source, &*target),
                 Kind::File => mount_bind(&*source, &*target),
             };
-            if let Err(errno) = mounted {
-                // Gone since it was listed, or unbindable: most programs never look.
-                let source = crate::error::Shown::from(&*source);
-                log.debug(format_args!("{source} is missing: {}", sys::message(errno)));
+            match mounted {
+                Ok(()) => {}
+                // Gone since it was listed, unbindable, or a file system whose server is away: most programs
+                // never look.
+                Err(
+                    errno @ (Errno::NOENT
+                    | Errno::NOTDIR
+                    | Errno::INVAL
+                    | Errno::NOTCONN
+                    | Errno::STALE
+                    | Errno::HOSTDOWN
+                    | Errno::TIMEDOUT),
+                ) => {
+                    let source = crate::error::Shown::from(&*source);
+                    log.debug(format_args!("{source} is missing: {}", sys::message(errno)));
+                }
+                Err(errno) => return Err(refused(Step::Mount, &*source)(errno)),
             }
         }
+        Ok(())
     }
 
     /// Mounts the host's files and the store into the directory `path`, and makes it this process's root.
@@ -138,7 +156,7 @@ impl Root {
     /// refuse it user namespaces of its own.
     pub(super) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Refusal> {
         mount_bind(path, path).map_err(refused(Step::Mount, "a new root"))?;
-        self.bind(path, log);
+        self.bind(path, log)?;
         let target = joined(path, STORE_BELOW);
         bind_store(store, &target)?;
         let move_root = || {
