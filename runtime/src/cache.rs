@@ -34,6 +34,7 @@ use crate::file::{self, ExactModes};
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
 use crate::{place, sys, unpack};
+use record::Known;
 pub use record::{Ready, Record, State};
 pub use remove::{Listed, Removed};
 use store::Store;
@@ -92,7 +93,7 @@ impl Cache {
     ///
     /// If the cache cannot be read.
     pub fn ready(&self, bundle: &Bundle, form: Form) -> Result<Option<Ready>, Error> {
-        record::find(self, bundle, form)
+        record::find(self, bundle, form, Known::Nothing)
     }
 
     /// Checks that references to store paths can be rewritten to this cache, and that its path stays its own.
@@ -243,7 +244,8 @@ impl Cache {
 
     /// The bundle that was unpacked under the lock just now.
     fn found(&self, bundle: &Bundle, form: Form) -> Result<Ready, Error> {
-        self.ready(bundle, form)?.ok_or(Error::file("read", &*self.path)(Errno::NOENT))
+        record::find(self, bundle, form, Known::Whole)?
+            .ok_or(Error::file("read", &*self.path)(Errno::NOENT))
     }
 
     /// Waits for the lock.

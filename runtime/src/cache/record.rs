@@ -118,8 +118,23 @@ fn path(bundle: &Bundle, form: Form) -> CString {
     c_string(alloc::format!("{}/{}", BUNDLES.to_string_lossy(), name.to_string_lossy()))
 }
 
+/// What is known of a bundle before its record is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing.
+    Nothing,
+    /// Its store paths are whole, and ours: they were unpacked or compared just now, under the cache's lock, and
+    /// [`Store::missing`] refuses those of others.
+    Whole,
+}
+
 /// Finds and locks the bundle's record.
-pub(super) fn find(cache: &Cache, bundle: &Bundle, form: Form) -> Result<Option<Ready>, Error> {
+pub(super) fn find(
+    cache: &Cache,
+    bundle: &Bundle,
+    form: Form,
+    known: Known,
+) -> Result<Option<Ready>, Error> {
     let name = path(bundle, form);
     loop {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
@@ -144,7 +159,9 @@ pub(super) fn find(cache: &Cache, bundle: &Bundle, form: Form) -> Result<Option<
             continue;
         }
         let is_whole = |head: &Head| {
-            is_ours(&stat) && head.state.is_sure() && has_entry(cache, bundle, head.location)
+            is_ours(&stat)
+                && (known == Known::Whole
+                    || head.state.is_sure() && has_entry(cache, bundle, head.location))
         };
         let Some(Head { location, .. }) = head.filter(is_whole) else {
             return Ok(None);
