@@ -58,11 +58,27 @@ impl fmt::Display for What<'_> {
 /// The hint where descriptors ran out.
 const MORE_FILES: &str = "raise the limit of open files: ulimit -n 64";
 
+/// What to do about an error that means the same whatever was tried.
+fn errno_hint(errno: Errno) -> Option<&'static str> {
+    match errno {
+        Errno::MFILE => Some(MORE_FILES),
+        Errno::IO => Some("the disk fails, or the connection to it: dmesg may say more"),
+        Errno::INTR => Some("a signal came in between: start it again"),
+        _ => None,
+    }
+}
+
 /// The second line of a message.
 pub(super) struct Hint<'a>(pub(super) &'a Error);
 
 impl fmt::Display for Hint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Error::OwnFile(errno) | Error::File { errno, .. } | Error::Exec { errno, .. } =
+            self.0
+            && let Some(hint) = errno_hint(*errno)
+        {
+            return f.write_str(hint);
+        }
         match self.0 {
             Error::Damaged(format::Error::Unpacked) => {
                 f.write_str("this is the bare stub; `packer build` makes a bundle of it")
@@ -75,9 +91,6 @@ impl fmt::Display for Hint<'_> {
                 "was this file stripped, or its download cut short? get it again, unchanged",
             ),
             Error::FileLength { .. } => f.write_str("get the file again, unchanged"),
-            Error::OwnFile(Errno::MFILE) | Error::File { errno: Errno::MFILE, .. } => {
-                f.write_str(MORE_FILES)
-            }
             Error::OwnFile(Errno::ACCESS) => {
                 f.write_str("it must be readable, not just executable: chmod +r")
             }
@@ -114,7 +127,13 @@ impl fmt::Display for Hint<'_> {
             Error::Exec { errno: Errno::ACCESS, .. } => f.write_str(
                 "is its directory on a file system mounted noexec? set PACKED_CACHE to another place",
             ),
-            Error::Exec { .. } => f.write_str("was it packed for this machine's processor? see PACKED=info"),
+            Error::Exec { errno: Errno::TOOBIG, .. } => {
+                f.write_str("give it fewer or shorter arguments and variables")
+            }
+            Error::Exec { errno: Errno::NOEXEC | Errno::INVAL, .. } => {
+                f.write_str("was it packed for this machine's processor? see PACKED=info")
+            }
+            Error::Exec { .. } => f.write_str("start it again; PACKED=clear unpacks again"),
             Error::SetGroup => f.write_str(
                 "its caller could change what it unpacks: chmod g-s, or make it set-user-id of a user of its own",
             ),
@@ -145,10 +164,11 @@ fn no_mode_hint(
         Some(Impossible::NotOnHost(_) | Impossible::ForeignStore(_)) => {
             f.write_str("unset PACKED_MODE: the other modes bring the store paths along")
         }
-        Some(Impossible::Refused(Refusal { errno: Errno::MFILE, .. })) => f.write_str(MORE_FILES),
-        Some(Impossible::Refused(_) | Impossible::Killed(_)) => {
-            fmt::Display::fmt(cause.unwrap_or(&Cause::Unknown), f)
-        }
+        Some(Impossible::Refused(Refusal { errno, .. })) => match errno_hint(*errno) {
+            Some(hint) => f.write_str(hint),
+            None => fmt::Display::fmt(cause.unwrap_or(&Cause::Unknown), f),
+        },
+        Some(Impossible::Killed(_)) => fmt::Display::fmt(cause.unwrap_or(&Cause::Unknown), f),
         Some(Impossible::Unsupported) | None => f.write_str("unset PACKED_MODE"),
         Some(Impossible::Failed(error)) => fmt::Display::fmt(&Hint(error), f),
     }
@@ -356,6 +376,16 @@ mod tests {
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::NOENT },
                 "cannot execute /nix/store/x/bin/y: No such file or directory\n\
                  hint: the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear unpacks again",
+            ),
+            (
+                Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::TOOBIG },
+                "cannot execute /nix/store/x/bin/y: Argument list too long\n\
+                 hint: give it fewer or shorter arguments and variables",
+            ),
+            (
+                Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::TXTBSY },
+                "cannot execute /nix/store/x/bin/y: Text file busy\n\
+                 hint: start it again; PACKED=clear unpacks again",
             ),
             (
                 reason(Mode::Relocate, Impossible::NoPlace(vec![(place(), Unusable::NoExec)])),
