@@ -395,34 +395,49 @@ fn parse(text: &[u8], last_used: i64) -> Option<Record> {
 
 /// Whether somebody runs the bundle.
 pub(super) fn is_in_use(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    let record = match cache.lease {
+    Ok(unused(cache, bundles, name)?.is_none())
+}
+
+/// Locks what those who run the bundle hold a lock on; `None` if somebody does.
+fn unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
+    match cache.lease {
         Lease::Record => {
-            file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?
+            try_lock(file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?)
         }
-        Lease::Cache => file::open_directory(&cache.directory, c".")?,
-    };
-    match flock(&record, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(false),
-        Err(Errno::WOULDBLOCK) => Ok(true),
+        Lease::Cache => try_lock(file::open_directory(&cache.directory, c".")?),
+    }
+}
+
+/// Takes the exclusive lock on a file; `None` if somebody has one.
+fn try_lock(file: OwnedFd) -> Result<Option<OwnedFd>, Errno> {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
         Err(errno) => Err(errno),
     }
 }
 
 /// Takes the record of a bundle that nobody runs; `false` if somebody does.
+///
+/// A start locks first the record and then, in a temporary directory, the cache. So both locks are held here
+/// until the record is gone: whoever comes in between waits for the one, or keeps the other from us.
 pub(super) fn remove(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    if cache.lease == Lease::Cache && is_in_use(cache, bundles, name)? {
-        return Ok(false);
-    }
     let record = match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(record) => record,
         Err(Errno::NOENT) => return Ok(true),
         Err(errno) => return Err(errno),
     };
-    match flock(&record, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => rustix::fs::unlinkat(bundles, name, AtFlags::empty()).map(|()| true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(errno) => Err(errno),
-    }
+    let cache_lock = match cache.lease {
+        Lease::Record => None,
+        Lease::Cache => match unused(cache, bundles, name)? {
+            None => return Ok(false),
+            lock => lock,
+        },
+    };
+    let Some(record) = try_lock(record)? else { return Ok(false) };
+    let removed = rustix::fs::unlinkat(bundles, name, AtFlags::empty());
+    drop((record, cache_lock));
+    removed.map(|()| true)
 }
 
 #[cfg(test)]
