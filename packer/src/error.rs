@@ -129,6 +129,9 @@ impl Error {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "make room on that disk, or write elsewhere with -o"
                 }
+                io::ErrorKind::FileTooLarge => {
+                    "raise the limit of a file's size: ulimit -f unlimited"
+                }
                 io::ErrorKind::ReadOnlyFilesystem => "write elsewhere with -o",
                 _ => "check the file and the disk it is on",
             },

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use runtime::sys::FileSizeErrors;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use tempfile::{Builder, NamedTempFile, TempPath};
@@ -33,6 +34,8 @@ pub(crate) struct Output {
     name: Option<TempPath>,
     path: PathBuf,
     len: u64,
+    /// A limit of its size is an error like others.
+    _errors: FileSizeErrors,
 }
 
 impl Output {
@@ -61,7 +64,8 @@ impl Output {
             }
             Err(errno) => return Err(Error::io("write", path, errno.into())),
         };
-        let mut output = Output { file, name, path: path.into(), len: head };
+        let mut output =
+            Output { file, name, path: path.into(), len: head, _errors: FileSizeErrors::begin() };
         output.file.seek(SeekFrom::Start(head)).map_err(|error| output.failed("write", error))?;
         Ok(output)
     }
