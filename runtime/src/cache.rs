@@ -234,9 +234,8 @@ impl Cache {
             }
             _ => State::Settled,
         };
-        let needed = store.fill(&payload, &contents, &missing, state, (work, &self.path), log)?;
-        record::write(self, bundle, &contents.manifest, state, (location, &store), work)
-            .map_err(|error| error.out_of_space(needed, &*self.path))?;
+        store.fill(&payload, &contents, &missing, state, (work, &self.path), log)?;
+        record::write(self, bundle, &contents.manifest, state, (location, &store), work)?;
         // Only what was not whole is still here.
         remove::contents(work)?;
         self.found(bundle, form)

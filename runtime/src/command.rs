@@ -8,14 +8,16 @@ use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use format::{DESCRIPTOR_LEN, Descriptor, STORE_DIR};
-use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::cache::{Form, Removed, Verified};
+use crate::boot::Boot;
+use crate::cache::store::Store;
+use crate::cache::{self, Form, Removed, State, Verified};
 use crate::error::{Error, Megabytes, Shown, WRITE_TO};
 use crate::file::ExactModes;
 use crate::log::Log;
-use crate::payload::{Bundle, FrameReader, Payload};
+use crate::payload::{Bundle, Contents, FrameReader, Payload};
 use crate::place::{self, Absent};
 use crate::settings::{Command, Settings};
 use crate::{file, namespace, sys, unpack};
@@ -133,9 +135,15 @@ fn verify_caches(
 ///
 /// # Errors
 ///
-/// If a store path is there already, or cannot be written. What was written until then stays.
+/// If a store path is there already, or cannot be written. Nothing is then left of it; but if a signal ends
+/// the process, a directory whose name begins with `.packed-` is.
 pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
     let contents = payload.contents()?;
+    extract_all(payload, &contents, directory)
+        .map_err(|error| error.out_of_space(|| contents.room().ok(), directory))
+}
+
+fn extract_all(payload: &Payload<'_>, contents: &Contents, directory: &[u8]) -> Result<(), Error> {
     let _modes = ExactModes::begin();
     let root =
         CString::new(directory).map_err(|_| Error::file("create", directory)(Errno::INVAL))?;
@@ -144,17 +152,33 @@ pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(Error::file("create", directory)(errno)),
     }
-    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
-    let store = file::open(CWD, &root, flags, Mode::empty())
-        .and_then(|root| file::ensure_directory(&root, c"nix", mode))
-        .and_then(|nix| file::ensure_directory(&nix, c"store", mode))
-        .map_err(Error::file("create", directory))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let open = || {
+        let root = file::open(CWD, &root, flags, Mode::empty())?;
+        let store = file::ensure_directory(&root, c"nix", mode)
+            .and_then(|nix| file::ensure_directory(nix, c"store", mode))?;
+        Ok((root, store))
+    };
+    let (root, store) = open().map_err(Error::file("create", directory))?;
     for name in contents.names().iter().flatten() {
         if rustix::fs::statat(&store, &**name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
-    unpack::whole(payload, &contents, &store)
+    // Aside first: a store path appears whole or not at all.
+    let aside = CString::new(alloc::format!(".packed-{:016x}", file::random())).unwrap_or_default();
+    let work = rustix::fs::mkdirat(&root, &*aside, mode)
+        .and_then(|()| file::open_directory(&root, &aside))
+        .map_err(Error::file("create", &*aside))?;
+    let store = Store::host(store, &contents.manifest);
+    // Nothing is promised of the next boot.
+    let state = Boot::current().map_or(State::Settled, State::Written);
+    let filled = store.missing().and_then(|missing| {
+        store.fill(payload, contents, &missing, state, (&work, directory), Log { on: false })
+    });
+    let removed = cache::remove::contents(&work);
+    let _ = rustix::fs::unlinkat(&root, &*aside, AtFlags::REMOVEDIR);
+    filled.and(removed)
 }
 
 fn clear(bundle: &Bundle, settings: &Settings<'_>, environment: &[&CStr]) -> Result<(), Error> {

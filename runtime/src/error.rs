@@ -41,8 +41,8 @@ pub enum Error {
     },
     /// There is no room to unpack to.
     NoSpace {
-        /// Bytes that have to be unpacked.
-        needed: u64,
+        /// What has to be unpacked.
+        needed: Room,
         /// Where to.
         place: Shown,
         /// What the kernel said: no space, no quota.
@@ -80,6 +80,15 @@ pub enum Error {
     SetGroup,
     /// Memory ran out.
     Memory,
+}
+
+/// What there must be room for on a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files of any kind, each of which takes an inode.
+    pub files: u64,
 }
 
 /// Why a mode cannot be used here.
@@ -159,11 +168,16 @@ impl Error {
     }
 
     /// Says how much room is needed, where a file could not be written for want of it.
-    pub fn out_of_space(self, needed: u64, place: impl Into<Shown>) -> Error {
+    pub fn out_of_space(
+        self,
+        needed: impl FnOnce() -> Option<Room>,
+        place: impl Into<Shown>,
+    ) -> Error {
         match self {
-            Error::File { errno: errno @ (Errno::NOSPC | Errno::DQUOT), .. } => {
-                Error::NoSpace { needed, place: place.into(), errno }
-            }
+            Error::File { errno: errno @ (Errno::NOSPC | Errno::DQUOT), .. } => match needed() {
+                Some(needed) => Error::NoSpace { needed, place: place.into(), errno },
+                None => self,
+            },
             error => error,
         }
     }

@@ -129,9 +129,10 @@ fn attempt(log: Log, steps: impl Fn(Log) -> Result<(), Refusal>) -> Result<(), I
 /// Unpacks all store paths of a bundle.
 fn unpack_to(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
     let contents = payload.contents()?;
-    let needed = unpack::size(&contents.index()?, &contents.names());
-    log.debug(format_args!("unpacking {} to memory", crate::error::Megabytes(needed)));
-    unpack::whole(payload, &contents, store).map_err(|error| error.out_of_space(needed, "memory"))
+    let needed = contents.room()?;
+    log.debug(format_args!("unpacking {} to memory", crate::error::Megabytes(needed.bytes)));
+    unpack::whole(payload, &contents, store)
+        .map_err(|error| error.out_of_space(|| Some(needed), "memory"))
 }
 
 /// What the host has at `/nix/store`.

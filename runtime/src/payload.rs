@@ -14,8 +14,8 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use zstd_safe::DCtx;
 
-use crate::error::Error;
-use crate::{file, sys};
+use crate::error::{Error, Room};
+use crate::{file, sys, unpack};
 
 /// A bundle, as its descriptor describes it.
 #[derive(Debug)]
@@ -177,6 +177,15 @@ impl Contents {
     pub fn names(&self) -> Vec<Option<CString>> {
         let name = |path: &format::PackedPath| CString::new(path.path.to_string()).ok();
         self.manifest.paths.iter().map(name).collect()
+    }
+
+    /// What there must be room for to unpack all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Contents::index`].
+    pub fn room(&self) -> Result<Room, Error> {
+        Ok(unpack::room(&self.index()?, &self.names()))
     }
 
     /// Decodes the index.

@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::{Mode, PathKey, STORE_DIR};
+use rustix::io::Errno;
 
 use crate::cache::{Cache, Form, Location, Ready};
-use crate::error::{Error, Impossible, Shown};
+use crate::error::{Error, Impossible, Shown, Unusable};
 use crate::file::ExactModes;
 use crate::log::Log;
-use crate::payload::Bundle;
+use crate::payload::{Bundle, Payload};
 use crate::place::{self, Absent};
 use crate::refusal::{Refusal, Step};
 use crate::settings::Settings;
@@ -136,9 +137,19 @@ fn in_namespace(
 ) -> Result<Store, Impossible> {
     let (cache, ready) = unpacked(bundle, Form::AsIs, settings, environment, log)?;
     let Location::Store(number) = ready.location else { return Err(Impossible::Unsupported) };
-    namespace::enter(&cache, number, log)?;
+    namespace::enter(&cache, number, log).map_err(|reason| match reason {
+        Impossible::Failed(error) => out_of_space(*error, bundle, &*cache.path).into(),
+        reason => reason,
+    })?;
     keep(ready, &cache)?;
     Ok(Store::Nix)
+}
+
+/// Says how much room the bundle needs in `place`, if there was none.
+fn out_of_space(error: Error, bundle: &Bundle, place: impl Into<Shown>) -> Error {
+    // That its own file cannot be read is not what went wrong.
+    let needed = || Payload::open_own(&bundle.descriptor).ok()?.contents().ok()?.room().ok();
+    error.out_of_space(needed, place)
 }
 
 fn keep(ready: Ready, cache: &Cache) -> Result<(), Impossible> {
@@ -176,11 +187,17 @@ fn unpacked(
         });
         match cache.map(|cache| (cache.prepare(bundle, form, log), cache)) {
             Ok((Ok(ready), cache)) => return Ok((cache, ready)),
-            Ok((Err(error), _)) if error.depends_on_place() => {
+            Ok((Err(error), cache)) if error.depends_on_place() => {
+                let error = out_of_space(error, bundle, &*cache.path);
                 log.debug(format_args!("not in {}: {}", Shown::from(place), error.what()));
                 last = last.or(Some(error));
             }
             Ok((Err(error), _)) => return Err(error.into()),
+            Err(Unusable::Failed(operation, errno @ (Errno::NOSPC | Errno::DQUOT))) => {
+                let error = Error::file(operation, place)(errno);
+                log.debug(format_args!("not in {}", error.what()));
+                last = last.or(Some(out_of_space(error, bundle, place)));
+            }
             Err(reason) => {
                 log.debug(format_args!("not in {}: {reason}", Shown::from(place)));
                 unusable.push((Shown::from(place), reason));

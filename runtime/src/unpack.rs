@@ -14,7 +14,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use crate::error::Error;
+use crate::error::{Error, Room};
 use crate::file::ExactModes;
 use crate::payload::{Contents, FrameReader, Payload};
 use crate::progress::Progress;
@@ -30,6 +30,9 @@ const THREADS: u32 = 4;
 
 /// Bytes of memory for the buffers of each thread; frames that need more have fewer threads, one at least.
 const MEMORY: u64 = 24 << 20;
+
+/// Bytes of the unit in which most file systems give room to files.
+const BLOCK: u64 = 4096;
 
 /// The modes of a Nix store.
 pub const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o555);
@@ -96,20 +99,25 @@ pub fn whole(payload: &Payload<'_>, contents: &Contents, store: &OwnedFd) -> Res
     Ok(())
 }
 
-/// Bytes of content that [`unpack`] writes for these names: what there must be room for.
-pub fn size(index: &Index<'_>, names: &[Option<CString>]) -> u64 {
+/// What [`unpack`] writes for these names: what there must be room for.
+pub fn room(index: &Index<'_>, names: &[Option<CString>]) -> Room {
     let mut path = names.iter();
     let mut wanted = false;
-    let mut size: u64 = 0;
+    let mut room = Room::default();
     for node in &index.nodes {
         if node.parent.is_none() {
             wanted = path.next().is_some_and(Option::is_some);
         }
-        if let (true, Kind::File { content, .. }) = (wanted, node.kind) {
-            size = size.saturating_add(content.len);
+        if wanted {
+            let bytes = match node.kind {
+                Kind::File { content, .. } => content.len.div_ceil(BLOCK).saturating_mul(BLOCK),
+                Kind::Directory | Kind::Symlink(_) => BLOCK,
+            };
+            room.bytes = room.bytes.saturating_add(bytes);
+            room.files += 1;
         }
     }
-    size
+    room
 }
 
 /// Gives a store path's own directory the mode and the time of a Nix store.

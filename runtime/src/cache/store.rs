@@ -85,7 +85,7 @@ impl Store {
     /// Unpacks `missing` store paths to `work`, and moves them to their places once all are whole; synced first,
     /// if they are to be settled.
     ///
-    /// Returns the bytes for which there must be room. `place` is for messages.
+    /// `place` is for messages.
     ///
     /// # Errors
     ///
@@ -98,10 +98,9 @@ impl Store {
         state: State,
         (work, place): (&OwnedFd, &[u8]),
         log: Log,
-    ) -> Result<u64, Error> {
-        let needed = self.unpack(payload, contents, missing, state, (work, place), log)?;
-        self.publish(contents, missing, work, file::rename_new)?;
-        Ok(needed)
+    ) -> Result<(), Error> {
+        self.unpack(payload, contents, missing, state, (work, place), log)?;
+        self.publish(contents, missing, work, file::rename_new)
     }
 
     /// Unpacks `altered` store paths anew and puts them in the place of what is there, on the disk for good: a
@@ -122,7 +121,7 @@ impl Store {
         rustix::fs::syncfs(work).map_err(Error::file("sync", place))
     }
 
-    /// Unpacks store paths to `work`; returns the bytes for which there must be room.
+    /// Unpacks store paths to `work`.
     fn unpack(
         &self,
         payload: &Payload<'_>,
@@ -131,13 +130,13 @@ impl Store {
         state: State,
         (work, place): (&OwnedFd, &[u8]),
         log: Log,
-    ) -> Result<u64, Error> {
+    ) -> Result<(), Error> {
         let index = contents.index()?;
-        let needed = unpack::size(&index, missing);
+        let needed = unpack::room(&index, missing);
         log.debug(format_args!(
             "unpacking {} store paths, {} to {}",
             missing.iter().flatten().count(),
-            Megabytes(needed),
+            Megabytes(needed.bytes),
             Shown::from(place),
         ));
         let destination = Destination {
@@ -151,8 +150,7 @@ impl Store {
         };
         unpack::unpack(payload, contents, &index, &destination, &Progress::start())
             .and_then(|()| sync())
-            .map_err(|error| error.out_of_space(needed, place))?;
-        Ok(needed)
+            .map_err(|error| error.out_of_space(|| Some(needed), place))
     }
 
     /// The names of the store paths that are not there.

@@ -7,7 +7,7 @@ use core::fmt;
 use format::Mode;
 use rustix::io::Errno;
 
-use super::{Error, Impossible, Megabytes, Shown, Unusable, WRITE_TO};
+use super::{Error, Impossible, Megabytes, Room, Shown, Unusable, WRITE_TO};
 use crate::refusal::{Cause, Refusal, Step};
 use crate::sys;
 
@@ -35,7 +35,7 @@ impl fmt::Display for What<'_> {
             }
             Error::NoSpace { needed, place, errno } => {
                 let text = sys::message(*errno);
-                write!(f, "cannot unpack {} to {place}: {text}", Megabytes(*needed))
+                write!(f, "cannot unpack {} to {place}: {text}", Megabytes(needed.bytes))
             }
             Error::UnknownMode(name) => write!(f, "PACKED_MODE={name} is no mode"),
             Error::ModeNotAllowed { mode, .. } => {
@@ -108,9 +108,11 @@ impl fmt::Display for Hint<'_> {
             Error::File { .. } => f.write_str(
                 "use a directory that you may write to; for the cache, set PACKED_CACHE to it",
             ),
-            Error::NoSpace { .. } => {
-                f.write_str("make room there, or set PACKED_CACHE to a directory on another disk")
-            }
+            Error::NoSpace { needed: Room { bytes, files }, place, .. } => write!(
+                f,
+                "make room for {} and {files} files in {place}, or use another disk: for the cache, set PACKED_CACHE",
+                Megabytes(*bytes),
+            ),
             Error::UnknownMode(_) => write!(f, "{}", format::UnknownMode),
             Error::ModeNotAllowed { allowed, .. } => {
                 f.write_str("unset PACKED_MODE, or use one of ")?;
@@ -350,9 +352,19 @@ mod tests {
                  hint: it must be readable, not just executable: chmod +r",
             ),
             (
-                Error::NoSpace { needed: 106_000_000, place: place(), errno: Errno::NOSPC },
+                Error::NoSpace {
+                    needed: Room { bytes: 106_000_000, files: 1200 },
+                    place: place(),
+                    errno: Errno::NOSPC,
+                },
                 "cannot unpack 106.0 MB to /home/alice/.cache/packed: No space left on device\n\
-                 hint: make room there, or set PACKED_CACHE to a directory on another disk",
+                 hint: make room for 106.0 MB and 1200 files in /home/alice/.cache/packed, or use another \
+                 disk: for the cache, set PACKED_CACHE",
+            ),
+            (
+                Error::File { operation: "create", object: "work".into(), errno: Errno::INTR },
+                "cannot create work: Interrupted system call\n\
+                 hint: a signal came in between: start it again",
             ),
             (
                 Error::UnknownMode("fast\n".into()),
