@@ -1,0 +1,145 @@
+//! Many first starts at once, of bundles that share store paths, while others are killed and what is not used is
+//! removed: each that is left alone runs, and each store path is unpacked once.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal::SIGKILL;
+use tests::{Bundle, Host, Nix, Store, User, figure, packer};
+
+/// How many are started at once.
+const STARTS: usize = 100;
+
+/// The store path of the second version.
+const SECOND: &str = "2c0b8vw40dy178xlpddw65q9gf1h2186-odd";
+
+/// Installs two versions of a program that share a store path with most of the files.
+fn install(host: &Host) -> [PathBuf; 2] {
+    let store = Store::new();
+    for number in 0..300 {
+        let content = format!("{number}\n").repeat(2000);
+        store.file(format!("{}/share/{number}", Store::OTHER), content.as_bytes());
+    }
+    [Store::PATH, SECOND].map(|path| {
+        store.program(format!("{path}/bin/probe"), &tests::probe());
+        store.file(format!("{path}/share/version"), &path.as_bytes()[..1]);
+        store
+            .link(format!("{path}/share/other"), format!("/nix/store/{}", Store::OTHER).as_bytes());
+        let bundle = Bundle::of_store(&store, path).entry("/bin/probe").option("--level", "1");
+        host.install_as(bundle.pack_into(store.root()).path, Path::new("/srv").join(path))
+    })
+}
+
+/// What a version prints, on a host of its own.
+fn printed(program: &Path, host: &Host) -> String {
+    let alone = Host::new(host.user.clone(), host.nix);
+    let program = alone.install(host.outside(program));
+    alone.start(program).args(["files", "0"]).run().stdout()
+}
+
+/// The number of store paths that a start says it has unpacked.
+fn unpacked(said: &str) -> usize {
+    let counts = said.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("unpacking ")?;
+        rest.split_once(" store paths")?.0.parse::<usize>().ok()
+    });
+    counts.sum()
+}
+
+#[test]
+fn a_hundred_first_starts_unpack_each_path_once() {
+    for mode in ["relocate", "namespace"] {
+        for versions in [1, 2] {
+            for kill in [false, true] {
+                let host = Host::new(User::ordinary(), Nix::Absent);
+                let programs = &install(&host)[..versions];
+                let printed: Vec<String> =
+                    programs.iter().map(|program| printed(program, &host)).collect();
+                // At first all that unpack, then some of those that wait for them.
+                let is_victim = |number| kill && (number < 20 || number % 7 == 0);
+                let running: Vec<_> = (0..STARTS)
+                    .map(|number| {
+                        let program = &programs[number % versions];
+                        let start = host.start(program).args(["files", "0"]);
+                        let start = start.env("PACKED_MODE", mode).env("PACKED_LOG", "debug");
+                        let running = start.spawn();
+                        if is_victim(number) {
+                            thread::sleep(Duration::from_millis(number as u64 % 8));
+                            running.signal(SIGKILL);
+                        }
+                        running
+                    })
+                    .collect();
+                let mut killed = 0;
+                let mut paths = 0;
+                for (number, running) in running.into_iter().enumerate() {
+                    let ended = running.wait();
+                    if is_victim(number) && !ended.status.success() {
+                        ended.expect_signal(9);
+                        killed += 1;
+                        continue;
+                    }
+                    ended.expect_code(0);
+                    let stdout = String::from_utf8_lossy(&ended.stdout);
+                    assert_eq!(stdout, printed[number % versions], "{mode} {number}");
+                    paths += unpacked(&ended.stderr());
+                }
+                assert!(kill == (killed > 10), "{killed} were killed");
+                // Who is killed may have published some of them.
+                let all = versions + 1;
+                assert!(paths == all || killed > 0 && paths <= all, "{paths} of {all}, {mode}");
+                figure(format_args!(
+                    "{STARTS} first starts at once of {versions} versions, {killed} killed, \
+                     {paths} of {all} store paths unpacked by the others: {mode}"
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_removed_from_under_a_running_program() {
+    for (mode, home) in [("relocate", true), ("namespace", true), ("relocate", false)] {
+        let host = Host::new(User::ordinary(), Nix::Absent);
+        let programs = install(&host);
+        let packer = host.install(packer());
+        let start = |program: &Path, arguments: &[&str]| {
+            let start = host.start(program).args(arguments).env("PACKED_MODE", mode);
+            // Else the cache is below /var/tmp, where it is locked as a whole.
+            if home { start } else { start.without_env("HOME") }
+        };
+        let printed = programs.each_ref().map(|program| printed(program, &host));
+        let mut removed = 0;
+        let collectors: Vec<_> = (0..2)
+            .map(|_| {
+                let script = "while [ ! -e /tmp/end ]; do \"$0\" cache clear || exit 1; done";
+                let start = host.start("/bin/sh").args(["-c", script]).arg(&packer);
+                if home { start } else { start.without_env("HOME") }.spawn()
+            })
+            .collect();
+        let mut starts = 0;
+        for round in 0..10 {
+            let running: Vec<_> = (0..4)
+                .map(|number| {
+                    let milliseconds = (10 * round * number).to_string();
+                    start(&programs[number % 2], &["files", &milliseconds]).spawn()
+                })
+                .collect();
+            for (number, running) in running.into_iter().enumerate() {
+                assert_eq!(running.wait().stdout(), printed[number % 2], "{mode}, round {round}");
+                starts += 1;
+            }
+        }
+        std::fs::write(host.outside("/tmp/end"), "").expect("write a file");
+        for collector in collectors {
+            let text = collector.wait().stdout();
+            let counts = text.lines().filter_map(|line| {
+                line.strip_prefix("  removed ")?.split(' ').next()?.parse::<u32>().ok()
+            });
+            removed += counts.sum::<u32>();
+        }
+        assert!(removed > 0, "{mode}: nothing was removed");
+        figure(format_args!("{starts} starts while {removed} bundles were removed: {mode}"));
+    }
+}
