@@ -143,3 +143,25 @@ fn nothing_is_removed_from_under_a_running_program() {
         figure(format_args!("{starts} starts while {removed} bundles were removed: {mode}"));
     }
 }
+
+/// A cache in a temporary directory is locked as a whole; each of its locks is taken slowly here, so that a start
+/// comes in between.
+#[test]
+fn nothing_is_removed_from_under_a_program_that_starts_meanwhile() {
+    let host = Host::new(User::ordinary(), Nix::Absent);
+    let [program, _] = install(&host);
+    let packer = host.install(packer());
+    let start =
+        |program: &Path| host.start(program).without_env("HOME").env("PACKED_MODE", "relocate");
+    let printed = printed(&program, &host);
+    for delay in [1, 2, 3, 4, 5] {
+        assert_eq!(start(&program).args(["files", "0"]).run().stdout(), printed);
+        let options = ["-o", "/dev/null", "-e", "inject=flock:delay_exit=200000"];
+        let collector = start(Path::new("/usr/bin/strace")).args(options);
+        let collector = collector.arg(&packer).args(["cache", "clear"]).spawn();
+        thread::sleep(Duration::from_millis(100 * delay));
+        let ended = start(&program).args(["files", "1000"]).run();
+        assert_eq!(ended.stdout(), printed, "after {delay}");
+        collector.wait().expect_code(0);
+    }
+}
