@@ -1,6 +1,7 @@
 # One command per gate, the same for people and for CI.
 #
 #   make test    everything that is needed is set up, then all tests run; they need root, or sudo
+#   make test-long  the tests that are too long for that: every error at every system call of a first start
 #   make lint    formatting, lints, documentation, dependencies, the stub's size
 #   make demo    the markov example, from a Nix closure to an answer over HTTP
 #   make fuzz    every parser for ten minutes (FUZZ_SECONDS); make test has some seconds; PARTS="scan index" for some
@@ -32,7 +33,9 @@ DENY := $(TARGET)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
 ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH))
 
-.PHONY: all build test fuzz lint demo bench setup packages rust stub-size deny
+AS_ROOT = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)"
+
+.PHONY: all build test test-long fuzz lint demo bench setup packages rust stub-size deny
 
 all: build
 
@@ -44,8 +47,12 @@ test: setup build
 	cargo test --locked --workspace --tests --no-run
 	fuzz/run 3
 	@# cargo builds as the caller; the tests alone are root.
-	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)" \
-		cargo test --locked --workspace --tests --no-fail-fast
+	$(AS_ROOT) cargo test --locked --workspace --tests --no-fail-fast
+
+test-long: setup build
+	cargo build --release --locked --target $(MUSL) -p probe
+	cargo test --locked -p tests --tests --no-run
+	$(AS_ROOT) cargo test --locked -p tests --tests --no-fail-fast -- --ignored
 
 fuzz: setup build
 	FUZZ_ALL=1 fuzz/run $(FUZZ_SECONDS) $(PARTS)
