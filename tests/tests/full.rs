@@ -195,8 +195,7 @@ fn packer_leaves_nothing_half_done() {
         let build = format!(
             "{packer} build --level 1 --store-root /srv/store --closure /{path} --entry /bin/probe -o ~/out >/dev/null"
         );
-        let whole =
-            "{ [ ! -e ~/out ] || cmp /srv/probe ~/out; ls -A ~ | grep -v -e '^out$' -e ballast; }";
+        let whole = "{ [ ! -e ~/out ] || cmp /srv/probe ~/out; ls -A ~ | grep -v -e '^out$' -e ballast -e '^.cache$'; }";
         steps += shortage.befall(&host, &build, whole, "", (1, 1));
     }
     figure(format_args!("{steps} runs of packer with too little of {}", shortages()));

@@ -124,7 +124,7 @@ fn install(host: &Host) -> PathBuf {
     let store = Store::new();
     let at = |name: &str| format!("{}/{name}", Store::PATH);
     store.program(at("bin/probe"), &tests::probe());
-    store.file(at("share/large"), &vec![0; 9 << 20]);
+    store.file(at("share/large"), &vec![0; 17 << 20]);
     store.file(at("share/empty"), b"");
     store.file(at("share/same/one"), b"the same");
     store.file(at("share/same/two"), b"the same");
@@ -154,7 +154,7 @@ fn killed(mode: &'static str, user: User) {
 /// hint then has to say.
 const ERRORS: [(Errno, &str, &[&str]); 5] = [
     (Errno::EIO, "I/O error", &["dmesg"]),
-    (Errno::ENOSPC, "No space left on device", &["make room for 10.1 MB and 12 files in /"]),
+    (Errno::ENOSPC, "No space left on device", &["make room for 18.5 MB and 12 files in /"]),
     (Errno::EMFILE, "No file descriptors available", &["ulimit -n"]),
     (Errno::EACCES, "Permission denied", &["PACKED_CACHE", "chmod +r", "as root"]),
     (Errno::EINTR, "Interrupted system call", &["start it again"]),
