@@ -7,6 +7,7 @@ use crate::ended::Ended;
 use crate::host::Host;
 use crate::program::packer;
 use crate::start::Start;
+use crate::tree;
 
 /// Everything that reads a bundle, on a host of its own.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub struct Readers {
 /// Where a bundle is installed, and where it is extracted to.
 const PROGRAM: &str = "/srv/other";
 const TO: &str = "/tmp/to";
+
+/// The ends of the paths to where store paths are extracted to.
+const ABOVE: [&str; 4] = ["/one", "/two", "/nix", "/nix/store"];
 
 impl Readers {
     /// Makes a host for them.
@@ -57,8 +61,10 @@ impl Readers {
             packer(&["verify", PROGRAM]),
             packer(&["extract", PROGRAM, "--to", &to_other]),
         ];
-        // What came before the damage may be there: it was whole.
-        let _ = fs::remove_dir_all(self.host.outside(TO));
+        // A store path is extracted whole or not at all; the directories above may be there.
+        let mut left = tree::list(&self.host.outside(TO)).expect("list what was extracted");
+        left.retain(|path, _| !ABOVE.iter().any(|above| path.ends_with(above)));
+        assert!(left.is_empty(), "{left:?}");
         refusals
     }
 
