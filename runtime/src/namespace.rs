@@ -38,7 +38,7 @@ const STORE_BELOW: &CStr = c"nix/store";
 pub fn enter(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
     let here = WorkingDirectory::open();
     let store = CString::new(alloc::format!("stores/{number}")).unwrap_or_default();
-    let on_host = HostStore::look();
+    let on_host = HostStore::look()?;
     // Prepared while nothing has changed yet.
     let root = match on_host {
         HostStore::Absent => {
@@ -71,7 +71,7 @@ pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
     let _modes = ExactModes::begin();
     let payload = Payload::open_own(&bundle.descriptor)?;
     let here = WorkingDirectory::open();
-    let on_host = HostStore::look();
+    let on_host = HostStore::look()?;
     let root = Root::list()?;
     attempt(log, |log| {
         identity::enter(log)?;
@@ -144,16 +144,16 @@ enum HostStore {
 }
 
 impl HostStore {
-    fn look() -> HostStore {
+    fn look() -> Result<HostStore, Refusal> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        match file::open(CWD, STORE_DIR_C, flags, Mode::empty()) {
-            Ok(directory) => match file::is_empty(&directory) {
-                Ok(true) => HostStore::Empty,
-                Ok(false) | Err(_) => HostStore::InUse,
-            },
-            Err(Errno::NOENT | Errno::NOTDIR) => HostStore::Absent,
+        let is_there = || rustix::fs::stat(STORE_DIR_C).is_ok();
+        match file::open(CWD, STORE_DIR_C, flags, Mode::empty()).and_then(file::is_empty) {
+            Ok(true) => Ok(HostStore::Empty),
+            Ok(false) => Ok(HostStore::InUse),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(HostStore::Absent),
             // It can be mounted on, if not listed.
-            Err(_) => HostStore::InUse,
+            Err(Errno::ACCESS | Errno::PERM) if is_there() => Ok(HostStore::InUse),
+            Err(errno) => Err(refused(Step::Mount, STORE_DIR_C)(errno)),
         }
     }
 }
