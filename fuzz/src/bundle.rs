@@ -71,7 +71,8 @@ fn is_small(contents: &Contents, index: &Index<'_>) -> bool {
     for node in &index.nodes {
         depths.push(node.parent.map_or(0, |parent| depths[parent as usize] + 1));
     }
-    unpack::size(index, &contents.names()) <= UNPACKED_LEN && depths.iter().all(|at| *at < DEPTH)
+    unpack::room(index, &contents.names()).bytes <= UNPACKED_LEN
+        && depths.iter().all(|at| *at < DEPTH)
 }
 
 /// Unpacks to a directory, beside which nothing may be afterwards; returns whether all of it is as was packed.
