@@ -17,7 +17,7 @@ use crate::spread::Spread;
 use crate::table::Table;
 
 const CLOSURES: [&str; 3] = ["markov", "markov-slim", "python-example"];
-const LEVELS: [i32; 7] = [3, 9, 12, 15, 17, 19, 22];
+const LEVELS: [i32; 6] = [3, 9, 12, 15, 19, 22];
 
 /// KiB.
 const STUB_LIMIT: f64 = 512.0;

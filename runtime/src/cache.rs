@@ -175,6 +175,10 @@ impl Cache {
         remove::contents(&work)?;
         let publish = || {
             // Else it was made while we waited for the lock, or by a start that ended before it was finished.
+            let found = rustix::fs::statat(&roots, &name, AtFlags::SYMLINK_NOFOLLOW);
+            if found.is_ok_and(|stat| stat.st_uid != sys::user()) {
+                retire(&roots, &name)?;
+            }
             if file::open_directory(&roots, &name).is_err() {
                 let root = file::ensure_directory(&work, &name, PUBLIC)?;
                 make(&root)?;
@@ -202,8 +206,8 @@ impl Cache {
     pub fn retire_root(&self, name: &str) -> Result<(), Error> {
         let _lock = self.lock()?;
         let roots = self.subdirectory(ROOTS, PRIVATE)?;
-        let aside = alloc::format!("{:016x}", file::random());
-        rustix::fs::renameat(&roots, name, &roots, aside).map_err(Error::file("rename", name))
+        let name = c_string(name.to_string());
+        retire(&roots, &name).map_err(Error::file("rename", &*name))
     }
 
     fn unpack(
@@ -277,6 +281,12 @@ impl Cache {
         };
         open().map_err(Error::file("create", name))
     }
+}
+
+/// Gives a directory a name that nobody looks for.
+fn retire(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    let aside = alloc::format!("{:016x}", file::random());
+    rustix::fs::renameat(directory, name, directory, aside)
 }
 
 /// Digits, store paths' names and what is made of them hold no NUL.

@@ -65,8 +65,12 @@ fn libraries_of_the_host_stay_out() {
     let direct = host.start(closure.path.join("bin/env"));
     with_foreign_libraries(&host, direct).run().expect_code(127);
 
-    let bundle = Bundle::of(&closure).entry("/bin/env").pack();
-    let kept = Bundle::of(&closure).entry("/bin/env").option("--env", "LD_LIBRARY_PATH").pack();
+    let bundle = Bundle::of(&closure).entry("/bin/env").option("--level", "3").pack();
+    let kept = Bundle::of(&closure)
+        .entry("/bin/env")
+        .option("--env", "LD_LIBRARY_PATH")
+        .option("--level", "3")
+        .pack();
     for host in Host::every() {
         let program = host.install(&bundle.path);
         for mode in bundle.modes() {

@@ -19,7 +19,8 @@ fn hello_says_hello() {
 #[test]
 fn coreutils_is_chosen_by_name() {
     let entries = ["/bin/ls", "/bin/cat", "/bin/sort", "/bin/true", "/bin/false"];
-    let bundle = Bundle::of(&Closure::example("coreutils")).entries(&entries).pack();
+    let bundle =
+        Bundle::of(&Closure::example("coreutils")).entries(&entries).option("--level", "3").pack();
     for host in Host::every() {
         let program = host.install(&bundle.path);
         let link = |name: &str| {
@@ -47,8 +48,10 @@ fn coreutils_is_chosen_by_name() {
 
 #[test]
 fn the_python_program_runs_with_its_own_interpreter() {
-    let bundle =
-        Bundle::of(&Closure::example("python-example")).entry("/bin/python-example").pack();
+    let bundle = Bundle::of(&Closure::example("python-example"))
+        .entry("/bin/python-example")
+        .option("--level", "3")
+        .pack();
     for host in Host::every() {
         let program = host.install(&bundle.path);
         for mode in bundle.modes() {

@@ -5,6 +5,7 @@
 //! trusts such a cache runs that.
 
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,9 @@ use tests::{Directory, Ended, Forge, Host, Nix, User, run, say, tree};
 /// What the program of the other user exits with, and what the bundle's own does.
 const FOREIGN: i32 = 44;
 const OWN: i32 = 9;
+
+/// A user id above all that users here have.
+const STRANGER: u32 = 4_000_000_000;
 
 /// What becomes of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,6 +298,37 @@ fn what_another_user_planted_is_never_run() {
         "foreign: {} planted caches, {starts} starts, none ran what was planted",
         PLANTS.len()
     ));
+}
+
+/// The copy of the host's top level, which a program has as its root.
+#[test]
+fn a_new_root_of_another_user_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = Forge::small().write(&directory.path().join("probe"));
+    for user in [User::ordinary(), User::root()] {
+        let host = Host::new(user, Nix::Absent);
+        let program = host.install(&bundle.path);
+        let roots = host.outside(host.cache().join("roots"));
+        let owners = || {
+            let meta = |entry: io::Result<fs::DirEntry>| entry.unwrap().metadata().unwrap();
+            let mut owners: Vec<u32> =
+                fs::read_dir(&roots).unwrap().map(|entry| meta(entry).uid()).collect();
+            owners.sort_unstable();
+            owners
+        };
+        let start = || {
+            let start = host.start(&program).env("PACKED_MODE", "namespace");
+            start.args(["exit", "9"]).run().expect_code(OWN);
+        };
+        start();
+        assert_eq!(owners(), [host.user.uid], "{host}");
+        for entry in fs::read_dir(&roots).unwrap() {
+            chown(entry.unwrap().path(), Some(STRANGER), None).unwrap();
+        }
+        start();
+        start();
+        assert_eq!(owners(), [host.user.uid, STRANGER], "{host}");
+    }
 }
 
 /// Another user changes what is at a name all the while.

@@ -9,7 +9,7 @@ const MODES: [&str; 2] = ["namespace", "ram"];
 
 /// A bundle of env(1), which runs programs of the host.
 fn env() -> Bundle {
-    Bundle::of(&Closure::example("coreutils")).entry("/bin/env").pack()
+    Bundle::of(&Closure::example("coreutils")).entry("/bin/env").option("--level", "3").pack()
 }
 
 #[test]
@@ -33,8 +33,10 @@ fn sandboxes_are_made_inside() {
 #[test]
 fn bundles_run_in_one_another_three_deep() {
     let hello = Bundle::of(&Closure::example("hello")).entry("/bin/hello").pack();
-    let python =
-        Bundle::of(&Closure::example("python-example")).entry("/bin/python-example").pack();
+    let python = Bundle::of(&Closure::example("python-example"))
+        .entry("/bin/python-example")
+        .option("--level", "3")
+        .pack();
     for host in Host::every() {
         let [env, hello, python] =
             [&env(), &hello, &python].map(|bundle| host.install(&bundle.path));

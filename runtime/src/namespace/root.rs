@@ -51,7 +51,9 @@ impl Root {
         let name = self.name();
         let path = path(&name);
         // Until it may not be written to, it is not finished.
-        let is_final = |stat: Stat| stat.st_mode & 0o777 == DIRECTORY_MODE.as_raw_mode();
+        let is_final = |stat: Stat| {
+            stat.st_uid == sys::user() && stat.st_mode & 0o777 == DIRECTORY_MODE.as_raw_mode()
+        };
         let stat = rustix::fs::statat(&cache.directory, &*path, AtFlags::SYMLINK_NOFOLLOW);
         if !stat.is_ok_and(is_final) {
             cache.publish_root(&name, |directory| self.make(directory))?;
