@@ -40,7 +40,8 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
 
     // Closure: store paths, files, programs.
     progress.start("scanning", None);
-    let closure = Closure::find(&store, &options.closure, threads, &progress)?;
+    let graph = options.closure_graph.as_deref();
+    let closure = Closure::find(&store, &options.closure, graph, threads, &progress)?;
     let tree = Tree::read(&store, &closure.paths, &exclude)?;
     let programs = entry::choose(&store, &tree, &closure.roots, &options.entry, stub.machine())?;
     let hashes = content::hashes(&tree.paths);

@@ -33,8 +33,14 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct Build {
     /// What to pack: a store path, a link to one, or a path below one; may be repeated
-    #[arg(long, value_name = "PATH", required = true)]
+    #[arg(long, value_name = "PATH", required_unless_present = "closure_graph")]
     pub(crate) closure: Vec<PathBuf>,
+
+    /// Take the closure from what Nix wrote for a build: .attrs.json or the file that exportReferencesGraph
+    /// asks for, closureInfo's registration or store-paths; --closure then says which of its paths are
+    /// meant [default: those that no other one refers to]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) closure_graph: Option<PathBuf>,
 
     /// Program of the closure to run, such as /bin/markov; may be repeated: the first is the default,
     /// the others are chosen by name, as busybox does; may be left out if there is exactly one program in bin/

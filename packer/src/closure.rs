@@ -1,5 +1,6 @@
 //! What was asked for becomes the store paths to pack.
 
+mod graph;
 mod nix;
 mod scan;
 
@@ -32,7 +33,7 @@ impl Closure {
     /// Finds the closure of what `--closure` names.
     ///
     /// Nix's database is asked where Nix is installed; else, and with `--store-root`, the files are
-    /// scanned as Nix scans them.
+    /// scanned as Nix scans them. With the file of `--closure-graph`, it alone says what is packed.
     ///
     /// # Errors
     ///
@@ -40,18 +41,23 @@ impl Closure {
     pub(crate) fn find(
         store: &Store,
         arguments: &[PathBuf],
+        graph: Option<&Path>,
         threads: NonZeroUsize,
         progress: &Progress,
     ) -> Result<Closure> {
         let mut roots = Vec::new();
         for argument in arguments {
             let root = store_path(store, argument)?;
-            if store.kind(&root).is_err() {
-                return Err(Error::NoStorePath { path: format!("{STORE_DIR}/{root}") });
-            }
+            check(store, &root)?;
             if !roots.contains(&root) {
                 roots.push(root);
             }
+        }
+        if let Some(file) = graph {
+            let mut closure = graph::read(file, roots)?;
+            closure.paths.iter().try_for_each(|path| check(store, path))?;
+            closure.paths.sort_by_cached_key(ToString::to_string);
+            return Ok(closure);
         }
         let asked = match store.source() {
             Source::Host => nix::requisites(&roots)?,
@@ -64,6 +70,14 @@ impl Closure {
         paths.sort_by_cached_key(ToString::to_string);
         paths.dedup();
         Ok(Closure { roots, paths })
+    }
+}
+
+/// Refuses a store path that is not there.
+fn check(store: &Store, path: &StorePath) -> Result<()> {
+    match store.kind(path) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::NoStorePath { path: format!("{STORE_DIR}/{path}") }),
     }
 }
 
@@ -120,7 +134,7 @@ mod tests {
 
     fn find(store: &TestStore, arguments: &[&Path]) -> Result<Closure> {
         let arguments: Vec<PathBuf> = arguments.iter().map(|path| path.to_path_buf()).collect();
-        Closure::find(&store.open(), &arguments, NonZeroUsize::MIN, &Progress::hidden())
+        Closure::find(&store.open(), &arguments, None, NonZeroUsize::MIN, &Progress::hidden())
     }
 
     fn example() -> TestStore {

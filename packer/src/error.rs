@@ -30,6 +30,12 @@ pub(crate) enum Error {
     NoStorePath { path: String },
     #[error("Nix does not know {path} as a valid store path")]
     NotValid { path: String },
+    #[error("{path} is not a closure graph: {reason}")]
+    NoGraph { path: String, reason: &'static str },
+    #[error("{graph} does not say which of its store paths was asked for")]
+    NoRoot { graph: String },
+    #[error("{path} is not in {graph}")]
+    NotInGraph { path: String, graph: String },
     #[error("cannot run nix-store: {source}")]
     NixStart { source: io::Error },
     #[error("nix-store failed: {message}")]
@@ -145,6 +151,13 @@ impl Error {
             Error::NoStorePath { .. } => "build it again: it may have been collected as garbage",
             Error::NotValid { .. } => {
                 "build it again, or scan the files instead of asking Nix with --store-root /"
+            }
+            Error::NoGraph { .. } => {
+                "give .attrs.json or the file of exportReferencesGraph, or closureInfo's registration or store-paths"
+            }
+            Error::NoRoot { .. } => "name it with --closure",
+            Error::NotInGraph { .. } => {
+                "give a graph of the whole closure, such as closureInfo makes"
             }
             Error::NixStart { .. } | Error::Nix { .. } => {
                 "repair Nix, or scan the files instead of asking Nix with --store-root /"
