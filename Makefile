@@ -5,6 +5,7 @@
 #   make lint    formatting, lints, documentation, dependencies, the stub's size
 #   make demo    the markov example, from a Nix closure to an answer over HTTP
 #   make fuzz    every parser for ten minutes (FUZZ_SECONDS); make test has some seconds; PARTS="scan index" for some
+#   make -s offline-bundler   prints a flake for nix bundle --bundler that needs no network
 #   make bench   bundles and their peers, measured in one run; writes docs/benchmarks.md; PARTS="start first" for some
 
 SHELL := /bin/sh
@@ -35,7 +36,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH)
 
 AS_ROOT = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)"
 
-.PHONY: all build test test-long fuzz lint demo bench setup packages rust stub-size deny
+.PHONY: all build test test-long fuzz lint demo offline-bundler bench setup packages rust stub-size deny
 
 all: build
 
@@ -66,6 +67,9 @@ lint: setup deny stub-size
 demo: setup build
 	cargo build --locked -p tests --bin on-host
 	TARGET=$(TARGET) ROOT="$(ROOT)" tests/demo
+
+offline-bundler: setup build
+	@$(ROOT) nix/offline-bundler $(TARGET)
 
 bench: PACKAGES += $(PEERS)
 bench: setup build $(WRAPPE)
@@ -101,7 +105,7 @@ packages:
 		echo "missing packages:$$missing" >&2; \
 		echo "hint: as root, apt-get install$$missing" >&2; exit 1; \
 	fi; \
-	$$sudo apt-get update -q && \
+	exec >&2 && $$sudo apt-get update -q && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 rust:

@@ -4,8 +4,8 @@
 { inputs ? ../target/nix-inputs
 , system ? builtins.currentSystem
 , pkgs ? import ./debian { inherit inputs system; }
-  # For `probe`: a static program, and a path it shall refer to.
-, program ? throw "probe needs a program: nix/build probe --argstr program /path/of/a/static/program"
+  # For `packer`, and for `probe`: the program that cargo built, and a path that the probe shall refer to.
+, program ? throw "it needs a program: nix/build probe --argstr program /path/of/a/static/program"
 , reference ? null
 }:
 
@@ -26,6 +26,12 @@ rec {
   python-example = import ../examples/python { inherit pkgs; };
 
   python-modules = import ./python-modules.nix { inherit pkgs; };
+
+  packer = import ./binary.nix {
+    inherit pkgs program;
+    name = "packer";
+    libraries = [ pkgs.libraries.libc6 pkgs.libraries.libgcc-s1 ];
+  };
 
   probe = import ./binary.nix { inherit pkgs program reference; name = "probe"; };
 }

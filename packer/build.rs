@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// One of zstd's decoders of each kind, its dynamic choice of BMI2 kept; no tables for unwinding, since the
-/// stub aborts. 411 -> 333 KB; the time to decode is the same.
-const CFLAGS: &str = "-DHUF_FORCE_DECOMPRESS_X1 -DZSTD_FORCE_DECOMPRESS_SEQUENCES_SHORT \
-    -DZSTD_STRIP_ERROR_STRINGS=1 -fno-asynchronous-unwind-tables -fno-unwind-tables";
+/// stub aborts. 411 -> 333 KB; the time to decode is the same. A file, which nix/packer.nix reads too.
+const CFLAGS: &str = include_str!("../runtime/cflags");
+
+/// Not position independent: no relocations to do at each start.
+const RUSTFLAGS: &str = include_str!("../runtime/rustflags");
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-env-changed=PACKER_STUB");
@@ -100,10 +102,9 @@ fn build(workspace: &Path, target: &str, compiler: &OsStr) -> Result<PathBuf, St
     }
     let status = cargo
         .current_dir(workspace)
-        // Not position independent: no relocations to do at each start.
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace)?)
         .env(format!("CC_{}", target.replace('-', "_")), compiler)
-        .env(format!("CFLAGS_{}", target.replace('-', "_")), CFLAGS)
+        .env(format!("CFLAGS_{}", target.replace('-', "_")), CFLAGS.trim_end())
         // The outer build has just brought the lock file up to date.
         .args(["build", "--locked", "--package=runtime", "--bin=runtime", "--features=stub"])
         .args(["--profile=stub", "--target", target, "--target-dir"])
@@ -123,9 +124,7 @@ fn rustflags(workspace: &Path) -> Result<OsString, String> {
     let workspace = workspace
         .canonicalize()
         .map_err(|error| format!("cannot find {}: {error}", workspace.display()))?;
-    let mut flags = OsString::from(
-        "-Crelocation-model=static\x1f-Ctarget-feature=+crt-static\x1f-Cforce-unwind-tables=no",
-    );
+    let mut flags = OsString::from(RUSTFLAGS.trim_end().replace('\n', "\x1f"));
     let home = || env::home_dir().map(|home| home.join(".cargo").into_os_string());
     let mut remap = |from: &OsStr, to: &str| {
         flags.push("\x1f--remap-path-prefix=");

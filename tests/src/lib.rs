@@ -16,6 +16,7 @@
 mod bundle;
 mod closure;
 mod compare;
+mod derivation;
 mod ended;
 mod exec;
 mod fixture;
@@ -38,6 +39,7 @@ use std::io::Write as _;
 pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
 pub use compare::assert_same_start;
+pub use derivation::{example, nix_build, nix_command, offline_bundler, references};
 pub use ended::Ended;
 pub use fixture::once;
 pub use forge::{Executable, Forge, Forged, Node, NodeKind, Region, regions};

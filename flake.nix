@@ -1,0 +1,59 @@
+{
+  description = "Turns a Nix closure into one static executable that runs on any Linux machine";
+
+  # Its rustc is new enough: see rust-version in Cargo.toml.
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
+
+  outputs = { self, nixpkgs }:
+    let
+      each = make: builtins.listToAttrs (map
+        (system: {
+          name = system;
+          value = let pkgs = nixpkgs.legacyPackages.${system}; in make pkgs (import ./nix/packer.nix { inherit pkgs; });
+        }) [ "x86_64-linux" "aarch64-linux" ]);
+      app = program: { type = "app"; program = "${program}"; };
+    in
+    {
+      packages = each (pkgs: { packer, runtime, bundle, ... }: {
+        inherit packer runtime;
+        default = packer;
+        # Bundles; `nix build .#markov.closure` is what they are packed from.
+        markov = import ./nix/markov.nix { inherit pkgs bundle; };
+        markov-slim = import ./nix/markov.nix { inherit pkgs bundle; supervisor = "runit"; name = "markov-slim"; };
+      });
+
+      apps = builtins.mapAttrs
+        (_: packages: rec {
+          default = packer;
+          packer = app "${packages.packer}/bin/packer";
+          markov = app packages.markov;
+          markov-slim = app packages.markov-slim;
+        })
+        self.packages;
+
+      checks = each (pkgs: { packer, runtime, bundle, ... }: {
+        inherit packer runtime;
+        # In the store that has its closure, and in one that has nothing but the bundle.
+        hello = pkgs.runCommand "hello-runs" { bundle = bundle { drv = pkgs.hello; }; closure = pkgs.hello; } ''
+          [ "$($bundle)" = "$($closure/bin/hello)" ] && PACKED=verify $bundle > $out
+        '';
+        alone = pkgs.runCommand "hello-runs-alone" { bundle = bundle { drv = pkgs.hello; }; } ''
+          PACKED_CACHE=$TMPDIR/cache $bundle > $out
+        '';
+      });
+
+      devShells = each (pkgs: { packer, runtime, ... }: {
+        default = pkgs.mkShell {
+          inputsFrom = [ packer ];
+          packages = [ pkgs.clippy pkgs.rustfmt ];
+          PACKER_STUB = "${runtime}/bin/runtime";
+        };
+      });
+
+      lib = each (_: { bundle, ... }: { inherit bundle; });
+      bundlers = each (_: { bundler, ... }: { default = bundler; });
+
+      # Not as `packer`: that is another program in nixpkgs.
+      overlays.default = final: _: { packed = import ./nix/packer.nix { pkgs = final; }; };
+    };
+}

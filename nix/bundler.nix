@@ -1,0 +1,12 @@
+# What `nix bundle` calls, with a derivation or an app.
+{ bundle }:
+
+it:
+if it.type or null != "app" then bundle { drv = it; }
+else
+  let
+    # Its program is a path below a store path. Cutting keeps the string's context, matching would lose it.
+    base = builtins.head (builtins.match "${builtins.storeDir}/([^/]+).*" it.program);
+    length = builtins.stringLength "${builtins.storeDir}/${base}";
+  in
+  bundle { drv = builtins.substring 0 length it.program; entry = it.program; }

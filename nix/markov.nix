@@ -1,0 +1,29 @@
+# markov as one executable, with the original service: its REST server in Go, redis, and a supervisor.
+#
+# `pkgs` is nixpkgs or the Debian-made set of nix/debian, which has no Go: there, `markov-server` is that of
+# examples/markov/server. The scripts are the example's.
+{ pkgs
+, bundle
+, supervisor ? "circus"
+, markov-server ? pkgs.buildGoModule {
+    pname = "markov";
+    version = "0-unstable-618b666";
+    src = pkgs.fetchFromGitHub {
+      owner = "mediocregopher";
+      repo = "markov";
+      rev = "618b666484566de71f2d59114d011ff4621cf375";
+      sha256 = "1sx9dr1q3vr3q8nyx3965x6259iyl85591vx815g1xacygv4i4fg";
+    };
+    vendorHash = "sha256:048wygrmv26fsnypsp6vxf89z3j0gs9f1w4i63khx7h134yxhbc6";
+  }
+, server ? "${markov-server}/bin/markov"
+  # The original looks for redis on a TCP port and nowhere else.
+, redisAddr ? "127.0.0.1:6379"
+, name ? "markov"
+}:
+
+bundle {
+  inherit name;
+  drv = import ../examples/markov { inherit pkgs markov-server server supervisor redisAddr; };
+  entry = "/bin/markov";
+}

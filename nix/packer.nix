@@ -1,0 +1,59 @@
+# packer from nixpkgs: the programs, and what makes bundles with them.
+{ pkgs }:
+
+let
+  top = toString ../.;
+  workspace = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace;
+
+  # What cargo reads; all else can change without a new build.
+  src = builtins.path {
+    name = "packer-source";
+    path = ../.;
+    filter = path: _: dirOf path != top || builtins.elem (baseNameOf path)
+      [ "Cargo.lock" "Cargo.toml" "benches" "examples" "format" "packer" "runtime" "tests" ];
+  };
+
+  common = {
+    inherit src;
+    inherit (workspace.package) version;
+    cargoLock.lockFile = ../Cargo.lock;
+  };
+
+  words = file: builtins.replaceStrings [ "\n" ] [ " " ] (builtins.readFile file);
+in
+rec {
+  # The stub: as packer's own build script makes it, but with nixpkgs' compilers for musl.
+  runtime = pkgs.pkgsStatic.rustPlatform.buildRustPackage (common // {
+    pname = "packer-runtime";
+    cargoBuildFlags = [ "--package=runtime" "--bin=runtime" ];
+    buildFeatures = [ "stub" ];
+    buildType = "stub";
+    env = {
+      RUSTFLAGS = words ../runtime/rustflags;
+      # Read for zstd's sources, in which nothing else is C.
+      CFLAGS = words ../runtime/cflags;
+    };
+    # Nothing is added to it: every bundle carries it.
+    auditable = false;
+    hardeningDisable = [ "all" ];
+    dontStrip = true;
+    # It has no standard library, and so no tests; packer's run its code.
+    doCheck = false;
+    meta.description = "The static program at the front of a bundle";
+  });
+
+  packer = pkgs.rustPlatform.buildRustPackage (common // {
+    pname = "packer";
+    cargoBuildFlags = [ "--package=packer" ];
+    cargoTestFlags = [ "--package=packer" "--package=format" ];
+    env.PACKER_STUB = "${runtime}/bin/runtime";
+    meta = {
+      description = "Turns a Nix closure into one static executable";
+      mainProgram = "packer";
+      platforms = [ "x86_64-linux" "aarch64-linux" ];
+    };
+  });
+
+  bundle = import ./bundle.nix { inherit packer; };
+  bundler = import ./bundler.nix { inherit bundle; };
+}
