@@ -55,12 +55,24 @@ pub fn offline_bundler() -> &'static str {
     })
 }
 
-/// An attribute of `nix/default.nix` as an expression, and as a closure that is built.
+/// The function that makes bundles, as an expression.
+#[must_use]
+pub fn bundle() -> String {
+    let flake = offline_bundler();
+    format!("(builtins.getFlake \"{flake}\").lib.${{builtins.currentSystem}}.bundle")
+}
+
+/// `nix/default.nix` as an expression; what is not built yet cannot be built with it.
+#[must_use]
+pub fn examples() -> String {
+    let source = source().display();
+    format!("(import {source}/nix {{ inputs = {source}/target/nix-inputs; }})")
+}
+
+/// An attribute of it as an expression, and as a closure that is built.
 #[must_use]
 pub fn example(attribute: &str) -> (String, Closure) {
-    let source = source().display();
-    let expression = format!("(import {source}/nix {{ inputs = {source}/target/nix-inputs; }})");
-    (format!("{expression}.{attribute}"), Closure::example(attribute))
+    (format!("{}.{attribute}", examples()), Closure::example(attribute))
 }
 
 fn line(ended: &Ended) -> String {

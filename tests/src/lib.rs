@@ -39,7 +39,9 @@ use std::io::Write as _;
 pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
 pub use compare::assert_same_start;
-pub use derivation::{example, nix_build, nix_command, offline_bundler, references};
+pub use derivation::{
+    bundle, example, examples, nix_build, nix_command, offline_bundler, references,
+};
 pub use ended::Ended;
 pub use fixture::once;
 pub use forge::{Executable, Forge, Forged, Node, NodeKind, Region, regions};

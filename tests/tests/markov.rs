@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::http::{self, Answer};
-use tests::{Bundle, Closure, Directory, Host, Nix, Terminal, User, until};
+use tests::{
+    Bundle, Closure, Directory, Host, Nix, Terminal, User, bundle as bundle_function, examples,
+    nix_build, source, until,
+};
 
 fn bundle(variant: &str) -> Bundle {
     Bundle::of(&Closure::example(variant)).entry("/bin/markov").option("--level", "3").pack()
@@ -26,11 +29,15 @@ impl Markov<'_> {
 
     /// As `start`, in this mode; without a name the bundle chooses.
     fn start_in<'a>(mode: &str, host: &'a Host, bundle: &Bundle) -> Markov<'a> {
+        Markov::start_with("PACKED_MODE", mode, host, bundle)
+    }
+
+    /// As `start`, with a variable.
+    fn start_with<'a>(name: &str, value: &str, host: &'a Host, bundle: &Bundle) -> Markov<'a> {
         let address = format!("127.0.0.1:{}", http::free_port());
         let data = host.directory(host.home("data"), 0o755);
         let start = host.start(host.install(&bundle.path)).directory(Directory::At(data));
-        let terminal =
-            Terminal::start(start.env("MARKOV_LISTEN_ADDR", &address).env("PACKED_MODE", mode));
+        let terminal = Terminal::start(start.env("MARKOV_LISTEN_ADDR", &address).env(name, value));
         let markov = Markov { host, terminal, url: format!("http://{address}") };
         markov.until_answered();
         markov
@@ -172,5 +179,46 @@ fn nothing_is_written_but_the_data_and_the_cache() {
         let mut home = tests::tree::list(&host.outside(host.user.home())).unwrap();
         home.retain(|path, _| !path.starts_with("/.cache") && !path.starts_with("/data"));
         assert!(home.is_empty(), "{variant}: {home:?}");
+    }
+}
+
+/// The bundle of `nix/markov.nix`, compressed quickly; `arguments` beside `pkgs` and `bundle`.
+fn from_nix(arguments: &str) -> Bundle {
+    // What it is made of; only the bundle and its scripts are new.
+    let _ = (Closure::example("markov"), Closure::example("markov-slim"));
+    let expression = format!(
+        r#"let
+            made = {};
+            bundle = arguments: {} (arguments // {{ level = 1; }});
+            # nixpkgs' names, with this machine's server in the place of what is fetched.
+            nixpkgs = made.pkgs // {{
+                fetchFromGitHub = {{ owner, repo, rev, sha256 }}: null;
+                buildGoModule = {{ pname, version, src, vendorHash }}: made.pkgs.runCommand "go-${{pname}}"
+                    {{ server = "${{made.markov-server}}/bin/markov-server"; }}
+                    "mkdir -p $out/bin; ln -s $server $out/bin/${{pname}}";
+            }};
+        in import {}/nix/markov.nix ({{ inherit bundle; }} // {arguments})"#,
+        examples(),
+        bundle_function(),
+        source().display(),
+    );
+    // The Debian-made set's builders are scripts that use the machine's programs.
+    Bundle { path: nix_build(&expression, &["--option", "sandbox", "false"]).0 }
+}
+
+#[test]
+fn the_articles_file_makes_the_service_of_both_package_sets() {
+    let debian = "{ pkgs = made.pkgs; inherit (made) markov-server; \
+        server = \"${made.markov-server}/bin/markov-server\"; redisAddr = \"\"; }";
+    let nixpkgs = "{ pkgs = nixpkgs; supervisor = \"runit\"; name = \"markov-slim\"; }";
+    // Its redis would listen on the port that the original knows.
+    let redis = format!("127.0.0.1:{}", http::free_port());
+    for (arguments, redis) in [(debian, ""), (nixpkgs, redis.as_str())] {
+        let host = Host::ordinary();
+        let bundle = from_nix(arguments);
+        let markov = Markov::start_with("MARKOV_REDIS_ADDR", redis, &host, &bundle);
+        markov.build("hello world.");
+        markov.expect_words(&["hello", "world"]);
+        markov.interrupt();
     }
 }

@@ -7,15 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::{
-    Bundle, Closure, Host, Nix, User, example, nix_build, nix_command, offline_bundler, packer,
-    references, run,
+    Bundle, Closure, Host, Nix, User, bundle, example, nix_build, nix_command, offline_bundler,
+    packer, references, run,
 };
-
-/// The function that makes bundles, as an expression.
-fn bundle() -> String {
-    let flake = offline_bundler();
-    format!("(builtins.getFlake \"{flake}\").lib.${{builtins.currentSystem}}.bundle")
-}
 
 /// Somebody's flake, with a program that is a script and an app that is another one's.
 fn foreign_flake() -> tempfile::TempDir {
