@@ -6,11 +6,11 @@ let
   workspace = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace;
 
   # What cargo reads; all else can change without a new build.
+  parts = [ "Cargo.lock" "Cargo.toml" ] ++ map (member: builtins.head (builtins.match "([^/]+).*" member)) workspace.members;
   src = builtins.path {
     name = "packer-source";
     path = ../.;
-    filter = path: _: dirOf path != top || builtins.elem (baseNameOf path)
-      [ "Cargo.lock" "Cargo.toml" "benches" "examples" "format" "packer" "runtime" "tests" ];
+    filter = path: _: dirOf path != top || builtins.elem (baseNameOf path) parts;
   };
 
   common = {

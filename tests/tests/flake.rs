@@ -14,27 +14,14 @@ struct Flake {
     directory: TempDir,
 }
 
-/// Directories and files of the flake that its expressions read.
-const PARTS: [&str; 11] = [
-    "Cargo.lock",
-    "Cargo.toml",
-    "benches",
-    "examples",
-    "flake.lock",
-    "flake.nix",
-    "format",
-    "nix",
-    "packer",
-    "runtime",
-    "tests",
-];
-
 impl Flake {
     /// The flake as it is.
     fn new() -> Flake {
         let directory = tempfile::tempdir().expect("make a directory");
         let mut copy = Command::new("cp");
-        copy.arg("-r").args(PARTS.map(|part| source().join(part))).arg(directory.path());
+        let entries = fs::read_dir(source()).expect("list the flake");
+        let paths = entries.map(|entry| entry.expect("list the flake").path());
+        copy.arg("-r").args(paths.filter(|path| !is_built(path))).arg(directory.path());
         run(&mut copy).expect_code(0);
         Flake { directory }
     }
@@ -89,6 +76,11 @@ impl Flake {
         ended.expect_code(0);
         serde_json::from_slice(&ended.stdout).expect("Nix prints JSON")
     }
+}
+
+/// Whether it is what cargo or git make beside the flake.
+fn is_built(path: &Path) -> bool {
+    path.ends_with("target") || path.ends_with(".git")
 }
 
 /// nixpkgs of this machine.
