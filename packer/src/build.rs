@@ -21,7 +21,7 @@ use crate::summary::{self, Relocation, Summary};
 use crate::tar::Layout;
 use crate::tree::Tree;
 use crate::write::Output;
-use crate::{cli, descriptor, entry, environment, modes};
+use crate::{cli, descriptor, entry, environment, installable, modes};
 
 /// Packs closures into one executable.
 ///
@@ -38,10 +38,12 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let exclude = Exclude::new(&options.exclude)?;
     let store = Store::open(options.store_root.as_deref())?;
 
+    let asked = installable::build(&options.closure)?;
+
     // Closure: store paths, files, programs.
     progress.start("scanning", None);
     let graph = options.closure_graph.as_deref();
-    let closure = Closure::find(&store, &options.closure, graph, threads, &progress)?;
+    let closure = Closure::find(&store, &asked, graph, threads, &progress)?;
     let tree = Tree::read(&store, &closure.paths, &exclude)?;
     let programs = entry::choose(&store, &tree, &closure.roots, &options.entry, stub.machine())?;
     let hashes = content::hashes(&tree.paths);

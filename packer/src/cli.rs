@@ -1,10 +1,15 @@
 //! The command line, in the contract's words.
 
+use std::env;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::positional;
 
 /// Turns a Nix closure into one static executable.
 #[derive(Debug, Parser)]
@@ -29,10 +34,36 @@ pub(crate) enum Command {
     Cache(Cache),
 }
 
+/// Parses the command line of this process; ends it after a usage error, `--help` and `--version`.
+///
+/// # Errors
+///
+/// If the command line is of nix-bundle's form: the error says how to write it here.
+pub(crate) fn parse() -> Result<Command> {
+    let words: Vec<OsString> = env::args_os().collect();
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => Ok(cli.command),
+        Err(error) => Err(without_names(&words, error.kind()).unwrap_or_else(|| error.exit())),
+    }
+}
+
+/// The answer to a command line that gives closure and entry without their options' names.
+fn without_names(words: &[OsString], kind: ErrorKind) -> Option<Error> {
+    let first = words.get(1)?;
+    match kind {
+        ErrorKind::UnknownArgument if first == "build" => positional::after_build(&words[2..]),
+        ErrorKind::InvalidSubcommand if Cli::command().find_subcommand(first).is_none() => {
+            positional::after_packer(&words[1..])
+        }
+        _ => None,
+    }
+}
+
 /// Options of `packer build`.
 #[derive(Args, Debug)]
 pub(crate) struct Build {
-    /// What to pack: a store path, a link to one, or a path below one; may be repeated
+    /// What to pack: a store path, a link to one, or a path below one; or what `nix build` takes, such as
+    /// .#markov or nixpkgs#hello, which is built first; may be repeated
     #[arg(long, value_name = "PATH", required_unless_present = "closure_graph")]
     pub(crate) closure: Vec<PathBuf>,
 
@@ -137,8 +168,6 @@ pub(crate) enum Cache {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

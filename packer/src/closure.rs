@@ -32,8 +32,8 @@ pub(crate) struct Closure {
 impl Closure {
     /// Finds the closure of what `--closure` names.
     ///
-    /// Nix's database is asked where Nix is installed; else, and with `--store-root`, the files are
-    /// scanned as Nix scans them. With the file of `--closure-graph`, it alone says what is packed.
+    /// Nix's database is asked where Nix is installed and may open it; else, and with `--store-root`, the
+    /// files are scanned as Nix scans them. With the file of `--closure-graph`, it alone says what is packed.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Closure {
             return Ok(closure);
         }
         let asked = match store.source() {
-            Source::Host => nix::requisites(&roots)?,
+            Source::Host => nix::requisites(&roots, progress)?,
             Source::Scan => None,
         };
         let mut paths = match asked {

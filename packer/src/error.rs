@@ -36,10 +36,18 @@ pub(crate) enum Error {
     NoRoot { graph: String },
     #[error("{path} is not in {graph}")]
     NotInGraph { path: String, graph: String },
-    #[error("cannot run nix-store: {source}")]
-    NixStart { source: io::Error },
-    #[error("nix-store failed: {message}")]
-    Nix { message: String },
+    #[error("cannot build {installable}: Nix is not installed")]
+    NoNix { installable: String },
+    #[error("Nix could not build {installable}")]
+    NotBuilt { installable: String },
+    #[error("cannot run {program}: {source}")]
+    NixStart { program: &'static str, source: io::Error },
+    #[error("{program} failed: {message}")]
+    Nix { program: &'static str, message: String },
+
+    /// nix-bundle's form.
+    #[error("{target} has no option's name before it")]
+    Positional { target: String, command: String },
 
     #[error("{path} is neither a file nor a directory nor a link")]
     FileKind { path: String },
@@ -146,7 +154,7 @@ impl Error {
                 "install Nix, or name the directory that holds nix/store with --store-root"
             }
             Error::NotStorePath { .. } => {
-                "give --closure a path such as /nix/store/<hash>-<name>, or the link ./result that nix-build makes"
+                "give --closure a path such as /nix/store/<hash>-<name>, the link ./result that nix-build makes, or what nix build takes, such as .#hello"
             }
             Error::NoStorePath { .. } => "build it again: it may have been collected as garbage",
             Error::NotValid { .. } => {
@@ -159,9 +167,14 @@ impl Error {
             Error::NotInGraph { .. } => {
                 "give a graph of the whole closure, such as closureInfo makes"
             }
+            Error::NoNix { .. } => {
+                "install Nix, or give --closure a store path that is on this machine"
+            }
+            Error::NotBuilt { .. } => "Nix says why in the lines above",
             Error::NixStart { .. } | Error::Nix { .. } => {
                 "repair Nix, or scan the files instead of asking Nix with --store-root /"
             }
+            Error::Positional { command, .. } => return command.clone(),
             Error::FileKind { .. } => "leave it out with --exclude",
             Error::TooDeep { .. } | Error::TooMany { .. } => "leave something out with --exclude",
             Error::Changed { .. } => "pack again when nothing writes to the store",

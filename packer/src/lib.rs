@@ -15,10 +15,12 @@ mod extract;
 mod frame;
 pub mod fuzz;
 mod inspect;
+mod installable;
 mod key;
 mod modes;
 mod parallel;
 mod payload;
+mod positional;
 mod progress;
 mod reference;
 mod relocation;
@@ -34,20 +36,18 @@ mod write;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::{Cli, Command};
+use crate::cli::Command;
 
 /// Does what the command line asks for, and says so if it fails.
 #[must_use]
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = cli::parse().and_then(|command| match command {
         Command::Build(options) => build::build(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Verify(options) => verify::verify(&options),
         Command::Extract(options) => extract::extract(&options),
         Command::Cache(command) => cache::cache(command),
-    };
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),

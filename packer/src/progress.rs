@@ -1,5 +1,7 @@
 //! What a person sees while it works: a bar on a terminal, nothing elsewhere.
 
+use std::io::{self, Write as _};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A progress bar on stderr.
@@ -30,6 +32,12 @@ impl Progress {
         self.0.reset();
         self.0.set_length(total.unwrap_or(0));
         self.0.set_message(action);
+    }
+
+    /// Writes a line about the work to stderr, above the bar.
+    pub(crate) fn say(&self, line: &str) {
+        // If stderr is closed, there is nobody to tell.
+        self.0.suspend(|| drop(writeln!(io::stderr(), "packer: {line}")));
     }
 
     /// Says that this many bytes more are done.

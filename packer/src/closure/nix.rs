@@ -6,27 +6,40 @@ use std::process::{Command, Stdio};
 use format::{STORE_DIR, StorePath};
 
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::show::Show;
 
-/// Asks Nix for the store paths that `roots` need; `None` if Nix is not installed.
+const PROGRAM: &str = "nix-store";
+
+/// Asks Nix for the store paths that `roots` need; `None` if Nix is not installed, or may not open its
+/// database: then the user is an ordinary one, and there is no daemon.
 ///
 /// Only the roots stand on the command line, so that its length is no limit for closures.
 ///
 /// # Errors
 ///
 /// If Nix says that one is not valid, or fails.
-pub(super) fn requisites(roots: &[StorePath]) -> Result<Option<Vec<StorePath>>> {
-    let output = Command::new("nix-store")
+pub(super) fn requisites(
+    roots: &[StorePath],
+    progress: &Progress,
+) -> Result<Option<Vec<StorePath>>> {
+    let output = Command::new(PROGRAM)
         .args(["--query", "--requisites"])
         .args(roots.iter().map(|root| format!("{STORE_DIR}/{root}")))
         .stdin(Stdio::null())
         .output();
     let output = match output {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        output => output.map_err(|source| Error::NixStart { source })?,
+        output => output.map_err(|source| Error::NixStart { program: PROGRAM, source })?,
     };
     if !output.status.success() {
-        return Err(refusal(&output.stderr));
+        return match refusal(&output.stderr) {
+            Error::Nix { message, .. } if is_forbidden(&message) => {
+                progress.say(&format!("{PROGRAM}: {message}: scanning the files instead"));
+                Ok(None)
+            }
+            error => Err(error),
+        };
     }
     output
         .stdout
@@ -41,7 +54,7 @@ fn parse(line: &[u8]) -> Result<StorePath> {
     line.strip_prefix(STORE_DIR.as_bytes())
         .and_then(|rest| rest.strip_prefix(b"/"))
         .and_then(|base_name| StorePath::parse(base_name).ok())
-        .ok_or_else(|| Error::Nix { message: format!("unexpected answer: {}", Show(line)) })
+        .ok_or_else(|| failed(format!("unexpected answer: {}", Show(line))))
 }
 
 /// Makes an error of what `nix-store` wrote: its first line that is an error, or its last line.
@@ -54,8 +67,17 @@ fn refusal(stderr: &[u8]) -> Error {
     let quoted = line.strip_suffix(" is not valid").and_then(|line| line.strip_prefix("path "));
     match quoted {
         Some(path) => Error::NotValid { path: path.trim_matches('\'').to_owned() },
-        None => Error::Nix { message: Show(line.as_bytes()).to_string() },
+        None => failed(Show(line.as_bytes()).to_string()),
     }
+}
+
+fn failed(message: String) -> Error {
+    Error::Nix { program: PROGRAM, message }
+}
+
+/// Whether a message ends with EACCES or EPERM in words.
+fn is_forbidden(message: &str) -> bool {
+    ["Permission denied", "Operation not permitted"].iter().any(|end| message.ends_with(end))
 }
 
 /// Takes out the escape sequences that Nix writes even where it is not asked to.
@@ -80,12 +102,17 @@ mod tests {
             error => panic!("{error}"),
         }
         match refusal(b"error: creating directory '/nix/var': Permission denied\n") {
-            Error::Nix { message } => assert!(message.starts_with("creating"), "{message}"),
+            Error::Nix { message, .. } => {
+                assert!(message.starts_with("creating") && is_forbidden(&message), "{message}");
+            }
             error => panic!("{error}"),
         }
         match refusal(b"  what():  \x1b[31;1merror:\x1b[0m getting status of \x1b[35;1m/x\x1b[0m\n")
         {
-            Error::Nix { message } => assert_eq!(message, "getting status of /x"),
+            Error::Nix { message, .. } => {
+                assert_eq!(message, "getting status of /x");
+                assert!(!is_forbidden(&message));
+            }
             error => panic!("{error}"),
         }
         assert!(parse(b"/gnu/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc").is_err());
