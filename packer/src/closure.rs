@@ -69,6 +69,8 @@ impl Closure {
         };
         paths.sort_by_cached_key(ToString::to_string);
         paths.dedup();
+        // Nix's database may know one that somebody removed.
+        paths.iter().try_for_each(|path| check(store, path))?;
         Ok(Closure { roots, paths })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{self, Command};
 
 use tests::{Closure, Store, packer, probe, run};
 
@@ -40,6 +40,37 @@ fn a_wrong_closure_is_named() {
         let lines = refusal(&["--closure", closure, "--entry", "/bin/x"]);
         contains(&lines, &[what], &[hint]);
     }
+}
+
+/// Runs a command of Nix's; returns the line that it prints.
+fn nix(program: &str, arguments: &[&str]) -> String {
+    let ended = run(Command::new(program).args(arguments));
+    ended.expect_code(0);
+    String::from_utf8_lossy(&ended.stdout).trim().trim_matches('"').to_owned()
+}
+
+/// What is not in Nix's database, was collected as garbage, or lacks a part.
+#[test]
+fn a_closure_that_is_not_whole_is_refused() {
+    let number = process::id();
+    let refused = |path: &str| refusal(&["--closure", path, "--entry", "/bin/x"]);
+
+    let never = format!("/nix/store/{number:032}-never-valid");
+    fs::create_dir(&never).expect("make it");
+    let lines = refused(&never);
+    fs::remove_dir(&never).expect("remove it");
+    contains(&lines, &["Nix does not know", &never], &["build it again", "--store-root /"]);
+
+    let part = format!(r#"(builtins.toFile "part" "{number}")"#);
+    let whole = format!(r#"builtins.toFile "whole" "${{{part}}}""#);
+    let eval = |text: &str| nix("nix-instantiate", &["--eval", "--read-write-mode", "-E", text]);
+    let (part, whole) = (eval(&part), eval(&whole));
+    fs::remove_file(&part).expect("it is a file");
+    let lines = refused(&whole);
+    nix("nix-store", &["--delete", &whole, &part]);
+    contains(&lines, &[&part], &["build it again"]);
+
+    contains(&refused(&whole), &[&whole, "does not exist"], &["build it again"]);
 }
 
 #[test]
