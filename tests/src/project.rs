@@ -1,6 +1,6 @@
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::time::SystemTime;
 
@@ -46,6 +46,12 @@ impl Project {
         self.base.path().join("project")
     }
 
+    /// The home directory of those who work on it.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.base.path()
+    }
+
     /// A command in the project's directory, where `packer` is on PATH and `nixpkgs` is the project.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
@@ -56,7 +62,7 @@ impl Project {
             std::env::join_paths([directory].into_iter().chain(std::env::split_paths(&path)));
         let registry = self.registry().display().to_string();
         let mut command = Command::new(program);
-        command.current_dir(self.path()).env("HOME", self.base.path());
+        command.current_dir(self.path()).env("HOME", self.home());
         command.env("PATH", path.expect("PATH is one"));
         command.env("NIX_CONFIG", format!("{}flake-registry = {registry}\n", Project::SETTINGS));
         command.env("NIX_PATH", format!("nixpkgs={}", self.path().display()));

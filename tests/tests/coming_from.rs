@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use tests::{Closure, Project, http, run, source};
+use tests::{Closure, Project, http, run, source, target};
 
 const PAGES: [&str; 4] = [
     "from-appimage.md",
@@ -63,10 +63,13 @@ impl Page {
     /// Runs the commands, one after the other, in a project's directory; returns what they print.
     fn run(&self, project: &Project) -> String {
         let end = "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT";
+        // In the source tree, where all that it would set up and build is there.
+        let make = r#"make() { command make -C "$SOURCE" -o setup -o build "$@"; }"#;
         let port = format!("localhost:{}", http::free_port());
-        let script =
-            format!("{end}\n{}\n", self.commands.join("\n")).replace("localhost:8000", &port);
+        let commands = self.commands.join("\n").replace("localhost:8000", &port);
+        let script = format!("{end}\n{make}\n{commands}\n");
         let mut bash = project.command("bash");
+        bash.env("SOURCE", source()).env("CARGO_TARGET_DIR", target()).env_remove("MAKEFLAGS");
         let ended = run(bash.args(["-euxc", &script]).env("no_proxy", "*"));
         ended.expect_code(0);
         String::from_utf8_lossy(&ended.stdout).into_owned()
@@ -123,8 +126,16 @@ fn from_nix_bundle() {
 
 #[test]
 fn from_nix_bundle_the_command() {
-    let printed = Page::read("from-nix-bundle-command.md").run(&Project::new());
-    assert!(printed.contains("\ngreet: ") && printed.contains("\nhello "), "{printed}");
+    let project = Project::new();
+    // As those have it who use the command.
+    let settings = project.home().join(".config/nix");
+    fs::create_dir_all(&settings).expect("make a directory");
+    let features = "experimental-features = nix-command flakes\n";
+    fs::write(settings.join("nix.conf"), features).expect("write Nix's settings");
+    let printed = Page::read("from-nix-bundle-command.md").run(&project);
+    for line in ["greet: ", "hello ", "other "] {
+        assert!(printed.contains(&format!("\n{line}")), "{line}: {printed}");
+    }
 }
 
 #[test]
