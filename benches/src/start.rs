@@ -11,7 +11,7 @@ use crate::peers::squashfs;
 use crate::picture::{Axis, Chart, Mark, Whose};
 use crate::spread::Spread;
 use crate::table::Table;
-use crate::worker::{self, Samples};
+use crate::worker::Samples;
 use scene::{DIRECT, Scene};
 
 /// How often each host's worker has its turn: so hosts are interleaved too.
@@ -36,21 +36,24 @@ pub(crate) fn measure() -> Part {
         None => scenes.push(scene::squashfuse(&subject)),
         Some(obstacle) => part.note(format!("squashfuse: not possible here: {obstacle}")),
     }
-    let mut samples: Vec<Samples> = scenes.iter().map(|_| Samples::new()).collect();
+    let mut samples: Vec<Vec<Samples>> = scenes.iter().map(|_| Vec::new()).collect();
     for turn in 0..TURNS {
         for (scene, samples) in scenes.iter().zip(&mut samples) {
-            worker::add(samples, scene.measure(turn));
+            scene.measure(turn, samples);
         }
     }
     let overheads =
         scenes.iter().zip(&samples).flat_map(|(scene, samples)| scene.overheads(samples));
     let overheads: Overheads = overheads.collect();
     let whose = scenes.iter().flat_map(Scene::whose).collect();
-    tables(&mut part, &overheads, &samples, &whose);
+    tables(&mut part, &overheads, &samples.concat(), &whose);
     limits(&mut part, &overheads);
     part.note("Overhead: the time from before posix_spawn until the process was waited for, less that of the \
         entry itself in the same round. The entry is a static program that only exits. All as an ordinary \
         user, if nothing else is said; page cache warm.");
+    part.note("Modes take turns with their floors and the entry itself, those with a mount namespace apart from \
+        those without, and so do peers: the kernel takes a mount namespace down after the process has ended, \
+        and the next start would pay for it.");
     part.note("The floors are C programs in `benches/floor`, linked to musl: only the system calls that the \
         mode can't do without, with everything prepared and nothing checked.");
     part.note("makeself unpacks at every start: see its first start.");

@@ -8,7 +8,7 @@ use crate::floor;
 use crate::peers::{bubblewrap, squashfs, wrappe};
 use crate::picture::Whose;
 use crate::stage::Stage;
-use crate::worker::{Case, Disk, Plan, Sample, Samples};
+use crate::worker::{self, Case, Disk, Plan, Sample, Samples};
 
 /// Rounds of one worker.
 const ROUNDS: u64 = 60;
@@ -27,22 +27,29 @@ pub(super) struct Scene {
     /// What its cases are called after their names.
     at: &'static str,
     stage: Stage,
-    cases: Vec<(Case, Whose)>,
+    direct: Case,
+    /// Cases that take turns with each other and with the entry itself.
+    ///
+    /// The kernel takes a mount namespace down after its last process has ended: what is started next would
+    /// pay for it. So what makes one is not among those that make none.
+    groups: Vec<Vec<(Case, Whose)>>,
     rounds: u64,
 }
 
 impl Scene {
-    fn new(at: &'static str, stage: Stage, rounds: u64) -> Scene {
-        Scene { at, stage, cases: Vec::new(), rounds }
+    /// A scene whose entry is at `direct` on the host.
+    fn new(at: &'static str, stage: Stage, direct: &str, rounds: u64) -> Scene {
+        Scene { at, stage, direct: Case::new(DIRECT, direct), groups: vec![Vec::new()], rounds }
     }
 
     fn add(&mut self, case: Case, whose: Whose) {
-        self.cases.push((case, whose));
+        let group = self.groups.last_mut().expect("there is always one");
+        group.push((case, whose));
     }
 
-    /// Adds the entry itself.
-    fn add_direct(&mut self, entry: &str) {
-        self.add(Case::new(DIRECT, entry), Whose::Floor);
+    /// What is added from here on has turns of its own.
+    fn apart(&mut self) {
+        self.groups.push(Vec::new());
     }
 
     /// Adds the program that does nothing but execute the entry.
@@ -61,45 +68,53 @@ impl Scene {
 
     /// What each case is, by its whole name.
     pub(super) fn whose(&self) -> impl Iterator<Item = (String, Whose)> {
-        self.cases.iter().map(|(case, whose)| (self.name(&case.name), *whose))
+        let cases = self.groups.iter().flatten();
+        cases.map(|(case, whose)| (self.name(&case.name), *whose))
     }
 
     fn name(&self, case: &str) -> String {
         format!("{case}, {}", self.at)
     }
 
-    /// Starts every case in its rounds.
-    pub(super) fn measure(&self, turn: u64) -> Samples {
-        let turns = self.cases.iter().map(|(case, _)| vec![case.clone()]).collect();
-        self.stage.measure(&Plan {
-            seed: turn << 32,
-            rounds: self.rounds,
-            warm_up: WARM_UP.min(self.rounds),
-            turns,
-            disk: Disk::Busy,
-        })
+    /// Starts every case in its rounds and adds the samples to those of its group.
+    pub(super) fn measure(&self, turn: u64, samples: &mut Vec<Samples>) {
+        samples.resize_with(self.groups.len(), Samples::new);
+        for (group, samples) in self.groups.iter().zip(samples) {
+            let cases = [&self.direct].into_iter().chain(group.iter().map(|(case, _)| case));
+            let more = self.stage.measure(&Plan {
+                seed: turn << 32,
+                rounds: self.rounds,
+                warm_up: WARM_UP.min(self.rounds),
+                turns: cases.map(|case| vec![case.clone()]).collect(),
+                disk: Disk::Busy,
+            });
+            worker::add(samples, more);
+        }
     }
 
-    /// Compares every case with the entry itself.
-    pub(super) fn overheads(&self, samples: &Samples) -> Overheads {
-        let direct = &samples[DIRECT];
-        let others = samples.iter().filter(|(name, _)| *name != DIRECT);
-        others
-            .map(|(name, samples)| {
+    /// Compares every case with the entry itself, in the same round.
+    pub(super) fn overheads(&self, samples: &[Samples]) -> Overheads {
+        let mut overheads = Overheads::new();
+        for group in samples {
+            for (name, samples) in group.iter().filter(|(name, _)| *name != DIRECT) {
                 let over = |(case, direct): (&Sample, &Sample)| {
                     (case.nanoseconds as f64 - direct.nanoseconds as f64) / 1e3
                 };
-                (self.name(name), samples.iter().zip(direct).map(over).collect())
-            })
-            .collect()
+                overheads.insert(
+                    self.name(name),
+                    samples.iter().zip(&group[DIRECT]).map(over).collect(),
+                );
+            }
+        }
+        overheads
     }
 }
 
 /// A host with the closure in its store.
 pub(super) fn same_paths(subject: &Subject) -> Scene {
-    let mut scene = Scene::new("same /nix/store", Stage::new(Nix::SamePaths), ROUNDS);
     let entry = subject.entry.display().to_string();
-    scene.add_direct(&entry);
+    let stage = Stage::new(Nix::SamePaths);
+    let mut scene = Scene::new("same /nix/store", stage, &entry, ROUNDS);
     scene.add_exec(&entry);
     scene.add_bundle("host", &subject.bundle, "host");
     scene
@@ -107,40 +122,45 @@ pub(super) fn same_paths(subject: &Subject) -> Scene {
 
 /// A host that uses Nix itself: both stores have to be visible.
 pub(super) fn other_paths(subject: &Subject) -> Scene {
-    let mut scene = Scene::new("other /nix/store", Stage::new(Nix::OtherPaths), ROUNDS);
-    let Plain { store, direct, entry } = plain(&mut scene, subject);
+    let stage = Stage::new(Nix::OtherPaths);
+    let (mut scene, plain) = plain("other /nix/store", stage, subject, ROUNDS);
+    let Plain { store, direct, entry } = plain;
     scene.add_exec(&direct);
+    scene.add_bundle("relocate", &subject.bundle, "relocate");
+    scene.apart();
     let program = scene.stage.install(&floor::program("overlay"), "floor/overlay");
     scene.add(Case::new("overlay only", program).args([&*store, &entry]), Whose::Floor);
-    scene.add_bundle("relocate", &subject.bundle, "relocate");
     scene.add_bundle("namespace", &subject.bundle, "namespace");
+    scene.apart();
     scene.add(bubblewrap::over_store("bubblewrap", &store, &entry), Whose::Peer);
     scene
 }
 
 /// A host with an empty store: one mount.
 pub(super) fn empty(subject: &Subject) -> Scene {
-    let mut scene = Scene::new("empty /nix/store", Stage::new(Nix::Empty), ROUNDS);
-    let Plain { store, direct, entry } = plain(&mut scene, subject);
-    scene.add_exec(&direct);
+    let stage = Stage::new(Nix::Empty);
+    let (mut scene, plain) = plain("empty /nix/store", stage, subject, ROUNDS);
     let program = scene.stage.install(&floor::program("bind"), "floor/bind");
-    scene.add(Case::new("bind only", program).args([&*store, &entry]), Whose::Floor);
+    scene.add(Case::new("bind only", program).args([&*plain.store, &plain.entry]), Whose::Floor);
     scene.add_bundle("namespace", &subject.bundle, "namespace");
     scene
 }
 
 /// The most common host, without Nix; the bundle of 50 000 files is started in the same rounds.
 pub(super) fn absent(subject: &Subject, large: &Bundle) -> Scene {
-    let mut scene = Scene::new("no /nix", Stage::new(Nix::Absent), ROUNDS);
-    let Plain { store, direct, entry } = plain(&mut scene, subject);
+    let stage = Stage::new(Nix::Absent);
+    let (mut scene, plain) = plain("no /nix", stage, subject, ROUNDS);
+    let Plain { store, direct, entry } = plain;
     scene.add_exec(&direct);
+    scene.add_bundle("relocate", &subject.bundle, "relocate");
+    scene.add_bundle("relocate, 50 000 files", large, "relocate");
+    scene.apart();
     let skeleton = scene.stage.install_skeleton();
     let program = scene.stage.install(&floor::program("root"), "floor/root");
     scene.add(Case::new("new root only", program).args([&*skeleton, &store, &entry]), Whose::Floor);
-    scene.add_bundle("relocate", &subject.bundle, "relocate");
     scene.add_bundle("namespace", &subject.bundle, "namespace");
-    scene.add_bundle("relocate, 50 000 files", large, "relocate");
     scene.add_bundle("namespace, 50 000 files", large, "namespace");
+    scene.apart();
     scene.add(bubblewrap::new_root("bubblewrap", &store, &entry), Whose::Peer);
     let program = scene.stage.install(&wrappe::pack(subject), "wrappe");
     scene.add(Case::new("wrappe", program), Whose::Peer);
@@ -149,8 +169,8 @@ pub(super) fn absent(subject: &Subject, large: &Bundle) -> Scene {
 
 /// As before, but nothing may be written to a disk.
 pub(super) fn memory(subject: &Subject) -> Scene {
-    let mut scene = Scene::new("no /nix, unpacked at each start", Stage::new(Nix::Absent), 1);
-    plain(&mut scene, subject);
+    let stage = Stage::new(Nix::Absent);
+    let (mut scene, _) = plain("no /nix, unpacked at each start", stage, subject, 1);
     scene.add_bundle("ram", &subject.bundle, "ram");
     scene
 }
@@ -158,8 +178,7 @@ pub(super) fn memory(subject: &Subject) -> Scene {
 /// As root: /dev/fuse is not for everybody on every machine.
 pub(super) fn squashfuse(subject: &Subject) -> Scene {
     let stage = Stage::of(User::root(), Nix::Absent);
-    let mut scene = Scene::new("as root", stage, SLOW_ROUNDS);
-    plain(&mut scene, subject);
+    let (mut scene, _) = plain("as root", stage, subject, SLOW_ROUNDS);
     let image = scene.stage.install(&squashfs::image(subject, "zstd"), "image");
     let program = scene.stage.install(&floor::program("mounted"), "floor/mounted");
     let place = scene.stage.host.directory("/root/image", 0o755);
@@ -180,11 +199,11 @@ struct Plain {
     entry: String,
 }
 
-/// Puts a closure on the host and adds its entry.
-fn plain(scene: &mut Scene, subject: &Subject) -> Plain {
-    let closure = scene.stage.install_closure(&subject.bundle);
+/// Puts a closure on the host: a scene with the entry in it.
+fn plain(at: &'static str, stage: Stage, subject: &Subject, rounds: u64) -> (Scene, Plain) {
+    let closure = stage.install_closure(&subject.bundle);
     let direct = format!("{closure}/{}", subject.entry_below());
-    scene.add_direct(&direct);
     let entry = subject.entry.display().to_string();
-    Plain { store: format!("{closure}/nix/store"), direct, entry }
+    let scene = Scene::new(at, stage, &direct, rounds);
+    (scene, Plain { store: format!("{closure}/nix/store"), direct, entry })
 }
