@@ -12,7 +12,8 @@ use std::process::{Command, ExitCode, Stdio};
 /// stub aborts. 411 -> 333 KB; the time to decode is the same. A file, which nix/packer.nix reads too.
 const CFLAGS: &str = include_str!("../runtime/cflags");
 
-/// Not position independent: no relocations to do at each start.
+/// Not position independent: no relocations to do at each start. Constants in one segment with the code: a
+/// start maps two segments, not four, and takes fewer page faults.
 const RUSTFLAGS: &str = include_str!("../runtime/rustflags");
 
 fn main() -> ExitCode {

@@ -290,6 +290,6 @@ fn retire(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
 }
 
 /// Digits, store paths' names and what is made of them hold no NUL.
-fn c_string(text: alloc::string::String) -> CString {
+fn c_string(text: impl Into<Vec<u8>>) -> CString {
     CString::new(text).expect("no NUL in a name made of digits and store paths")
 }

@@ -27,6 +27,7 @@ use crate::{file, namespace, sys, unpack};
 /// # Errors
 ///
 /// If the bundle is damaged, or a directory cannot be written.
+#[cold]
 pub fn run(
     command: Command<'_>,
     descriptor: &[u8; DESCRIPTOR_LEN],

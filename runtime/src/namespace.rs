@@ -67,6 +67,7 @@ pub fn enter(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
 /// # Errors
 ///
 /// As [`enter`], and if the bundle is damaged or memory does not suffice.
+#[cold]
 pub fn enter_ram(bundle: &Bundle, log: Log) -> Result<(), Impossible> {
     let _modes = ExactModes::begin();
     let payload = Payload::open_own(&bundle.descriptor)?;

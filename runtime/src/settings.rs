@@ -1,5 +1,6 @@
 //! What the user asks of the launcher, by environment variables alone: arguments are the program's.
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::str::FromStr;
 
@@ -52,6 +53,10 @@ impl<'a> Settings<'a> {
             let text = core::str::from_utf8(name).unwrap_or_default();
             Mode::from_str(text).map_err(|_| Error::UnknownMode(name.into()))
         };
+        // Most environments have none.
+        let is_ours = |string: &&CStr| string.to_bytes().starts_with(b"PACKED");
+        let environment: &[&CStr] =
+            &environment.iter().copied().filter(is_ours).collect::<Vec<_>>();
         Ok(Settings {
             mode: variable(environment, "PACKED_MODE").map(parse_mode).transpose()?,
             cache: variable(environment, "PACKED_CACHE"),

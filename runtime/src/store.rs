@@ -11,7 +11,7 @@ use crate::error::{Error, Impossible, Shown, Unusable};
 use crate::file::ExactModes;
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
-use crate::place::{self, Absent};
+use crate::place::{self, Absent, Place};
 use crate::refusal::{Refusal, Step};
 use crate::settings::Settings;
 use crate::{host, namespace, relocation, sys};
@@ -82,16 +82,27 @@ pub fn make_visible(
         && allowed.contains(Mode::Host)
         && sys::is_root()
         && matches!(tried.last(), Some((_, Impossible::Refused(_) | Impossible::Killed(_))));
-    if may_install {
-        match host::install(bundle, environment, log) {
-            Ok(store) => {
-                log.debug(format_args!("mode {}", Mode::Host));
-                return Ok(store);
-            }
-            Err(reason) => log.debug(format_args!("not into the host's store: {reason}")),
+    if may_install { install(bundle, environment, tried, log) } else { Err(the_error(tried)) }
+}
+
+/// Puts the store paths into the host's own store, since no mode works.
+#[cold]
+fn install(
+    bundle: &Bundle,
+    environment: &[&CStr],
+    tried: Vec<(Mode, Impossible)>,
+    log: Log,
+) -> Result<Store, Error> {
+    match host::install(bundle, environment, log) {
+        Ok(store) => {
+            log.debug(format_args!("mode {}", Mode::Host));
+            Ok(store)
+        }
+        Err(reason) => {
+            log.debug(format_args!("not into the host's store: {reason}"));
+            Err(the_error(tried))
         }
     }
-    Err(the_error(tried))
 }
 
 /// What kept a mode from a namespace keeps every other from it, and the attempt may have left its traces.
@@ -105,6 +116,7 @@ fn barrier(tried: &[(Mode, Impossible)]) -> Option<Impossible> {
 }
 
 /// A failure of our own work is more to the point than that a mode did not work.
+#[cold]
 fn the_error(tried: Vec<(Mode, Impossible)>) -> Error {
     let (mut failures, refusals): (Vec<_>, Vec<_>) =
         tried.into_iter().partition(|(_, reason)| matches!(reason, Impossible::Failed(_)));
@@ -129,6 +141,8 @@ fn relocated(
     Ok(Store::Cache(cache.path))
 }
 
+// Its frame would be in that of every start.
+#[inline(never)]
 fn in_namespace(
     bundle: &Bundle,
     settings: &Settings<'_>,
@@ -156,11 +170,11 @@ fn keep(ready: Ready, cache: &Cache) -> Result<(), Impossible> {
     Ok(ready.keep().map_err(Error::file("keep a lock in", &*cache.path))?)
 }
 
-/// Finds the bundle in a cache, or unpacks it to the first place that can hold it.
+/// Finds the bundle in a cache, or unpacks it.
 ///
 /// # Errors
 ///
-/// If no place can.
+/// As [`unpack`].
 fn unpacked(
     bundle: &Bundle,
     form: Form,
@@ -177,10 +191,25 @@ fn unpacked(
             return Ok((cache, ready));
         }
     }
+    unpack(bundle, form, &places, log)
+}
+
+/// Unpacks the bundle to the first place that can hold it.
+///
+/// # Errors
+///
+/// If no place can.
+#[cold]
+fn unpack(
+    bundle: &Bundle,
+    form: Form,
+    places: &[Place<'_>],
+    log: Log,
+) -> Result<(Cache, Ready), Impossible> {
     let _modes = ExactModes::begin();
     let mut unusable = Vec::new();
     let mut last = None;
-    for place in &places {
+    for place in places {
         let cache = place.open(Absent::Create).and_then(|cache| match form {
             Form::Relocated => cache.check_base(bundle).map(|()| cache),
             Form::AsIs => Ok(cache),

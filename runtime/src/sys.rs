@@ -198,6 +198,21 @@ pub fn has_callers_files() -> bool {
     group != real_group && user == real_user && user != 0
 }
 
+/// Whether the kernel has no security module that labels processes, such as AppArmor or SELinux.
+///
+/// Linux before 6.8 does not say; this returns `false` there.
+pub fn has_no_label() -> bool {
+    // lsm_get_self_attr(2): the same number on all processors.
+    const GET_SELF_ATTR: libc::c_long = 459;
+    const CURRENT: libc::c_uint = 100;
+    let mut size: u32 = 0;
+    // SAFETY: the kernel writes how many bytes there are, and none of them.
+    let result = unsafe {
+        libc::syscall(GET_SELF_ATTR, CURRENT, ptr::null_mut::<c_void>(), &raw mut size, 0)
+    };
+    result < 0 && last_error() == Errno::OPNOTSUPP
+}
+
 /// The path by which the kernel was asked to execute this program.
 pub fn executed_as() -> Option<&'static CStr> {
     // SAFETY: reads the auxiliary vector.

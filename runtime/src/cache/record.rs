@@ -114,8 +114,7 @@ pub(super) fn name(bundle: &Bundle, form: Form) -> CString {
 }
 
 fn path(bundle: &Bundle, form: Form) -> CString {
-    let name = name(bundle, form);
-    c_string(alloc::format!("{}/{}", BUNDLES.to_string_lossy(), name.to_string_lossy()))
+    c_string([BUNDLES.to_bytes(), b"/", name(bundle, form).to_bytes()].concat())
 }
 
 /// What is known of a bundle before its record is looked for.
