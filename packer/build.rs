@@ -13,7 +13,8 @@ use std::process::{Command, ExitCode, Stdio};
 const CFLAGS: &str = include_str!("../runtime/cflags");
 
 /// Not position independent: no relocations to do at each start. Constants in one segment with the code: a
-/// start maps two segments, not four, and takes fewer page faults.
+/// start maps two segments, not four, and takes fewer page faults. Paths are relative to the workspace, where
+/// cargo runs the linker.
 const RUSTFLAGS: &str = include_str!("../runtime/rustflags");
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use crate::environment::Rule;
 use crate::error::{Error, Part};
 use crate::mode::Modes;
 use crate::store_path::{StoreHash, StorePath};
-use crate::wire::{Reader, Writer};
+use crate::wire::{Reader, Writer, is_zero};
 
 /// The version of the format that this crate writes and reads.
 pub const BUNDLE_VERSION: u32 = 1;
@@ -171,12 +171,6 @@ impl Descriptor {
         let body = reader.bytes(usize::try_from(len).unwrap_or(usize::MAX))?;
         if digest(&head, body) == expected { Ok(()) } else { Err(Error::Digest(Part::Descriptor)) }
     }
-}
-
-/// Whether there is nothing but zeros. By words: a start looks at 8 KiB of them, byte by byte for 2 µs.
-fn is_zero(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks();
-    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Bytes before the body: the head, the checksum and the digest.

@@ -43,3 +43,4 @@ pub use relocation::{
 pub use seek_table::{Frame, SeekTable};
 pub use skippable::{INDEX_MAGIC, MANIFEST_MAGIC, SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN};
 pub use store_path::{HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath};
+pub use wire::is_zero;

@@ -4,6 +4,12 @@ use alloc::vec::Vec;
 
 use crate::error::{Error, Part};
 
+/// Whether there is nothing but zeros. By words: a start looks at 8 KiB of them, byte by byte for 2 µs.
+pub fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
+}
+
 /// Takes fields off the front of a part's bytes.
 pub(crate) struct Reader<'a> {
     part: Part,

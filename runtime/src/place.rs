@@ -1,5 +1,6 @@
 //! Where the cache can be: places tried in order, each checked before it is trusted.
 
+use alloc::collections::BinaryHeap;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -119,7 +120,7 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
         let directory = child(&directory, name, Absent::Fail)?;
         check(Cache { directory, path, lease: Lease::Cache })
     };
-    let mut names: Vec<CString> = Vec::new();
+    let mut names: BinaryHeap<CString> = BinaryHeap::new();
     file::list(&directory, |name, _| {
         if name.to_bytes().starts_with(PREFIX.as_bytes()) {
             names.push(name.into());
@@ -128,8 +129,7 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     })
     .map_err(failed)?;
     // Others can make directories with such a name too; `open` refuses what is not ours.
-    names.sort();
-    if let Some(cache) = names.iter().find_map(|name| open(name).ok()) {
+    if let Some(cache) = names.into_sorted_vec().iter().find_map(|name| open(name).ok()) {
         return Ok(cache);
     }
     if absent == Absent::Fail {

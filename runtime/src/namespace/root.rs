@@ -1,5 +1,6 @@
 //! A new root for hosts without `/nix/store`: an ordinary user cannot create that directory.
 
+use alloc::collections::BinaryHeap;
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -187,7 +188,7 @@ fn path(name: &str) -> CString {
 const LISTED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
 fn list(root: impl AsFd) -> Result<Vec<Item>, Errno> {
-    let mut items = Vec::new();
+    let mut items = BinaryHeap::new();
     let root = root.as_fd();
     list_below(root, b"", &mut items)?;
     let nix = file::open(root, c"nix", LISTED, Mode::empty());
@@ -195,15 +196,14 @@ fn list(root: impl AsFd) -> Result<Vec<Item>, Errno> {
         Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
         Err(errno) => return Err(errno),
     }
-    items.sort();
-    Ok(items)
+    Ok(items.into_sorted_vec())
 }
 
 /// Lists a root directory or `nix` in it, but for the names that are on the way to the store.
 fn list_below(
     directory: BorrowedFd<'_>,
     prefix: &[u8],
-    items: &mut Vec<Item>,
+    items: &mut BinaryHeap<Item>,
 ) -> Result<(), Errno> {
     file::list(directory, |name, file_type| {
         let path = [prefix, name.to_bytes()].concat();

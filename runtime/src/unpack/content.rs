@@ -1,8 +1,9 @@
 //! Which frame's bytes go to which files.
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
-use format::{Extent, Frame, Kind};
+use format::{Extent, Frame, Kind, is_zero};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -39,16 +40,16 @@ pub(super) struct Link {
 
 impl Plan {
     pub(super) fn new(tree: &Tree<'_>, frames: &[Frame]) -> Plan {
-        let mut files: NodeNumbers = tree
-            .wanted()
-            .filter(|(_, node)| matches!(node.kind, Kind::File { content, .. } if content.len > 0))
-            .map(|(number, _)| number)
-            .collect();
         // A frame's bytes are relocated where they are, so what is not a module comes before one that is.
         let same = |number: NodeNumber| {
             (tree.extent(number), tree.is_executable(number), tree.checks_source(number))
         };
-        files.sort_by_key(|number| (same(*number), *number));
+        // A heap sorts with 8 KB less of code than `sort`, which every bundle would carry.
+        let files: BinaryHeap<_> = tree
+            .wanted()
+            .filter(|(_, node)| matches!(node.kind, Kind::File { content, .. } if content.len > 0))
+            .map(|(number, _)| (same(number), number))
+            .collect();
 
         let mut plan = Plan {
             frames: Vec::new(),
@@ -60,12 +61,12 @@ impl Plan {
         let mut original = None;
         // The last frame that is in the plan already.
         let mut planned: Option<u32> = None;
-        for file in files {
-            if let Some(original) = original.filter(|original| same(*original) == same(file)) {
+        for (key, file) in files.into_sorted_vec() {
+            if let Some((_, original)) = original.filter(|(original, _)| *original == key) {
                 plan.links.push(Link { original, copy: file });
                 continue;
             }
-            original = Some(file);
+            original = Some((key, file));
             let extent = tree.extent(file);
             let first = frames.partition_point(|frame| frame.end() <= extent.start);
             let last = frames.partition_point(|frame| frame.end() < extent.end());
@@ -147,11 +148,6 @@ fn write_sparse(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<(), E
         at += block.len();
     }
     file::write_at(file, &bytes[written..], offset + written as u64)
-}
-
-fn is_zero(block: &[u8]) -> bool {
-    let (words, rest) = block.as_chunks::<16>();
-    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Makes `copy` the same file as `original`, or one with the same content.
