@@ -25,9 +25,11 @@ let
   option = flag: values: builtins.concatMap (value: [ flag (text value) ]) (list values);
   closures = map text ([ drv ] ++ extra);
 
-  # A name must not refer to anything, and not every file's name is one of Nix's.
+  # A name must not refer to anything, not every file's name is one of Nix's, and a program can be a store path.
   program = builtins.unsafeDiscardStringContext (baseNameOf (builtins.head (list entry ++ [ drv.name ])));
-  legal = builtins.concatStringsSep "-" (builtins.filter builtins.isString (builtins.split "[^[:alnum:]+._?=-]+" program));
+  named = builtins.match "[0-9a-z]{32}-(.+)" program;
+  legal = builtins.concatStringsSep "-" (builtins.filter builtins.isString (builtins.split "[^[:alnum:]+._?=-]+"
+    (if named == null then program else builtins.head named)));
 in
 derivation {
   name = if name != null then name else legal;

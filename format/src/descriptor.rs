@@ -74,7 +74,7 @@ pub struct Descriptor {
     pub seek_table: Section,
     /// The modes that the packer allows.
     pub modes: Modes,
-    /// The store paths that entries and rules name.
+    /// The store paths that entries and rules name, and those that no other one refers to.
     pub paths: Vec<PathKey>,
     /// The programs; the first is the default. Never empty.
     pub entries: Vec<Entry>,
@@ -120,7 +120,9 @@ impl Descriptor {
         bytes.extend_from_slice(&digest.0);
         bytes.extend_from_slice(&body.bytes);
         bytes.resize(bytes.len().max(DESCRIPTOR_LEN), 0);
-        bytes.try_into().map_err(|_| Error::Limit { part, what: "entries and environment rules" })
+        bytes
+            .try_into()
+            .map_err(|_| Error::Limit { part, what: "entries, environment rules and closures" })
     }
 
     /// Reads a descriptor and checks that it was not changed by accident.

@@ -42,11 +42,6 @@ const ROW_LEN: usize = 8;
 const FOOTER_LEN: usize = 9;
 
 impl SeekTable {
-    /// The frames, in the file's order.
-    pub fn frames(&self) -> &[Frame] {
-        &self.frames
-    }
-
     /// The frames of the tar stream: all but the last two.
     pub fn data_frames(&self) -> &[Frame] {
         let data = self.frames.len().saturating_sub(2);

@@ -82,7 +82,7 @@ pub(crate) struct Build {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// zstd's compression level
+    /// zstd's compression level, 1 to 22; above 19 unpacking takes more memory
     #[arg(long, value_name = "N", default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22))]
     pub(crate) level: i32,
 

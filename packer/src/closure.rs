@@ -77,10 +77,10 @@ impl Closure {
 
 /// Refuses a store path that is not there.
 fn check(store: &Store, path: &StorePath) -> Result<()> {
-    match store.kind(path) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::NoStorePath { path: format!("{STORE_DIR}/{path}") }),
-    }
+    store.look_for(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::NoStorePath { path: format!("{STORE_DIR}/{path}") },
+        _ => Error::in_store("look for", path.to_string().as_bytes(), source),
+    })
 }
 
 /// Follows `argument`, link by link, until it is a store path or below one.

@@ -20,6 +20,9 @@ const PACKER: &str = concat!("packer ", env!("CARGO_PKG_VERSION"));
 /// Obstacles to relocation that the manifest names: more than a person reads, and still small.
 const OBSTACLES: usize = 1000;
 
+/// Characters of one that are kept: it names a file, whose path can have any length.
+const OBSTACLE_LEN: usize = 4096;
+
 /// Makes the manifest.
 pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
     let keys = key::keys(&tree.paths, &content.paths);
@@ -41,7 +44,7 @@ pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
 
 /// The first of the obstacles, and how many more there are.
 fn obstacles<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut all = all.map(str::to_owned);
+    let mut all = all.map(|obstacle| obstacle.chars().take(OBSTACLE_LEN).collect());
     let mut first: Vec<String> = all.by_ref().take(OBSTACLES).collect();
     let more = all.count();
     if more > 0 {
@@ -54,7 +57,7 @@ fn obstacles<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
 ///
 /// # Errors
 ///
-/// If there are too many entries and rules.
+/// If there are too many entries, rules and closures: [`format::DESCRIPTOR_LEN`].
 pub(crate) fn descriptor(
     payload: &Payload,
     modes: Modes,
@@ -177,5 +180,6 @@ mod tests {
         let listed = listed(all.len());
         assert_eq!(listed[..OBSTACLES], all[..OBSTACLES]);
         assert_eq!(listed[OBSTACLES..], ["and 5 more"]);
+        assert_eq!(obstacles(["é".repeat(70_000).as_str()].into_iter())[0].len(), 2 * OBSTACLE_LEN);
     }
 }

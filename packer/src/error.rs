@@ -19,6 +19,9 @@ const LOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
 pub(crate) enum Error {
     #[error("cannot {action} {path}: {source}")]
     Io { action: &'static str, path: String, source: io::Error },
+    /// What is checked can be larger than memory.
+    #[error("cannot write to a temporary file in {directory}: {source}")]
+    Temporary { directory: String, source: io::Error },
     #[error("cannot write to standard output: {source}")]
     Stdout { source: io::Error },
 
@@ -149,6 +152,7 @@ impl Error {
                 io::ErrorKind::ReadOnlyFilesystem => "write elsewhere with -o",
                 _ => "check the file and the disk it is on",
             },
+            Error::Temporary { .. } => "name a directory with more room in TMPDIR",
             Error::Stdout { .. } => "check where standard output goes",
             Error::NoStore { .. } => {
                 "install Nix, or name the directory that holds nix/store with --store-root"
@@ -200,7 +204,7 @@ impl Error {
             Error::NotExecutable { .. } | Error::NotProgram { .. } => "choose another --entry",
             Error::OtherMachine { .. } => "give a stub for that machine with --stub",
             Error::MalformedRule { .. } => {
-                "write K=V to set a variable, K?=V to set it unless it is set, K- to remove it"
+                "write K=V to set a variable, K?=V to set it unless it is set, K- to remove it, K to keep one that has a default"
             }
             Error::RuleOutside { .. } => {
                 "write a whole store path of the closure, or add it with --closure"
@@ -215,7 +219,9 @@ impl Error {
             Error::HashInOutput => {
                 "this is a fault of packer's: please report it with the closure's file list"
             }
-            Error::Format(_) => "give fewer entries and rules, or leave files out with --exclude",
+            Error::Format(_) => {
+                "give fewer entries, rules and closures (one can refer to all others), or leave files out with --exclude"
+            }
             Error::NoBundle { .. } => "give a file that packer build wrote",
             Error::OtherLength { .. } => {
                 "was this file stripped, or only partly copied? copy it again, and set dontStrip in Nix"

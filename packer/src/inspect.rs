@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use format::{Action, Index, Kind, Manifest, Node, Piece, Rule, STORE_DIR, Symlink};
+use format::{Action, Index, Kind, Manifest, Mode, Modes, Node, Piece, Rule, STORE_DIR, Symlink};
 use runtime::payload::Contents;
 use serde::Serialize;
 
@@ -30,7 +30,8 @@ struct Report {
     packer: String,
     entries: Vec<Entry>,
     modes: Vec<&'static str>,
-    relocation: Relocation,
+    /// Nothing if nothing is in the way but the mode is not allowed: then references are not listed.
+    relocation: Option<Relocation>,
     environment: Vec<String>,
     store_paths: Vec<Path>,
     files: usize,
@@ -115,8 +116,8 @@ impl Report {
                     program: format!("{}{}", place(entry.path), Show(&entry.program)),
                 })
                 .collect(),
-            relocation: relocation(&index, manifest),
-            modes: descriptor.modes.iter().map(format::Mode::name).collect(),
+            relocation: relocation(&index, manifest, descriptor.modes),
+            modes: descriptor.modes.iter().map(Mode::name).collect(),
             environment: descriptor.environment.iter().map(|r| rule(r, place)).collect(),
             files: store_paths.iter().map(|path| path.files).sum(),
             bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
@@ -146,9 +147,12 @@ impl Report {
             writeln!(text, "{title:12} {name} = {program}")?;
         }
         writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
-        match self.relocation.obstacles.as_slice() {
-            [] => writeln!(text, "{:12} {}", "relocation", self.relocation)?,
-            obstacles => {
+        match &self.relocation {
+            None => {}
+            Some(relocation) if relocation.obstacles.is_empty() => {
+                writeln!(text, "{:12} {relocation}", "relocation")?;
+            }
+            Some(Relocation { obstacles, .. }) => {
                 writeln!(text, "{:12} not relocatable:", "relocation")?;
                 obstacles.iter().try_for_each(|obstacle| writeln!(text, "{:12} {obstacle}", ""))?;
             }
@@ -197,7 +201,7 @@ impl Report {
 }
 
 /// The packer's verdict, as the bundle has it.
-fn relocation(index: &Index<'_>, manifest: &Manifest) -> Relocation {
+fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Relocation> {
     let count = |node: &Node<'_>| match node.kind {
         Kind::Directory => 0,
         Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. }) => {
@@ -205,11 +209,11 @@ fn relocation(index: &Index<'_>, manifest: &Manifest) -> Relocation {
         }
     };
     let counts = || index.nodes.iter().map(count).filter(|count| *count > 0);
-    Relocation {
+    (modes.contains(Mode::Relocate) || !manifest.obstacles.is_empty()).then(|| Relocation {
         references: counts().sum(),
         files: counts().count(),
         obstacles: manifest.obstacles.clone(),
-    }
+    })
 }
 
 /// Decimals are for the eye only.
@@ -257,5 +261,14 @@ mod tests {
         assert!(lines[5].contains("in 2 frames; stub 8."), "{}", lines[5]);
         assert_eq!(lines[9], format!("      64 B       1  /nix/store/{BASH}"));
         assert_eq!(lines[10], format!("       8 B       3  /nix/store/{GLIBC}"));
+    }
+
+    #[test]
+    fn references_are_unknown_where_none_is_rewritten() {
+        let (store, dir) = fixture();
+        let path = build(&store, dir.path(), "sh", &["--mode=namespace"]).unwrap();
+        let report = Report::new(&Bundle::open(&path).unwrap()).unwrap();
+        assert_eq!(report.modes, ["namespace"]);
+        assert!(report.relocation.is_none());
     }
 }

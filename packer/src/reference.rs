@@ -91,7 +91,7 @@ impl Hashes {
         }
     }
 
-    /// Whether any hash is in `bytes`.
+    /// The first hash in `bytes`: where it is, and its number.
     pub(crate) fn first(&self, bytes: &[u8]) -> Option<(usize, u32)> {
         let mut first = None;
         self.find(bytes, |at, number| {

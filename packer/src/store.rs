@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use format::{STORE_DIR, StorePath};
-use rustix::fs::{Dir, FileType, Mode, OFlags, openat};
+use rustix::fs::{Dir, Mode, OFlags, openat};
 
 use crate::error::{Error, Result};
 use crate::show;
@@ -98,15 +98,15 @@ impl Store {
         self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
-    /// Returns what kind of file is at the base name `name`; links are not followed.
+    /// Looks whether a store path is there, as whatever kind of file.
     ///
     /// # Errors
     ///
-    /// If nothing is there.
-    pub(crate) fn kind(&self, path: &StorePath) -> io::Result<FileType> {
+    /// If it is not, or if that cannot be found out.
+    pub(crate) fn look_for(&self, path: &StorePath) -> io::Result<()> {
         let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        let stat = rustix::fs::statat(&self.fd, path.to_string(), flags)?;
-        Ok(FileType::from_raw_mode(stat.st_mode))
+        rustix::fs::statat(&self.fd, path.to_string(), flags)?;
+        Ok(())
     }
 
     fn open_with(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {

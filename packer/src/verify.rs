@@ -66,14 +66,15 @@ pub(crate) fn check(bundle: &Bundle) -> Result<(usize, usize)> {
     let paths = &bundle.contents.manifest.paths;
     check_tar(&stream, expected).map_err(contradiction)?;
     check_nar_hashes(&stream, paths, &index)?.map_err(contradiction)?;
-    Ok((index.nodes.len(), paths.len()))
+    let files = index.nodes.iter().filter(|node| matches!(node.kind, Kind::File { .. })).count();
+    Ok((files, paths.len()))
 }
 
 /// Bytes of a block of an archive.
 const BLOCK_LEN: u64 = 512;
 
 fn spool(source: std::io::Error) -> Error {
-    Error::Io { action: "write to", path: "a temporary file".to_owned(), source }
+    Error::Temporary { directory: show::path(&std::env::temp_dir()), source }
 }
 
 /// What an entry of the archive has to be, as the index has it.

@@ -188,6 +188,7 @@ fn clear(bundle: &Bundle, settings: &Settings<'_>, environment: &[&CStr]) -> Res
             let path = Shown::from(&*cache.path);
             match cache.clear(bundle)? {
                 Removed::Gone => print(format_args!("cleared {path}\n"))?,
+                Removed::Absent => {}
                 Removed::InUse => print(format_args!("in use, not cleared: {path}\n"))?,
             }
         }

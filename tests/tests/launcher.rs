@@ -45,8 +45,10 @@ fn clear_removes_what_was_unpacked() {
             files.keys().filter(|path| path.ends_with("/bin/probe")).count()
         };
         assert_eq!(probes(), 1);
-        host.start(&program).env("PACKED", "clear").run().expect_code(0);
+        let clear = || host.start(&program).env("PACKED", "clear").run().stdout();
+        assert_eq!(clear(), format!("cleared {}\n", host.cache().display()), "on {host}");
         assert_eq!(probes(), 0, "on {host}");
+        assert_eq!(clear(), "", "there is nothing left");
         host.start(&program).args(["exit", "4"]).run().expect_code(4);
         assert_eq!(probes(), 1);
     }

@@ -33,7 +33,18 @@ fn foreign_flake() -> tempfile::TempDir {
                         ${{tools}}/chmod +x $out/bin/greet
                     '' ];
                 }};
-                apps.${{system}}.base = {{ type = "app"; program = "${{tools}}/basename"; }};
+                apps.${{system}} = {{
+                    base = {{ type = "app"; program = "${{tools}}/basename"; }};
+                    single = {{ type = "app"; program = "${{derivation {{
+                        name = "single.sh";
+                        inherit system;
+                        builder = shell;
+                        args = [ "-ec" ''
+                            printf '#!${{shell}}\necho "$#"\n' > $out
+                            ${{tools}}/chmod +x $out
+                        '' ];
+                    }}}}"; }};
+                }};
             }};
         }}"##,
         shell = shell.path.display(),
@@ -56,6 +67,7 @@ fn nix_bundle_takes_a_derivation_and_an_app() {
     for (fragment, name, arguments, expected) in [
         ("", "greet", ["one two", "3"], "hello\none two\n3\n"),
         ("#base", "basename", ["/some/file.c", ".c"], "file\n"),
+        ("#single", "single.sh", ["one", "two"], "2\n"),
     ] {
         let installable = format!("path:{}{fragment}", flake.path().display());
         let mut command = nix_command("nix");

@@ -101,7 +101,10 @@ fn assert_sparse(path: &Path) {
 fn an_odd_tree_is_extracted_as_it_was() {
     let store = odd_store();
     let bundle = Bundle::of_store(&store, Store::PATH).entry("/bin/probe").pack_into(store.root());
-    run(Command::new(packer()).arg("verify").arg(&bundle.path)).expect_code(0);
+    let said = run(Command::new(packer()).arg("verify").arg(&bundle.path)).stdout();
+    let top = store.root().join("nix/store").join(Store::PATH);
+    let files = tree::list(&top).unwrap().into_values().filter(|line| line.contains(" bytes, "));
+    assert!(said.contains(&format!(": {} files in 1 store paths", files.count())), "{said}");
     let directory = tempfile::tempdir().unwrap();
     run(Command::new(packer()).arg("extract").arg(&bundle.path).arg("--to").arg(directory.path()))
         .expect_code(0);

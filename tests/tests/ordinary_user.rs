@@ -56,6 +56,19 @@ fn hello() -> (String, Vec<u8>) {
     (closure.path.display().to_string(), fs::read(expected.path).expect("read it"))
 }
 
+/// A store that may be listed, but not entered.
+#[test]
+fn what_may_not_be_looked_at_is_not_said_to_be_missing() {
+    let (host, packer) = host();
+    let (closure, _) = hello();
+    let store = host.directory("/srv/closed/nix/store", 0o600);
+    fs::create_dir(host.outside(store).join(closure.rsplit('/').next().unwrap())).unwrap();
+    let start = build(&host, &packer, &closure).args(["--store-root", "/srv/closed"]);
+    let (what, hint) = start.run().expect_refusal(1);
+    assert!(what.contains("Permission denied"), "{what}");
+    assert!(hint.contains("ls -ld"), "{hint}");
+}
+
 #[test]
 fn without_nixs_database_the_files_are_scanned() {
     let (host, packer) = host();

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 
-use format::{STORE_DIR, StorePath};
+use format::StorePath;
 
 use crate::content::{self, BUFFER_LEN};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exclude::Exclude;
 use crate::parallel;
 use crate::progress::Progress;
@@ -58,9 +58,7 @@ fn references(
     hashes: &Hashes,
     progress: &Progress,
 ) -> Result<BTreeSet<u32>> {
-    if store.kind(path).is_err() {
-        return Err(Error::NoStorePath { path: format!("{STORE_DIR}/{path}") });
-    }
+    super::check(store, path)?;
     let tree = Tree::read(store, std::slice::from_ref(path), &Exclude::default())?;
     let mut found = BTreeSet::new();
     let mut buffer = vec![0; BUFFER_LEN];

@@ -22,6 +22,8 @@ use crate::relocation;
 pub enum Removed {
     /// It is gone, and the store paths that only it used.
     Gone,
+    /// It was not there.
+    Absent,
     /// Somebody is running it: nothing was removed.
     InUse,
 }
@@ -44,14 +46,18 @@ impl Cache {
     pub fn clear(&self, bundle: &Bundle) -> Result<Removed, Error> {
         let _lock = self.lock()?;
         let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
+        let mut removed = Removed::Absent;
         for form in [Form::AsIs, Form::Relocated] {
+            if record::is_there(self, bundle, form)? {
+                removed = Removed::Gone;
+            }
             let name = record::name(bundle, form);
             if !record::remove(self, &bundles, &name).map_err(Error::file("remove", &*name))? {
                 return Ok(Removed::InUse);
             }
         }
         self.sweep()?;
-        Ok(Removed::Gone)
+        Ok(removed)
     }
 
     /// Lists the bundles.
