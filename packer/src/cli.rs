@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Build(Build),
     /// Say what is in a bundle
     Inspect(Inspect),
-    /// Check every byte of a bundle
+    /// Check every byte behind a bundle's stub
     Verify(Verify),
     /// Write the closure in a bundle to DIR/nix/store
     Extract(Extract),
@@ -43,8 +43,19 @@ pub(crate) fn parse() -> Result<Command> {
     let words: Vec<OsString> = env::args_os().collect();
     match Cli::try_parse_from(&words) {
         Ok(cli) => Ok(cli.command),
-        Err(error) => Err(without_names(&words, error.kind()).unwrap_or_else(|| error.exit())),
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => Err(without_names(&words, error.kind()).unwrap_or_else(|| usage(&error))),
     }
+}
+
+/// clap's message in two lines: what is wrong, and its tip if it has one.
+fn usage(error: &clap::Error) -> Error {
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default().trim_start_matches("error: ");
+    let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tip = paragraphs.find_map(|text| text.trim().strip_prefix("tip: "));
+    Error::Usage { message, tip: tip.map(str::to_owned) }
 }
 
 /// The answer to a command line that gives closure and entry without their options' names.

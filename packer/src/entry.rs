@@ -155,6 +155,7 @@ fn programs(tree: &Tree, roots: &[StorePath]) -> Vec<Program> {
             }
         }
     }
+    programs.sort_by(|a, b| a.program.cmp(&b.program));
     programs
 }
 
@@ -202,6 +203,9 @@ fn unresolved(path: &[u8], reason: Unresolved) -> Error {
     let path = Show(path).to_string();
     match reason {
         Unresolved::Missing => Error::NoSuchFile { path },
+        Unresolved::Outside(target) if Show(&target).to_string() == path => {
+            Error::NoSuchFile { path }
+        }
         Unresolved::Loop => Error::LinkLoop { path },
         Unresolved::Outside(target) => {
             Error::OutsideClosure { path, target: Show(&target).to_string() }

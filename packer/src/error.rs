@@ -22,6 +22,8 @@ pub(crate) enum Error {
     /// What is checked can be larger than memory.
     #[error("cannot write to a temporary file in {directory}: {source}")]
     Temporary { directory: String, source: io::Error },
+    #[error("cannot start a thread: {source}")]
+    Thread { source: io::Error },
     #[error("cannot write to standard output: {source}")]
     Stdout { source: io::Error },
 
@@ -48,6 +50,8 @@ pub(crate) enum Error {
     #[error("{program} failed: {message}")]
     Nix { program: &'static str, message: String },
 
+    #[error("{message}")]
+    Usage { message: String, tip: Option<String> },
     /// nix-bundle's form.
     #[error("{target} has no option's name before it")]
     Positional { target: String, command: String },
@@ -153,6 +157,7 @@ impl Error {
                 _ => "check the file and the disk it is on",
             },
             Error::Temporary { .. } => "name a directory with more room in TMPDIR",
+            Error::Thread { .. } => "raise the limit of processes: ulimit -u",
             Error::Stdout { .. } => "check where standard output goes",
             Error::NoStore { .. } => {
                 "install Nix, or name the directory that holds nix/store with --store-root"
@@ -177,6 +182,10 @@ impl Error {
             Error::NotBuilt { .. } => "Nix says why in the lines above",
             Error::NixStart { .. } | Error::Nix { .. } => {
                 "repair Nix, or scan the files instead of asking Nix with --store-root /"
+            }
+            Error::Usage { tip: Some(tip), .. } => return tip.clone(),
+            Error::Usage { tip: None, .. } => {
+                "packer --help and packer build --help say what there is"
             }
             Error::Positional { command, .. } => return command.clone(),
             Error::FileKind { .. } => "leave it out with --exclude",
@@ -242,7 +251,10 @@ impl Error {
     pub(crate) fn report(&self) -> ExitCode {
         // If stderr is closed, there is nobody to tell.
         let _ = writeln!(io::stderr(), "packer: {self}\nhint: {}", self.hint());
-        ExitCode::FAILURE
+        match self {
+            Error::Usage { .. } => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Exclude {
     whole: GlobSet,
     /// All others: for paths below their store path.
     below: GlobSet,
+    /// Whether devices, sockets and the like are left out, which otherwise are an error.
+    special: bool,
 }
 
 impl Exclude {
@@ -35,7 +37,17 @@ impl Exclude {
             let pattern = || patterns.join(" ");
             set.build().map_err(|source| Error::Pattern { pattern: pattern(), source })
         };
-        Ok(Exclude { whole: set(true)?, below: set(false)? })
+        Ok(Exclude { whole: set(true)?, below: set(false)?, special: false })
+    }
+
+    /// Leaves nothing out but devices, sockets and the like.
+    pub(crate) fn special() -> Exclude {
+        Exclude { special: true, ..Exclude::default() }
+    }
+
+    /// Whether to leave out what is neither file nor directory nor link.
+    pub(crate) fn matches_special(&self) -> bool {
+        self.special
     }
 
     /// Whether to leave out the file at `path` below the store, such as `<hash>-<name>/bin/sh`.

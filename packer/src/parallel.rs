@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Jobs that may be under way or waiting for their turn, for each thread: bounds memory, and lets a
 /// thread go on while another works at a long job.
@@ -18,7 +18,8 @@ const JOBS_PER_THREAD: usize = 2;
 ///
 /// # Errors
 ///
-/// The first error, in the order of the numbers; what is under way is finished first.
+/// The first error, in the order of the numbers; what is under way is finished first. If not one thread can be
+/// started.
 pub(crate) fn in_order<T: Send>(
     threads: NonZeroUsize,
     count: usize,
@@ -30,9 +31,9 @@ pub(crate) fn in_order<T: Send>(
     let (done, outcomes) = mpsc::channel::<(usize, Outcome<T>)>();
     let jobs = Mutex::new(jobs);
     thread::scope(|scope| {
-        for _ in 0..threads.get().min(count) {
+        for started in 0..threads.get().min(count) {
             let (jobs, done, work) = (&jobs, done.clone(), &work);
-            scope.spawn(move || {
+            let run = move || {
                 loop {
                     let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(number) = job else { break };
@@ -42,7 +43,13 @@ pub(crate) fn in_order<T: Send>(
                         break;
                     }
                 }
-            });
+            };
+            match thread::Builder::new().spawn_scoped(scope, run) {
+                Ok(_) => {}
+                Err(source) if started == 0 => return Err(Error::Thread { source }),
+                // Fewer do it too.
+                Err(_) => break,
+            }
         }
         drop(done);
         let mut numbers = 0..count;
@@ -80,7 +87,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::error::Error;
 
     fn threads(count: usize) -> NonZeroUsize {
         NonZeroUsize::new(count).unwrap()

@@ -83,6 +83,10 @@ impl Stub {
         match file {
             None => Stub::parse(EMBEDDED.to_vec(), "the stub in this program".to_owned()),
             Some(path) => {
+                if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+                    let stub = show::path(path);
+                    return Err(Error::NoStub { stub, reason: "it is not a file" });
+                }
                 let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
                 Stub::parse(bytes, show::path(path))
             }

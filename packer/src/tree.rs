@@ -219,8 +219,12 @@ fn children(store: &Store, path: &[u8], exclude: &Exclude) -> Result<Vec<(Vec<u8
             continue;
         }
         let path = [path, b"/", name].concat();
-        if !exclude.matches(&path) {
-            children.push((name.to_vec(), kind(&fd, name, &path)?));
+        if exclude.matches(&path) {
+            continue;
+        }
+        match kind(&fd, name, &path) {
+            Err(Error::FileKind { .. }) if exclude.matches_special() => {}
+            kind => children.push((name.to_vec(), kind?)),
         }
     }
     children.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));

@@ -45,10 +45,8 @@ impl Output {
     ///
     /// If the directory cannot be written, or something that is no file has the name.
     pub(crate) fn create(path: &Path, head: u64) -> Result<Output> {
-        if let Ok(there) = path.symlink_metadata()
-            && !there.is_file()
-            && !there.is_symlink()
-        {
+        // A link to a device, such as /dev/stdout, is as good as the device.
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
         if path.file_name().is_none() {

@@ -43,6 +43,9 @@ pub use store::{Form, Location};
 /// The layout's version. Another layout has another number, and is not touched.
 const VERSION: &CStr = c"1";
 
+/// What says so: a link.
+const VERSION_LINK: &CStr = c"version";
+
 const LOCK: &CStr = c"lock";
 const WORK: &CStr = c"work";
 const STORES: &CStr = c"stores";
@@ -254,32 +257,55 @@ impl Cache {
     /// Waits for the lock.
     fn lock(&self) -> Result<Lock, Error> {
         let lock = || {
-            let lock = file::lock(&self.directory, LOCK)?;
-            self.check_version()?;
+            // Before anything is written: the directory can be one with other things in it.
+            self.is_new()?;
+            let lock = file::lock(&self.directory, LOCK, &*self.path)?;
+            if self.is_new()? {
+                rustix::fs::symlinkat(VERSION, &self.directory, VERSION_LINK)?;
+            }
             Ok(Lock(lock))
         };
-        lock().map_err(Error::file("lock", &*self.path))
+        lock().map_err(Error::file("use", &*self.path))
     }
 
-    fn check_version(&self) -> Result<(), Errno> {
-        match rustix::fs::readlinkat(&self.directory, c"version", Vec::new()) {
-            Ok(version) if *version == *VERSION => Ok(()),
-            Ok(_) => Err(Errno::PROTONOSUPPORT),
-            Err(Errno::NOENT) => rustix::fs::symlinkat(VERSION, &self.directory, c"version"),
+    /// Whether nothing has been unpacked to the directory; what else is in it may not be touched.
+    fn is_new(&self) -> Result<bool, Errno> {
+        match rustix::fs::readlinkat(&self.directory, VERSION_LINK, Vec::new()) {
+            Ok(version) if *version == *VERSION => Ok(false),
+            Ok(_) | Err(Errno::INVAL) => Err(Errno::PROTONOSUPPORT),
+            Err(Errno::NOENT) => {
+                // The lock comes first; the other is there wherever a disk is mounted.
+                let is_ours = |name: &CString| [LOCK, c"lost+found"].contains(&&**name);
+                match file::names(&self.directory)?.iter().all(is_ours) {
+                    true => Ok(true),
+                    false => Err(Errno::NOTEMPTY),
+                }
+            }
             Err(errno) => Err(errno),
         }
     }
 
     fn subdirectory(&self, name: &'static CStr, mode: Mode) -> Result<OwnedFd, Error> {
-        let open = || {
-            let directory = file::ensure_directory(&self.directory, name, mode)?;
-            // Somebody else can have made it, when others could still write to the cache.
-            match rustix::fs::fstat(&directory)?.st_uid == sys::user() {
-                true => Ok(directory),
-                false => Err(Errno::PERM),
-            }
-        };
-        open().map_err(Error::file("create", name))
+        file::ensure_directory(&self.directory, name, mode)
+            .and_then(owned)
+            .map_err(Error::file("create", name))
+    }
+
+    /// A directory that is made when something is put into it; who removes things makes none.
+    fn subdirectory_if_there(&self, name: &'static CStr) -> Result<Option<OwnedFd>, Error> {
+        match file::open_directory(&self.directory, name).and_then(owned) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::file("open", name)(errno)),
+        }
+    }
+}
+
+/// Somebody else can have made a directory, when others could still write to the cache.
+fn owned(directory: OwnedFd) -> Result<OwnedFd, Errno> {
+    match rustix::fs::fstat(&directory)?.st_uid == sys::user() {
+        true => Ok(directory),
+        false => Err(Errno::PERM),
     }
 }
 

@@ -207,6 +207,7 @@ impl Error {
                         | Errno::NOSPC
                         | Errno::DQUOT
                         | Errno::PROTONOSUPPORT
+                        | Errno::NOTEMPTY
                 )
             }
             _ => false,

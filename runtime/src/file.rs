@@ -5,8 +5,11 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags, Timespec, flock};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, pwrite, retry_on_intr};
+
+use crate::error::Shown;
+use crate::log;
 
 /// What a name in our own directories is opened with: never through a link.
 pub const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
@@ -187,13 +190,27 @@ pub fn rename_new(from: &OwnedFd, name: &CStr, to: &OwnedFd) -> Result<(), Errno
 
 /// Opens or creates a file and waits for the exclusive lock on it; closing it unlocks.
 ///
+/// If that takes more than two seconds, it says so on stderr: who holds the lock may be stopped.
+///
 /// # Errors
 ///
 /// What openat(2) and flock(2) say.
-pub fn lock(directory: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
+pub fn lock(directory: impl AsFd, name: &CStr, path: impl Into<Shown>) -> Result<OwnedFd, Errno> {
+    const INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
     let lock = open(directory, name, flags, Mode::from_raw_mode(0o600))?;
-    match retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive)) {
+    let try_lock = || retry_on_intr(|| flock(&lock, FlockOperation::NonBlockingLockExclusive));
+    let wait = || {
+        for _ in 0..400 {
+            match try_lock() {
+                Err(Errno::WOULDBLOCK) => drop(rustix::thread::nanosleep(&INTERVAL)),
+                result => return result,
+            }
+        }
+        log::say(format_args!("waiting for somebody who unpacks to {}", path.into()));
+        retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive))
+    };
+    match wait() {
         // A file system without locks: renaming keeps it correct, work may be done twice.
         Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(lock),
         Err(errno) => Err(errno),

@@ -129,7 +129,7 @@ pub fn install(bundle: &Bundle, environment: &[&CStr], log: Log) -> Result<Store
     if is_there(c"store") && !is_there(LOCK) {
         return Err(Error::file("create", STORE_DIR)(Errno::EXIST).into());
     }
-    let lock = file::lock(&nix, LOCK).map_err(Error::file("lock", "/nix"))?;
+    let lock = file::lock(&nix, LOCK, "/nix").map_err(Error::file("lock", "/nix"))?;
     let open = |name| file::ensure_directory(&nix, name, mode).map_err(Error::file("create", name));
     let (store, work) = (open(c"store")?, open(WORK)?);
     // Whoever made what is in it is gone: we have the lock.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, Stat, StatVfsMountFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use crate::cache::{Cache, Lease};
@@ -138,7 +138,10 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     let name = c_string(alloc::format!("{PREFIX}{:08x}", file::random() & 0xffff_ffff).as_bytes())?;
     rustix::fs::mkdirat(&directory, &name, PRIVATE)
         .map_err(|errno| Unusable::Failed("mkdir", errno))?;
-    open(&name)
+    open(&name).inspect_err(|_| {
+        // Of no use, as on noexec; the next start would make another.
+        let _ = rustix::fs::unlinkat(&directory, &name, AtFlags::REMOVEDIR);
+    })
 }
 
 fn child(directory: impl AsFd, name: &CStr, absent: Absent) -> Result<OwnedFd, Unusable> {

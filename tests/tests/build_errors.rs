@@ -1,6 +1,7 @@
 //! What `packer build` can't do it says before it writes anything: two lines, and what to do.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{self, Command};
 
@@ -119,6 +120,21 @@ fn an_entry_that_could_not_run_is_refused() {
 }
 
 #[test]
+fn a_special_file_has_to_be_left_out() {
+    let store = Store::new();
+    store.program(format!("{}/bin/probe", Store::PATH), &probe());
+    let fifo = store.at(format!("{}/fifo", Store::PATH));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let root = store.root().to_str().unwrap().to_owned();
+    let closure = format!("/nix/store/{}", Store::PATH);
+    let options = ["--store-root", &root, "--closure", &closure];
+    contains(&refusal(&options), &["/fifo is neither a file"], &["--exclude"]);
+    let mut command = Command::new(packer());
+    command.arg("build").args(options).args(["--exclude", "fifo"]);
+    run(command.current_dir(store.root())).expect_code(0);
+}
+
+#[test]
 fn wrong_options_are_named() {
     let closure = Closure::probe();
     let common = ["--closure", closure.path.to_str().unwrap(), "--entry", "/bin/probe"];
@@ -127,6 +143,7 @@ fn wrong_options_are_named() {
         (["--env", "NAME"], "'NAME'", "K=V"),
         (["--exclude", "[a"], "[a", "glob"),
         (["--stub", "/bin/sh"], "/bin/sh is not a stub", "--stub"),
+        (["--stub", "/dev/zero"], "/dev/zero is not a stub: it is not a file", "--stub"),
         (["--store-root", "/no/store"], "/no/store", "--store-root"),
     ];
     for (option, what, hint) in cases {
@@ -151,6 +168,12 @@ fn an_output_that_is_there_is_replaced_only_by_a_whole_one() {
     build("/bin/probe").expect_code(0);
     assert_eq!(run(Command::new(&output).env("PACKED", "verify")).status.code(), Some(0));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+
+    fs::remove_file(&output).unwrap();
+    symlink("/dev/null", &output).unwrap();
+    let (what, _) = build("/bin/probe").expect_refusal(1);
+    assert!(what.contains("cannot be replaced"), "{what}");
+    assert!(output.is_symlink());
 }
 
 #[test]

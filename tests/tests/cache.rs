@@ -1,9 +1,14 @@
 //! `packer cache`: what is unpacked is listed and removed, but not from under a running program.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::thread::sleep;
+use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
+use nix::mount::MsFlags;
 use nix::sys::signal::Signal::SIGTERM;
-use tests::{Bundle, Closure, Host, packer};
+use tests::{Bundle, Change, Closure, Host, Nix, User, packer, tree};
 
 fn in_mode(mode: &str) -> Bundle {
     Bundle::of(&Closure::probe()).entry("/bin/probe").option("--mode", mode).pack()
@@ -37,4 +42,78 @@ fn a_bundle_is_listed_kept_while_it_runs_and_removed_after() {
             assert!(left <= 6 && stores == 0, "{mode} on {host}: {left} {stores}");
         }
     }
+}
+
+#[test]
+fn a_directory_with_other_things_in_it_is_left_alone() {
+    for name in ["work/project", "bundles", "version", "1b9p07z77phvv2hf6gm9f28syp39f1ag-app"] {
+        let host = Host::ordinary();
+        let program = host.install(Bundle::probe().path);
+        let place = host.directory("/home/alice/place", 0o700);
+        fs::create_dir_all(host.outside(place.join(name))).unwrap();
+        let before = tree::list(&host.outside(&place)).unwrap();
+        for variable in ["PACKED", "XDG_CACHE_HOME"] {
+            let start = host.start(&program).args(["exit", "0"]).env("PACKED_CACHE", &place);
+            let (what, hint) = start.env(variable, "").run().expect_refusal(125);
+            assert!(what.contains("/home/alice/place"), "{what}");
+            assert!(hint.contains("PACKED_CACHE"), "{hint}");
+        }
+        let clear = host.start(&program).env("PACKED", "clear").env("PACKED_CACHE", &place);
+        let _ = clear.run().expect_refusal(125);
+        assert_eq!(tree::list(&host.outside(&place)).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_place_of_no_use_is_left_as_it_was() {
+    let noexec = |at: &str| Change::Flags(at.into(), MsFlags::MS_NOEXEC);
+    let changes = ["/home", "/tmp", "/var/tmp"].map(noexec);
+    let host = Host::changed(User::ordinary(), Nix::Absent, &changes);
+    let program = host.install(Bundle::probe().path);
+    for _ in 0..3 {
+        let _ = host.start(&program).args(["exit", "0"]).run().expect_refusal(125);
+    }
+    for place in ["/tmp", "/var/tmp"] {
+        assert_eq!(fs::read_dir(host.outside(place)).unwrap().count(), 0, "{place}");
+    }
+}
+
+/// Who removes things needs no room for it.
+#[test]
+fn a_full_cache_can_be_cleared() {
+    let host = Host::changed(
+        User::ordinary(),
+        Nix::Absent,
+        &[Change::Mount {
+            kind: "tmpfs",
+            at: "/home/alice".into(),
+            options: "nr_inodes=400,mode=777".to_owned(),
+        }],
+    );
+    let (program, packer) = (host.install(in_mode("relocate").path), host.install(packer()));
+    host.start(&program).args(["exit", "0"]).run().expect_code(0);
+    let fill = "i=0; while mkdir ~/fill$i; do i=$((i + 1)); done 2> /dev/null";
+    host.start("/bin/sh").args(["-c", fill]).run().expect_code(0);
+    let cleared = host.start(&packer).args(["cache", "clear"]).run();
+    assert!(cleared.stdout().contains("removed 1 bundles"), "{cleared:?}");
+}
+
+/// A first start that was stopped holds the lock; who waits for it says so.
+#[test]
+fn waiting_for_long_is_said() {
+    let host = Host::ordinary();
+    let program = host.install(Bundle::probe().path);
+    let cache = host.cache();
+    host.directory(cache.parent().unwrap(), 0o700);
+    let lock = host.outside(host.directory(&cache, 0o700).join("lock"));
+    let file = File::create(&lock).unwrap();
+    fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
+    let lock = Flock::lock(file, FlockArg::LockExclusive).unwrap();
+    let waiting = host.start(&program).args(["exit", "0"]).spawn();
+    sleep(Duration::from_secs(4));
+    drop(lock);
+    let ended = waiting.wait();
+    ended.expect_code(0);
+    let text = "packed: waiting for somebody who unpacks to /home/alice/.cache/packed\n";
+    assert_eq!(ended.stderr(), text);
 }

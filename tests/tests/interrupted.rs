@@ -77,6 +77,10 @@ impl Starts {
         // The first line is the execution of the bundle itself, which strace does not count.
         for line in text.lines().skip(1) {
             let Some((name, _)) = line.split_once('(') else { continue };
+            // strace 6.1 does not know lsm_get_self_attr(2), which only asks, and cannot interrupt it.
+            if name == "syscall_0x1cb" {
+                continue;
+            }
             let count = counts.entry(name).or_default();
             *count += 1;
             let writes = WRITING.contains(&name) || line.contains("O_CREAT");

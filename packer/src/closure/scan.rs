@@ -59,7 +59,8 @@ fn references(
     progress: &Progress,
 ) -> Result<BTreeSet<u32>> {
     super::check(store, path)?;
-    let tree = Tree::read(store, std::slice::from_ref(path), &Exclude::default())?;
+    // A special file has no references; whether it is to be packed is asked later.
+    let tree = Tree::read(store, std::slice::from_ref(path), &Exclude::special())?;
     let mut found = BTreeSet::new();
     let mut buffer = vec![0; BUFFER_LEN];
     for (number, _) in tree.iter() {

@@ -1,7 +1,7 @@
 //! Frames that were compressed before: of a closure that changed a little, most are taken from here.
 
 use std::fs::{self, File, FileTimes};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -56,12 +56,12 @@ impl FrameCache {
     /// If [`compress`] fails.
     pub(crate) fn compress(&self, input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
         let Some(dir) = &self.dir else { return compress(input, level, hashes) };
-        let path = dir.join(key(input, level, hashes).to_string());
-        if let Some(frame) = read(&path).ok().filter(|frame| is_of(frame, input, hashes)) {
+        let key = key(input, level, hashes);
+        if let Some(frame) = read(dir, &key) {
             return Ok(frame);
         }
         let frame = compress(input, level, hashes)?;
-        let _ = write(dir, &path, &frame);
+        let _ = write(dir, &key, &frame);
         Ok(frame)
     }
 
@@ -81,7 +81,7 @@ fn create(dir: &Path) -> io::Result<PathBuf> {
 /// What a frame depends on: zstd's version, the level, and where it must not show which bytes.
 fn key(input: &[u8], level: i32, hashes: &Hashes) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.update(b"packer frame 1\n");
+    hasher.update(b"packer frame 2\n");
     hasher.update(&zstd_safe::version_number().to_le_bytes());
     hasher.update(&level.to_le_bytes());
     hashes.find(input, |at, _| hasher.update(&(at as u64).to_le_bytes()));
@@ -89,26 +89,34 @@ fn key(input: &[u8], level: i32, hashes: &Hashes) -> Digest {
     hasher.finish()
 }
 
-/// Whether `frame` is one of `input`, and shows no hash.
-fn is_of(frame: &[u8], input: &[u8], hashes: &Hashes) -> bool {
-    let mut content = vec![0; input.len()];
-    let len = zstd_safe::decompress(content.as_mut_slice(), frame);
-    len == Ok(input.len()) && content == input && hashes.first(frame).is_none()
-}
-
-/// Reads a frame, and notes that it was used.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+/// Reads a frame and notes that it was used; nothing if it is not as it was written.
+///
+/// That it decompresses to the right bytes would not do: some bits of a frame mean nothing.
+fn read(dir: &Path, key: &Digest) -> Option<Vec<u8>> {
+    let mut file = File::open(dir.join(key.to_string())).ok()?;
     let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
-    fs::read(path)
+    let mut digest = Digest([0; 32]);
+    file.read_exact(&mut digest.0).ok()?;
+    let mut frame = Vec::new();
+    file.read_to_end(&mut frame).ok()?;
+    (seal(key, &frame) == digest).then_some(frame)
 }
 
-/// Writes a frame aside and renames it, since another build may write the same.
-fn write(dir: &Path, path: &Path, frame: &[u8]) -> io::Result<()> {
+/// Writes a frame behind its digest, aside and renamed, since another build may write the same.
+fn write(dir: &Path, key: &Digest, frame: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(&seal(key, frame).0)?;
     file.write_all(frame)?;
-    file.persist(path)?;
+    file.persist(dir.join(key.to_string()))?;
     Ok(())
+}
+
+/// What stands before a frame: it is this one, and the one of this key.
+fn seal(key: &Digest, frame: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(&key.0);
+    hasher.update(frame);
+    hasher.finish()
 }
 
 /// Removes the files that are older than [`KEEP`], and the oldest until the rest has `limit` bytes.
@@ -177,7 +185,7 @@ mod tests {
         // Another frame of the same bytes shows that it is taken from there.
         let other = compress_blocks(&input, 3, &[5000].into()).unwrap();
         assert!(other != cache.compress(&input, 3, &hashes).unwrap());
-        fs::write(&files(dir.path())[0], &other).unwrap();
+        write(dir.path(), &key(&input, 3, &hashes), &other).unwrap();
         assert!(cache.compress(&input, 3, &hashes).unwrap() == other);
     }
 
@@ -188,13 +196,20 @@ mod tests {
         let (input, hashes) = (noise(10_000), hashes(&[]));
         let expected = cache.compress(&input, 3, &hashes).unwrap();
         let path = &files(dir.path())[0];
-        let foreign = compress(&noise(10_001)[1..], 3, &hashes).unwrap();
+        let kept = fs::read(path).unwrap();
+        // A bit of the frame's header that means nothing to a reader.
+        let mut flipped = kept.clone();
+        flipped[32 + 4] ^= 1 << 4;
+        assert!(zstd_safe::decompress(&mut vec![0; input.len()][..], &flipped[32..]).is_ok());
+        let other = noise(10_001);
+        cache.compress(&other, 3, &hashes).unwrap();
+        let foreign = fs::read(dir.path().join(key(&other, 3, &hashes).to_string())).unwrap();
         for damaged in
-            [&b""[..], &expected[..5000], &[expected.as_slice(), b"x"].concat(), &foreign]
+            [&b""[..], &kept[..5000], &[kept.as_slice(), b"x"].concat(), &flipped, &foreign]
         {
             fs::write(path, damaged).unwrap();
             assert!(cache.compress(&input, 3, &hashes).unwrap() == expected);
-            assert!(fs::read(path).unwrap() == expected);
+            assert!(fs::read(path).unwrap() == kept);
         }
     }
 

@@ -45,7 +45,9 @@ impl Cache {
     /// If a directory cannot be read or written.
     pub fn clear(&self, bundle: &Bundle) -> Result<Removed, Error> {
         let _lock = self.lock()?;
-        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else {
+            return Ok(Removed::Absent);
+        };
         let mut removed = Removed::Absent;
         for form in [Form::AsIs, Form::Relocated] {
             if record::is_there(self, bundle, form)? {
@@ -66,14 +68,16 @@ impl Cache {
     ///
     /// If a record cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
-        let _lock = self.lock()?;
-        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
         let mut listed = Vec::new();
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(listed) };
         for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
             let read =
                 || Ok((record::read(&bundles, &name)?, record::is_in_use(self, &bundles, &name)?));
-            if let (Some(record), in_use) = read().map_err(Error::file("read", &*name))? {
-                listed.push(Listed { record, in_use });
+            match read() {
+                Ok((Some(record), in_use)) => listed.push(Listed { record, in_use }),
+                // Without the lock, which is no use on a read-only disk, it can be removed meanwhile.
+                Ok((None, _)) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::file("read", &*name)(errno)),
             }
         }
         Ok(listed)
@@ -87,7 +91,7 @@ impl Cache {
     /// If a directory cannot be read or written.
     pub fn collect(&self, before: i64) -> Result<usize, Error> {
         let _lock = self.lock()?;
-        let bundles = self.subdirectory(BUNDLES, PRIVATE)?;
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(0) };
         let mut removed = 0;
         for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
             let remove = || match record::read(&bundles, &name)? {
@@ -103,14 +107,16 @@ impl Cache {
     /// Removes all store paths that no record names; the lock is held.
     fn sweep(&self) -> Result<(), Error> {
         let used = self.used()?;
-        let stores = self.subdirectory(STORES, PRIVATE)?;
+        let stores = self.subdirectory_if_there(STORES)?;
         let work = self.subdirectory(WORK, PRIVATE)?;
-        for number in file::names(&stores).map_err(Error::file("list", STORES))? {
+        let numbers = stores.as_ref().map_or(Ok(Vec::new()), file::names);
+        for number in numbers.map_err(Error::file("list", STORES))? {
             let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok())
             else {
                 continue;
             };
-            let (directory, contents) = store::open_pair(&stores, number)?;
+            let Some(stores) = &stores else { break };
+            let (directory, contents) = store::open_pair(stores, number)?;
             for name in file::names(&directory).map_err(Error::file("list", STORES))? {
                 if !used.contains(&(Location::Store(number), name.clone())) {
                     take(&directory, &name, &work)

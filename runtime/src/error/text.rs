@@ -104,6 +104,9 @@ impl fmt::Display for Hint<'_> {
             Error::File { errno: Errno::PROTONOSUPPORT, .. } => {
                 f.write_str("it has another layout: set PACKED_CACHE to another directory")
             }
+            Error::File { errno: Errno::NOTEMPTY, .. } => {
+                f.write_str("other things are in it: set PACKED_CACHE to an empty directory, or one that is not there")
+            }
             Error::File { operation: WRITE_TO, .. } => f.write_str("check where its output goes"),
             Error::File { .. } => f.write_str(
                 "use a directory that you may write to; for the cache, set PACKED_CACHE to it",
