@@ -274,9 +274,11 @@ impl Cache {
             Ok(version) if *version == *VERSION => Ok(false),
             Ok(_) | Err(Errno::INVAL) => Err(Errno::PROTONOSUPPORT),
             Err(Errno::NOENT) => {
+                // A temporary one has a name of ours, and may have been cleaned of what is old.
+                let is_temporary = self.lease == Lease::Cache;
                 // The lock comes first; the other is there wherever a disk is mounted.
-                let is_ours = |name: &CString| [LOCK, c"lost+found"].contains(&&**name);
-                match file::names(&self.directory)?.iter().all(is_ours) {
+                let is_empty = |name: &CString| [LOCK, c"lost+found"].contains(&&**name);
+                match is_temporary || file::names(&self.directory)?.iter().all(is_empty) {
                     true => Ok(true),
                     false => Err(Errno::NOTEMPTY),
                 }
