@@ -34,11 +34,11 @@ pub(crate) enum Command {
     Cache(Cache),
 }
 
-/// Parses the command line of this process; ends it after a usage error, `--help` and `--version`.
+/// Parses the command line of this process; ends it after `--help` and `--version`.
 ///
 /// # Errors
 ///
-/// If the command line is of nix-bundle's form: the error says how to write it here.
+/// A usage error; if the command line is of nix-bundle's form, it says how to write that here.
 pub(crate) fn parse() -> Result<Command> {
     let words: Vec<OsString> = env::args_os().collect();
     match Cli::try_parse_from(&words) {

@@ -53,23 +53,21 @@ impl Closure {
                 roots.push(root);
             }
         }
-        if let Some(file) = graph {
-            let mut closure = graph::read(file, roots)?;
-            closure.paths.iter().try_for_each(|path| check(store, path))?;
-            closure.paths.sort_by_cached_key(ToString::to_string);
-            return Ok(closure);
-        }
-        let asked = match store.source() {
-            Source::Host => nix::requisites(&roots, progress)?,
-            Source::Scan => None,
+        let asked = match (graph, store.source()) {
+            (None, Source::Host) => nix::requisites(&roots, progress)?,
+            _ => None,
         };
-        let mut paths = match asked {
-            Some(paths) => paths,
-            None => scan::requisites(store, &roots, threads, progress)?,
+        let Closure { roots, mut paths } = match (graph, asked) {
+            (Some(file), _) => graph::read(file, roots)?,
+            (None, Some(paths)) => Closure { roots, paths },
+            (None, None) => {
+                let paths = scan::requisites(store, &roots, threads, progress)?;
+                Closure { roots, paths }
+            }
         };
         paths.sort_by_cached_key(ToString::to_string);
         paths.dedup();
-        // Nix's database may know one that somebody removed.
+        // A graph and Nix's database may know one that somebody removed.
         paths.iter().try_for_each(|path| check(store, path))?;
         Ok(Closure { roots, paths })
     }

@@ -155,7 +155,6 @@ fn programs(tree: &Tree, roots: &[StorePath]) -> Vec<Program> {
             }
         }
     }
-    programs.sort_by(|a, b| a.program.cmp(&b.program));
     programs
 }
 
@@ -200,16 +199,13 @@ fn interpreter(line: &[u8]) -> Option<&[u8]> {
 }
 
 fn unresolved(path: &[u8], reason: Unresolved) -> Error {
-    let path = Show(path).to_string();
+    let shown = Show(path).to_string();
     match reason {
-        Unresolved::Missing => Error::NoSuchFile { path },
-        Unresolved::Outside(target) if Show(&target).to_string() == path => {
-            Error::NoSuchFile { path }
+        Unresolved::Loop => Error::LinkLoop { path: shown },
+        Unresolved::Outside(target) if target != path => {
+            Error::OutsideClosure { path: shown, target: Show(&target).to_string() }
         }
-        Unresolved::Loop => Error::LinkLoop { path },
-        Unresolved::Outside(target) => {
-            Error::OutsideClosure { path, target: Show(&target).to_string() }
-        }
+        Unresolved::Missing | Unresolved::Outside(_) => Error::NoSuchFile { path: shown },
     }
 }
 

@@ -33,7 +33,7 @@ use crate::error::{Error, Unusable};
 use crate::file::{self, ExactModes};
 use crate::log::Log;
 use crate::payload::{Bundle, Payload};
-use crate::{place, sys, unpack};
+use crate::{place, unpack};
 use record::Known;
 pub use record::{Ready, Record, State};
 pub use remove::{Listed, Removed};
@@ -179,7 +179,7 @@ impl Cache {
         let publish = || {
             // Else it was made while we waited for the lock, or by a start that ended before it was finished.
             let found = rustix::fs::statat(&roots, &name, AtFlags::SYMLINK_NOFOLLOW);
-            if found.is_ok_and(|stat| stat.st_uid != sys::user()) {
+            if found.is_ok_and(|stat| !record::is_ours(&stat)) {
                 retire(&roots, &name)?;
             }
             if file::open_directory(&roots, &name).is_err() {
@@ -305,7 +305,7 @@ impl Cache {
 
 /// Somebody else can have made a directory, when others could still write to the cache.
 fn owned(directory: OwnedFd) -> Result<OwnedFd, Errno> {
-    match rustix::fs::fstat(&directory)?.st_uid == sys::user() {
+    match record::is_ours(&rustix::fs::fstat(&directory)?) {
         true => Ok(directory),
         false => Err(Errno::PERM),
     }

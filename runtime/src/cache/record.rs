@@ -199,7 +199,7 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
 }
 
 /// Whether somebody else could have put it there, when others could still write to the cache.
-fn is_ours(stat: &Stat) -> bool {
+pub(super) fn is_ours(stat: &Stat) -> bool {
     stat.st_uid == sys::user()
 }
 

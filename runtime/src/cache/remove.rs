@@ -107,23 +107,9 @@ impl Cache {
     /// Removes all store paths that no record names; the lock is held.
     fn sweep(&self) -> Result<(), Error> {
         let used = self.used()?;
-        let stores = self.subdirectory_if_there(STORES)?;
         let work = self.subdirectory(WORK, PRIVATE)?;
-        let numbers = stores.as_ref().map_or(Ok(Vec::new()), file::names);
-        for number in numbers.map_err(Error::file("list", STORES))? {
-            let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok())
-            else {
-                continue;
-            };
-            let Some(stores) = &stores else { break };
-            let (directory, contents) = store::open_pair(stores, number)?;
-            for name in file::names(&directory).map_err(Error::file("list", STORES))? {
-                if !used.contains(&(Location::Store(number), name.clone())) {
-                    take(&directory, &name, &work)
-                        .and_then(|()| unlink_if_there(&contents, &name))
-                        .map_err(Error::file("remove", &*name))?;
-                }
-            }
+        if let Some(stores) = self.subdirectory_if_there(STORES)? {
+            sweep_stores(&stores, &used, &work)?;
         }
         for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
             // The directory can be one that holds other things as well.
@@ -136,7 +122,7 @@ impl Cache {
     }
 
     /// The store paths that records name, by store.
-    fn used(&self) -> Result<BTreeSet<(Location, CString)>, Error> {
+    fn used(&self) -> Result<Used, Error> {
         let mut used = BTreeSet::new();
         for record in record::all(self)? {
             let names = record.names.into_iter().filter_map(|name| CString::new(name).ok());
@@ -144,6 +130,27 @@ impl Cache {
         }
         Ok(used)
     }
+}
+
+/// The store paths that records name, by store.
+type Used = BTreeSet<(Location, CString)>;
+
+/// Removes the store paths in `stores` that are not used.
+fn sweep_stores(stores: &OwnedFd, used: &Used, work: &OwnedFd) -> Result<(), Error> {
+    for number in file::names(stores).map_err(Error::file("list", STORES))? {
+        let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok()) else {
+            continue;
+        };
+        let (directory, contents) = store::open_pair(stores, number)?;
+        for name in file::names(&directory).map_err(Error::file("list", STORES))? {
+            if !used.contains(&(Location::Store(number), name.clone())) {
+                take(&directory, &name, work)
+                    .and_then(|()| unlink_if_there(&contents, &name))
+                    .map_err(Error::file("remove", &*name))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes a store path out of sight: a half-removed tree must not be taken for a whole one.
