@@ -36,7 +36,7 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH)
 
 AS_ROOT = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)"
 
-.PHONY: all build test test-long fuzz lint demo offline-bundler bench setup packages rust stub-size deny
+.PHONY: all build test test-long fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
 all: build
 
@@ -81,8 +81,7 @@ bench: setup build $(WRAPPE)
 $(WRAPPE): | rust
 	cargo install wrappe --locked --version $(WRAPPE_VERSION) --root $(abspath $(TARGET))/tools/wrappe-$(WRAPPE_VERSION)
 
-deny: $(DENY)
-	cargo fetch --locked --quiet
+deny: $(DENY) crates
 	$(DENY) --offline --locked check licenses bans sources
 
 $(DENY):
@@ -94,7 +93,7 @@ stub-size: build
 		size=$$(stat -c %s "$$stub"); \
 		echo "the stub has $$size bytes of $(STUB_LIMIT)"; [ $$size -le $(STUB_LIMIT) ]
 
-setup: packages rust
+setup: packages rust crates
 
 packages:
 	@missing=; for package in $(PACKAGES); do \
@@ -112,3 +111,7 @@ rust:
 	@command -v cargo >/dev/null || { \
 		echo "Rust is missing" >&2; echo "hint: install it from https://rustup.rs" >&2; exit 1; }
 	@[ -d "$$(rustc --print target-libdir --target $(MUSL))" ] || rustup target add $(MUSL)
+
+crates: rust
+	@# All of them, also those of other systems: `cargo metadata --offline` reads them, and so do tests and cargo-deny.
+	cargo fetch --locked --quiet

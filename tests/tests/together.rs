@@ -85,7 +85,7 @@ fn a_hundred_first_starts_unpack_each_path_once() {
                     assert_eq!(stdout, printed[number % versions], "{mode} {number}");
                     paths += unpacked(&ended.stderr());
                 }
-                assert!(kill == (killed > 10), "{killed} were killed");
+                assert!(kill == (killed > 0), "{killed} were killed");
                 // Who is killed may have published some of them.
                 let all = versions + 1;
                 assert!(paths == all || killed > 0 && paths <= all, "{paths} of {all}, {mode}");
@@ -127,7 +127,8 @@ fn nothing_is_removed_from_under_a_running_program() {
                 })
                 .collect();
             for (number, running) in running.into_iter().enumerate() {
-                assert_eq!(running.wait().stdout(), printed[number % 2], "{mode}, round {round}");
+                let stdout = running.wait().stdout_of_several();
+                assert_eq!(stdout, printed[number % 2], "{mode}, round {round}");
                 starts += 1;
             }
         }
@@ -161,7 +162,7 @@ fn nothing_is_removed_from_under_a_program_that_starts_meanwhile() {
         let collector = collector.arg(&packer).args(["cache", "clear"]).spawn();
         thread::sleep(Duration::from_millis(100 * delay));
         let ended = start(&program).args(["files", "1000"]).run();
-        assert_eq!(ended.stdout(), printed, "after {delay}");
+        assert_eq!(ended.stdout_of_several(), printed, "after {delay}");
         collector.wait().expect_code(0);
     }
 }
