@@ -1,3 +1,5 @@
+//! The descriptor: the record inside the stub from which everything else is found.
+
 use alloc::vec::Vec;
 
 use crate::digest::{Digest, Hasher, checksum};
@@ -5,6 +7,7 @@ use crate::entry::Entry;
 use crate::environment::Rule;
 use crate::error::{Error, Part};
 use crate::mode::Modes;
+use crate::skippable::SectionKind;
 use crate::store_path::{StoreHash, StorePath};
 use crate::wire::{Reader, Writer, is_zero};
 
@@ -48,6 +51,42 @@ impl Section {
     }
 }
 
+/// Where the sections are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SectionTable {
+    /// The compressed manifest.
+    pub manifest: Section,
+    /// The compressed index.
+    pub index: Section,
+    /// The seek table.
+    pub seek_table: Section,
+}
+
+impl SectionTable {
+    /// Makes the table: section by section, in the order of [`SectionKind::ALL`].
+    ///
+    /// # Errors
+    ///
+    /// The first error of `make`.
+    pub fn try_from_fn<E>(
+        mut make: impl FnMut(SectionKind) -> Result<Section, E>,
+    ) -> Result<SectionTable, E> {
+        let [first, second, third] = SectionKind::ALL;
+        let sections = [make(first)?, make(second)?, make(third)?];
+        let [manifest, index, seek_table] = sections;
+        Ok(SectionTable { manifest, index, seek_table })
+    }
+
+    /// Where a section is.
+    pub fn get(&self, kind: SectionKind) -> &Section {
+        match kind {
+            SectionKind::Manifest => &self.manifest,
+            SectionKind::Index => &self.index,
+            SectionKind::SeekTable => &self.seek_table,
+        }
+    }
+}
+
 /// A store path that the start needs to know, with its content key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathKey {
@@ -63,15 +102,11 @@ pub struct PathKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     /// Bytes of the stub: the payload begins here.
-    pub payload: u64,
+    pub stub_len: u64,
     /// Bytes of the whole file.
     pub file_len: u64,
-    /// The compressed manifest.
-    pub manifest: Section,
-    /// The compressed index.
-    pub index: Section,
-    /// The seek table.
-    pub seek_table: Section,
+    /// Where the manifest, the index and the seek table are.
+    pub sections: SectionTable,
     /// The modes that the packer allows.
     pub modes: Modes,
     /// The store paths that entries and rules name, and those that no other one refers to.
@@ -91,9 +126,9 @@ impl Descriptor {
     pub fn encode(&self) -> Result<[u8; DESCRIPTOR_LEN], Error> {
         let part = Part::Descriptor;
         let mut body = Writer::default();
-        body.u64(self.payload);
+        body.u64(self.stub_len);
         body.u64(self.file_len);
-        for section in [&self.manifest, &self.index, &self.seek_table] {
+        for section in SectionKind::ALL.map(|kind| self.sections.get(kind)) {
             body.u64(section.offset);
             body.u64(section.len);
             body.bytes(&section.digest.0);
@@ -133,7 +168,7 @@ impl Descriptor {
     ///
     /// # Errors
     ///
-    /// [`Error::Unpacked`] for a stub that was never filled in, [`Error::Version`] for another version,
+    /// [`Error::EmptyDescriptor`] for a stub that was never filled in, [`Error::Version`] for another version,
     /// [`Error::Digest`] for changed bytes; others only if a packer wrote nonsense.
     pub fn decode(bytes: &[u8; DESCRIPTOR_LEN]) -> Result<(Descriptor, Digest), Error> {
         let part = Part::Descriptor;
@@ -144,7 +179,7 @@ impl Descriptor {
         let mut fields = Reader::new(part, &head);
         match fields.u32()? {
             BUNDLE_VERSION => {}
-            0 if is_zero(bytes) => return Err(Error::Unpacked),
+            0 if is_zero(bytes) => return Err(Error::EmptyDescriptor),
             found => return Err(Error::Version { found }),
         }
         let len = usize::try_from(fields.u32()?).map_err(|_| Error::Length(part))?;
@@ -186,17 +221,17 @@ fn digest(head: &[u8], body: &[u8]) -> Digest {
 }
 
 fn decode_body(mut reader: Reader<'_>) -> Result<Descriptor, Error> {
-    let payload = reader.u64()?;
+    let stub_len = reader.u64()?;
     let file_len = reader.u64()?;
     let mut section = || -> Result<Section, Error> {
         let section =
             Section { offset: reader.u64()?, len: reader.u64()?, digest: Digest(reader.array()?) };
-        if section.offset < payload || section.end()? > file_len {
+        if section.offset < stub_len || section.end()? > file_len {
             return Err(reader.invalid("a section is outside of the file"));
         }
         Ok(section)
     };
-    let (manifest, index, seek_table) = (section()?, section()?, section()?);
+    let sections = SectionTable::try_from_fn(|_| section())?;
     let modes = Modes::from_bits(reader.u32()?)
         .ok_or_else(|| reader.invalid("a mode is not known, or there is none"))?;
     let paths = (0..reader.count(u16::MAX.into(), 55, "store paths")?)
@@ -217,17 +252,7 @@ fn decode_body(mut reader: Reader<'_>) -> Result<Descriptor, Error> {
         .map(|_| Rule::decode(&mut reader, paths.len()))
         .collect::<Result<Vec<_>, Error>>()?;
     reader.finish()?;
-    Ok(Descriptor {
-        payload,
-        file_len,
-        manifest,
-        index,
-        seek_table,
-        modes,
-        paths,
-        entries,
-        environment,
-    })
+    Ok(Descriptor { stub_len, file_len, sections, modes, paths, entries, environment })
 }
 
 #[cfg(test)]
@@ -242,11 +267,13 @@ mod tests {
         let section = |offset, len| Section { offset, len, digest: Digest::of(b"section") };
         let path = StorePath::parse(b"1b9p07z77phvv2hf6gm9f28syp39f1ag-markov").unwrap();
         Descriptor {
-            payload: 1000,
+            stub_len: 1000,
             file_len: 5000,
-            manifest: section(3000, 100),
-            index: section(3200, 500),
-            seek_table: section(4000, 1000),
+            sections: SectionTable {
+                manifest: section(3000, 100),
+                index: section(3200, 500),
+                seek_table: section(4000, 1000),
+            },
             modes: [Mode::Namespace, Mode::Ram].into_iter().collect(),
             paths: vec![PathKey { path, key: Digest::of(b"key") }],
             entries: vec![Entry { path: 0, program: b"/bin/markov".into() }],
@@ -284,7 +311,7 @@ mod tests {
 
     #[test]
     fn empty_and_future_are_named() {
-        assert_eq!(Descriptor::decode(&[0; DESCRIPTOR_LEN]), Err(Error::Unpacked));
+        assert_eq!(Descriptor::decode(&[0; DESCRIPTOR_LEN]), Err(Error::EmptyDescriptor));
         let mut future = descriptor().encode().unwrap();
         future[0] = 2;
         assert_eq!(Descriptor::decode(&future), Err(Error::Version { found: 2 }));

@@ -1,3 +1,5 @@
+//! SHA-256 digests, and the fast checksum that a start compares.
+
 use core::fmt;
 use core::hash::Hasher as _;
 

@@ -1,3 +1,5 @@
+//! A program of the closure that the bundle runs, and the name that chooses it.
+
 use alloc::vec::Vec;
 
 use crate::descriptor::PathKey;

@@ -1,3 +1,5 @@
+//! Rules for the program's environment.
+
 use alloc::vec::Vec;
 
 use crate::error::{Error, Part};

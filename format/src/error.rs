@@ -1,3 +1,5 @@
+//! Why bytes are not a part of a bundle.
+
 use core::fmt;
 
 /// A part of a bundle, as errors name it.
@@ -31,7 +33,7 @@ impl fmt::Display for Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The stub was never filled in: there is no bundle behind it.
-    Unpacked,
+    EmptyDescriptor,
     /// Written by another version of the format.
     Version {
         /// The version found.
@@ -62,7 +64,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Unpacked => f.write_str("the stub has no bundle behind it"),
+            Error::EmptyDescriptor => f.write_str("the stub has no bundle behind it"),
             Error::Version { found } => write!(
                 f,
                 "bundle format version {found} is not known (this program reads version {})",

@@ -1,3 +1,5 @@
+//! The index: all files, directories and links, and where their contents are.
+
 mod writer;
 
 use alloc::vec::Vec;
@@ -5,10 +7,11 @@ use alloc::vec::Vec;
 use crate::digest::Digest;
 use crate::error::{Error, Part};
 use crate::limits;
-use crate::relocation::REFERENCE_LEN;
+use crate::nar;
+use crate::replacement::REFERENCE_LEN;
 use crate::wire::Reader;
 
-pub use writer::{Content, IndexWriter};
+pub use writer::{IndexWriter, NodeContent};
 
 /// Where a file's content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,9 +88,9 @@ pub struct Symlink<'a> {
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
-    /// A directory: mode 0555.
+    /// A directory: permissions 0555.
     Directory,
-    /// A file: mode 0555 if it is executable, 0444 if not.
+    /// A file: permissions 0555 if it is executable, 0444 if not.
     File {
         /// Whether it is executable.
         executable: bool,
@@ -96,10 +99,22 @@ pub enum Kind<'a> {
         /// The references in its content.
         references: References<'a>,
         /// Whether it is a compiled Python module that is valid only with its source as it was.
-        checks_source: bool,
+        checked_pyc: bool,
     },
     /// A symbolic link.
     Symlink(Symlink<'a>),
+}
+
+impl<'a> From<Kind<'a>> for nar::Kind<'a> {
+    fn from(kind: Kind<'a>) -> nar::Kind<'a> {
+        match kind {
+            Kind::Directory => nar::Kind::Directory,
+            Kind::File { executable, content, .. } => {
+                nar::Kind::File { executable, len: content.len }
+            }
+            Kind::Symlink(Symlink { target, .. }) => nar::Kind::Symlink { target },
+        }
+    }
 }
 
 /// A file, directory or link.
@@ -133,7 +148,7 @@ const DIRECTORY: u8 = 0;
 const FILE: u8 = 1;
 const EXECUTABLE: u8 = 2;
 const SYMLINK: u8 = 3;
-const MODULE: u8 = 4;
+const CHECKED_PYC: u8 = 4;
 
 impl<'a> Index<'a> {
     /// Reads an uncompressed index of `paths` store paths and a tar stream of `tar_len` bytes.
@@ -234,14 +249,14 @@ fn decode_node<'a>(reader: &mut Reader<'a>, paths: usize, tar_len: u64) -> Resul
     }
     let kind = match tag {
         DIRECTORY => Kind::Directory,
-        FILE | EXECUTABLE | MODULE => {
+        FILE | EXECUTABLE | CHECKED_PYC => {
             let content = Extent { start: reader.u64()?, len: reader.u64()? };
             if content.start.checked_add(content.len).is_none_or(|end| end > tar_len) {
                 return Err(reader.invalid("a file's content is outside of the tar stream"));
             }
             let references = References::decode(reader, content.len, paths)?;
-            let checks_source = tag == MODULE;
-            Kind::File { executable: tag == EXECUTABLE, content, references, checks_source }
+            let checked_pyc = tag == CHECKED_PYC;
+            Kind::File { executable: tag == EXECUTABLE, content, references, checked_pyc }
         }
         SYMLINK => {
             let target = reader.short()?;
@@ -270,19 +285,19 @@ mod tests {
     /// Two store paths: a directory with a program, a link and a directory in it, and a file.
     fn encode(change: impl Fn(usize, &mut (Option<u32>, Vec<u8>))) -> Vec<u8> {
         let target = b"/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc/lib";
-        let file = Content::File {
+        let file = NodeContent::File {
             executable: true,
             content: Extent { start: 512, len: 100 },
             references: &[Reference { offset: 0, path: 1 }, Reference { offset: 50, path: 0 }],
-            checks_source: false,
+            checked_pyc: false,
         };
-        let link = Content::Symlink { target, references: &[Reference { offset: 0, path: 0 }] };
+        let link = NodeContent::Symlink { target, references: &[Reference { offset: 0, path: 0 }] };
         let nodes = [
-            (None, "", Content::Directory),
-            (Some(0), "bin", Content::Directory),
+            (None, "", NodeContent::Directory),
+            (Some(0), "bin", NodeContent::Directory),
             (Some(1), "markov", file),
             (Some(0), "lib", link),
-            (Some(0), "share", Content::Directory),
+            (Some(0), "share", NodeContent::Directory),
             (None, "", file),
         ];
         let mut writer = Index::writer(&[Digest::of(b"frame")], nodes.len()).unwrap();

@@ -20,7 +20,8 @@ pub mod limits;
 mod manifest;
 mod mode;
 pub mod nar;
-mod relocation;
+mod pyc;
+mod replacement;
 mod seek_table;
 mod skippable;
 mod store_path;
@@ -28,19 +29,22 @@ mod wire;
 
 pub use descriptor::{
     BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, PathKey, Section,
+    SectionTable,
 };
 pub use digest::{Digest, Hasher, checksum};
 pub use entry::Entry;
 pub use environment::{Action, Piece, Rule};
 pub use error::{Error, Part};
-pub use index::{Content, Extent, Index, IndexWriter, Kind, Node, Reference, References, Symlink};
+pub use index::{
+    Extent, Index, IndexWriter, Kind, Node, NodeContent, Reference, References, Symlink,
+};
 pub use manifest::{Manifest, PackedPath};
 pub use mode::{Mode, Modes, UnknownMode};
-pub use relocation::{
-    MODULE_CHECKED, MODULE_FLAGS, MODULE_UNCHECKED, REFERENCE_LEN, UnfitBase, checks_source,
-    replacement,
-};
+pub use pyc::{PYC_CHECKED, PYC_FLAGS_OFFSET, PYC_UNCHECKED, is_checked_pyc};
+pub use replacement::{REFERENCE_LEN, UnfitBase, replacement};
 pub use seek_table::{Frame, SeekTable};
-pub use skippable::{INDEX_MAGIC, MANIFEST_MAGIC, SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN};
-pub use store_path::{HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath};
+pub use skippable::{SKIPPABLE_HEADER_LEN, SectionKind};
+pub use store_path::{
+    BASE32_DIGITS, HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath,
+};
 pub use wire::is_zero;

@@ -1,3 +1,5 @@
+//! The manifest: what the bundle is, store path by store path.
+
 use alloc::string::String;
 use alloc::vec::Vec;
 

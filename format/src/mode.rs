@@ -1,3 +1,5 @@
+//! The modes in which a closure becomes visible, and sets of them.
+
 use core::fmt;
 use core::str::FromStr;
 

@@ -24,25 +24,25 @@ pub enum Kind<'a> {
 }
 
 /// Digests a NAR; its nodes come depth first, siblings by rising name.
-pub struct Nar {
+pub struct NarHasher {
     hasher: Hasher,
     len: u64,
     /// The directories that are still open, by their numbers.
     open: Vec<u32>,
 }
 
-impl Nar {
+impl NarHasher {
     /// Starts a NAR.
-    pub fn begin() -> Nar {
-        let mut nar = Nar { hasher: Hasher::new(), len: 0, open: Vec::new() };
+    pub fn begin() -> NarHasher {
+        let mut nar = NarHasher { hasher: Hasher::new(), len: 0, open: Vec::new() };
         nar.string(b"nix-archive-1");
         nar
     }
 
     /// Writes a node up to its content.
     ///
-    /// For a file, [`Nar::bytes`] must follow with as many bytes as the file has, and then
-    /// [`Nar::end_file`].
+    /// For a file, [`NarHasher::bytes`] must follow with as many bytes as the file has, and then
+    /// [`NarHasher::end_file`].
     pub fn node(&mut self, number: u32, parent: Option<u32>, name: &[u8], kind: Kind<'_>) {
         while self.open.last().is_some_and(|open| parent != Some(*open)) {
             self.close_directory();
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    fn file(nar: &mut Nar, number: u32, parent: Option<u32>, name: &[u8], content: &[u8]) {
+    fn file(nar: &mut NarHasher, number: u32, parent: Option<u32>, name: &[u8], content: &[u8]) {
         let kind = Kind::File { executable: name == b"run", len: content.len() as u64 };
         nar.node(number, parent, name, kind);
         nar.bytes(content);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn single_file() {
-        let mut nar = Nar::begin();
+        let mut nar = NarHasher::begin();
         file(&mut nar, 0, None, b"", b"hello\n");
         let (digest, len) = nar.finish();
         assert_eq!((digest.to_string().as_str(), len), FILE);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn whole_tree() {
-        let mut nar = Nar::begin();
+        let mut nar = NarHasher::begin();
         nar.node(0, None, b"", Kind::Directory);
         nar.node(1, Some(0), b"a", Kind::Directory);
         nar.node(2, Some(1), b"b", Kind::Directory);

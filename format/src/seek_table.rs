@@ -1,3 +1,5 @@
+//! The seek table: where each frame is in the file and in the tar stream.
+
 use alloc::vec::Vec;
 
 use crate::error::{Error, Part};

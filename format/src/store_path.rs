@@ -1,7 +1,9 @@
+//! Store paths and their hashes, as Nix writes them.
+
 use alloc::string::String;
 use core::fmt;
 
-use crate::relocation::REFERENCE_LEN;
+use crate::replacement::REFERENCE_LEN;
 
 /// The directory of all store paths.
 ///
@@ -12,7 +14,7 @@ pub const STORE_DIR: &str = "/nix/store";
 pub const HASH_TEXT_LEN: usize = 32;
 
 /// Nix's digits: no `e`, `o`, `t` and `u`.
-const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
+pub const BASE32_DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
 /// Characters of a store path's name, from Nix's `checkName`.
 const NAME_LEN: usize = 211;
@@ -27,7 +29,7 @@ impl StoreHash {
         let mut bytes = [0; 20];
         // Nix writes the digits of the little-endian number most significant first.
         for (n, digit) in text.iter().rev().enumerate() {
-            let value = DIGITS.iter().position(|d| d == digit)?;
+            let value = BASE32_DIGITS.iter().position(|d| d == digit)?;
             let value = u16::try_from(value).ok()?;
             let bit = n.checked_mul(5)?;
             let (at, shift) = (bit.checked_div(8)?, bit.checked_rem(8)?);
@@ -63,7 +65,7 @@ pub(crate) fn base32<const N: usize>(bytes: &[u8]) -> [u8; N] {
         let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
         let pair = u16::from_le_bytes([byte(at), byte(at.saturating_add(1))]);
         let value = usize::from(pair.checked_shr(shift).unwrap_or(0) & 31);
-        *digit = DIGITS.get(value).copied().unwrap_or(b'0');
+        *digit = BASE32_DIGITS.get(value).copied().unwrap_or(b'0');
     }
     text
 }

@@ -7,13 +7,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use format::{
-    Descriptor, Digest, INDEX_MAGIC, Index, MANIFEST_MAGIC, Mode, SEEK_TABLE_MAGIC,
-    SKIPPABLE_HEADER_LEN, Section, SeekTable,
+    Descriptor, Digest, Index, Mode, SKIPPABLE_HEADER_LEN, Section, SectionKind, SectionTable,
+    SeekTable,
 };
-use runtime::payload::{Contents, Payload};
-use runtime::progress::Progress;
-use runtime::relocation::Relocation;
-use runtime::unpack::{self, Destination};
+use runtime::payload::{Payload, Sections};
+use runtime::unpack;
+use runtime::unpack::node::seal;
+use runtime::unpack::progress::Progress;
+use runtime::unpack::rewrite::Rewriter;
+use runtime::unpack::tree::Destination;
 use runtime::{command, payload};
 
 use crate::parts::{Parts, encode_index};
@@ -51,53 +53,53 @@ pub(crate) fn bundle(data: &[u8]) -> bool {
     file.write_all(&bytes).expect("write a file");
     let other = file.try_clone().expect("copy a descriptor");
     let Ok(payload) = Payload::new(other.into(), &header.descriptor) else { return false };
-    let Ok(contents) = payload.contents() else { return false };
-    let Ok(index) = contents.index() else { return false };
-    if command::verify(&payload).is_err() || !is_small(&contents, &index) {
+    let Ok(sections) = payload.sections() else { return false };
+    let Ok(index) = sections.index() else { return false };
+    if command::verify(&payload).is_err() || !is_small(&sections, &index) {
         return false;
     }
-    let is_whole = unpack(&payload, &contents, &index, None);
-    if let Ok(relocation) = Relocation::new(BASE, &contents.manifest) {
-        unpack(&payload, &contents, &index, Some(&relocation));
+    let is_whole = unpack(&payload, &sections, &index, None);
+    if let Ok(rewriter) = Rewriter::new(BASE, &sections.manifest) {
+        unpack(&payload, &sections, &index, Some(&rewriter));
     }
     drop(payload);
-    let verified = packer::fuzz::verify(file, header, contents);
+    let verified = packer::fuzz::verify(file, header, sections);
     assert!(is_whole || verified.is_err(), "it was verified, and is not what was unpacked");
     verified.is_ok()
 }
 
-fn is_small(contents: &Contents, index: &Index<'_>) -> bool {
+fn is_small(sections: &Sections, index: &Index<'_>) -> bool {
     let mut depths: Vec<usize> = Vec::with_capacity(index.nodes.len());
     for node in &index.nodes {
         depths.push(node.parent.map_or(0, |parent| depths[parent as usize] + 1));
     }
-    unpack::room(index, &contents.names()).bytes <= UNPACKED_LEN
+    unpack::room(index, &sections.names()).bytes <= UNPACKED_LEN
         && depths.iter().all(|at| *at < DEPTH)
 }
 
 /// Unpacks to a directory, beside which nothing may be afterwards; returns whether all of it is as was packed.
 fn unpack(
     payload: &Payload<'_>,
-    contents: &Contents,
+    sections: &Sections,
     index: &Index<'_>,
-    relocation: Option<&Relocation>,
+    rewriter: Option<&Rewriter>,
 ) -> bool {
     let directory = tempfile::tempdir().expect("make a directory");
     let store = directory.path().join("a/store");
     fs::create_dir_all(&store).expect("make a directory");
     let opened = File::open(&store).expect("open a directory");
-    let names = contents.names();
-    let destination = Destination { directory: opened.as_fd(), names: &names, relocation };
-    let unpacked = unpack::unpack(payload, contents, index, &destination, &Progress::start());
+    let names = sections.names();
+    let destination = Destination { directory: opened.as_fd(), names: &names, rewriter };
+    let unpacked = unpack::unpack(payload, sections, index, &destination, &Progress::start());
     let is_whole = unpacked.is_ok() && {
-        names.iter().flatten().for_each(|name| unpack::seal(&opened, name).expect("seal"));
-        let whole = unpack::verify(contents, index, &destination).expect("verify");
+        names.iter().flatten().for_each(|name| seal(&opened, name).expect("seal"));
+        let whole = unpack::verify(sections, index, &destination).expect("verify");
         whole.into_iter().all(|whole| whole)
     };
     let names =
         |of: &Path| fs::read_dir(of).expect("list").map(|entry| entry.expect("list").file_name());
     assert!(names(directory.path()).eq(["a"]) && names(&store.join("..")).eq(["store"]));
-    let roots = contents.manifest.paths.len();
+    let roots = sections.manifest.paths.len();
     assert!(names(&store).count() <= roots, "more than the store paths was made");
     make_writable(&store);
     is_whole
@@ -125,31 +127,32 @@ fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
         digests.push(Digest::of(&frame));
         bytes.extend(frame);
     }
-    let mut section = |magic: u32, content: &[u8], table: Option<&mut SeekTable>| {
-        let len = u32::try_from(content.len()).ok()?;
-        bytes.extend(magic.to_le_bytes());
-        bytes.extend(len.to_le_bytes());
-        let offset = bytes.len() as u64;
-        bytes.extend_from_slice(content);
-        if let Some(table) = table {
-            table.push(len.checked_add(SKIPPABLE_HEADER_LEN)?, 0).ok()?;
-        }
-        Some(Section { offset, len: len.into(), digest: Digest::of(content) })
-    };
     // An index that is none stays as it is.
     let index = match parts.decode() {
         Some((_, index)) => encode_index(&index, &digests),
         None => parts.index.to_vec(),
     };
-    let manifest = section(MANIFEST_MAGIC, &compress(parts.manifest), Some(&mut table))?;
-    let index = section(INDEX_MAGIC, &compress(&index), Some(&mut table))?;
-    let seek_table = section(SEEK_TABLE_MAGIC, &table.encode().ok()?, None)?;
+    let section = |kind: SectionKind| {
+        let content = match kind {
+            SectionKind::Manifest => compress(parts.manifest),
+            SectionKind::Index => compress(&index),
+            SectionKind::SeekTable => table.encode().map_err(drop)?,
+        };
+        let len = u32::try_from(content.len()).map_err(drop)?;
+        bytes.extend(kind.header(len));
+        let offset = bytes.len() as u64;
+        bytes.extend_from_slice(&content);
+        if kind != SectionKind::SeekTable {
+            let frame_len = u32::try_from(content.len() + SKIPPABLE_HEADER_LEN).map_err(drop)?;
+            table.push(frame_len, 0).map_err(drop)?;
+        }
+        Ok::<Section, ()>(Section { offset, len: len.into(), digest: Digest::of(&content) })
+    };
+    let sections = SectionTable::try_from_fn(section).ok()?;
     let descriptor = Descriptor {
-        payload: 0,
+        stub_len: 0,
         file_len: bytes.len() as u64,
-        manifest,
-        index,
-        seek_table,
+        sections,
         modes: [Mode::Relocate].into_iter().collect(),
         paths: Vec::new(),
         entries: Vec::new(),

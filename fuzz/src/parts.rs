@@ -1,4 +1,4 @@
-use format::{Content, Digest, Index, Kind, Manifest, Reference};
+use format::{Digest, Index, Kind, Manifest, NodeContent, Reference};
 
 /// The parts of a bundle, uncompressed, as one input for a fuzzer.
 #[derive(Debug)]
@@ -54,11 +54,11 @@ pub(crate) fn encode_index(index: &Index<'_>, frames: &[Digest]) -> Vec<u8> {
         };
         let references = references.as_slice();
         let content = match node.kind {
-            Kind::Directory => Content::Directory,
-            Kind::File { executable, content, checks_source, .. } => {
-                Content::File { executable, content, references, checks_source }
+            Kind::Directory => NodeContent::Directory,
+            Kind::File { executable, content, checked_pyc, .. } => {
+                NodeContent::File { executable, content, references, checked_pyc }
             }
-            Kind::Symlink(link) => Content::Symlink { target: link.target, references },
+            Kind::Symlink(link) => NodeContent::Symlink { target: link.target, references },
         };
         writer.node(node.parent, node.name, &content).expect("it was decoded");
     }

@@ -1,9 +1,10 @@
 //! References that are rewritten while a bundle is unpacked, and taken back when it is verified.
 
 use format::{
-    Content, Digest, Extent, Index, Kind, Manifest, PackedPath, REFERENCE_LEN, Reference, StorePath,
+    Digest, Extent, Index, Kind, Manifest, NodeContent, PackedPath, REFERENCE_LEN, Reference,
+    StorePath,
 };
-use runtime::relocation::Relocation;
+use runtime::unpack::rewrite::Rewriter;
 
 /// The length of the pieces, the number of references, for each the bytes before it and its store path, and the
 /// file between them.
@@ -26,19 +27,23 @@ pub(crate) fn relocation(data: &[u8]) -> bool {
 
     let mut writer = Index::writer(&[], 2).expect("small");
     let content = Extent { start: 0, len: file.len() as u64 };
-    let content =
-        Content::File { executable: false, content, references: &references, checks_source: false };
+    let content = NodeContent::File {
+        executable: false,
+        content,
+        references: &references,
+        checked_pyc: false,
+    };
     writer.node(None, b"", &content).expect("small");
-    writer.node(None, b"", &Content::Directory).expect("small");
+    writer.node(None, b"", &NodeContent::Directory).expect("small");
     let bytes = writer.finish();
     let index = Index::decode(&bytes, 2, file.len() as u64).expect("it is one");
     let Kind::File { references: indexed, .. } = index.nodes[0].kind else { return false };
 
-    let relocation = Relocation::new(b"/home/alice/.cache/packed", &manifest).expect("it fits");
+    let rewriter = Rewriter::new(b"/home/alice/.cache/packed", &manifest).expect("it fits");
     let piece = usize::from(piece) + 1;
     let mut relocated = file.clone();
     for (number, bytes) in relocated.chunks_mut(piece).enumerate() {
-        relocation.rewrite(indexed, (number * piece) as u64, bytes);
+        rewriter.rewrite(indexed, (number * piece) as u64, bytes);
     }
     let mut expected = file.clone();
     for reference in references {
@@ -49,7 +54,7 @@ pub(crate) fn relocation(data: &[u8]) -> bool {
     }
     assert!(relocated == expected, "in pieces of {piece}");
     for (number, bytes) in relocated.chunks_mut(piece + 7).enumerate() {
-        assert!(relocation.restore(indexed, (number * (piece + 7)) as u64, bytes));
+        assert!(rewriter.restore(indexed, (number * (piece + 7)) as u64, bytes));
     }
     assert!(relocated == file, "in pieces of {piece}");
     true

@@ -1,5 +1,7 @@
 //! The command line, in the contract's words.
 
+mod nix_bundle;
+
 use std::env;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -9,7 +11,6 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::positional;
 
 /// Turns a Nix closure into one static executable.
 #[derive(Debug, Parser)]
@@ -62,9 +63,9 @@ fn usage(error: &clap::Error) -> Error {
 fn without_names(words: &[OsString], kind: ErrorKind) -> Option<Error> {
     let first = words.get(1)?;
     match kind {
-        ErrorKind::UnknownArgument if first == "build" => positional::after_build(&words[2..]),
+        ErrorKind::UnknownArgument if first == "build" => nix_bundle::after_build(&words[2..]),
         ErrorKind::InvalidSubcommand if Cli::command().find_subcommand(first).is_none() => {
-            positional::after_packer(&words[1..])
+            nix_bundle::after_packer(&words[1..])
         }
         _ => None,
     }

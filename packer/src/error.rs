@@ -6,8 +6,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::show::{self, Show};
-use crate::stub::Machine;
+use runtime::error::Escaped;
+
+use crate::elf::Machine;
+use crate::show;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
@@ -135,7 +137,7 @@ impl Error {
 
     /// A failed call on a file of the store.
     pub(crate) fn in_store(action: &'static str, location: &[u8], source: io::Error) -> Error {
-        Error::Io { action, path: format!("{}/{}", format::STORE_DIR, Show(location)), source }
+        Error::Io { action, path: format!("{}/{}", format::STORE_DIR, Escaped(location)), source }
     }
 
     /// What to do now.

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::io::{self, Cursor};
 
 use format::{DESCRIPTOR_LEN, Index, PackedPath, StoreHash};
-use runtime::payload::{self, Contents};
+use runtime::payload::{self, Sections};
 
-use crate::bundle::Bundle;
-use crate::reference::{Depth, Hashes, Scanner};
-pub use crate::reference::{Form, Occurrence};
-use crate::relocation::member::{self, Method};
-use crate::{stub, verify};
+use crate::command::verify;
+use crate::elf;
+use crate::scan::compressed::{self, Method};
+use crate::source::bundle::Bundle;
+use crate::source::reference::{Depth, Hashes, Scanner};
+pub use crate::source::reference::{Form, Occurrence};
 
 /// Finds the descriptor in a file.
 #[must_use]
 pub fn note(file: &[u8]) -> Option<&[u8; DESCRIPTOR_LEN]> {
-    stub::note(file)
+    elf::note(file)
 }
 
 /// Looks for hashes in a file that is read piece by piece.
@@ -35,10 +36,10 @@ pub fn occurrences(hashes: &[StoreHash], file: &[u8], piece: usize) -> Vec<Occur
 /// If it cannot be unpacked, or unpacks to more than `limit` bytes.
 pub fn holds_reference(hashes: &[StoreHash], file: &[u8], limit: u64) -> Option<io::Result<bool>> {
     let hashes = Hashes::new(hashes.iter().copied());
-    let head = &file[..file.len().min(member::HEAD_LEN)];
-    let tail = &file[file.len().saturating_sub(member::TAIL_LEN)..];
+    let head = &file[..file.len().min(compressed::HEAD_LEN)];
+    let tail = &file[file.len().saturating_sub(compressed::TAIL_LEN)..];
     let method = Method::of(head, tail)?;
-    Some(member::holds_reference(Cursor::new(file), method, &hashes, limit))
+    Some(compressed::holds_reference(Cursor::new(file), method, &hashes, limit))
 }
 
 /// Checks that a tar archive and an index list the same files.
@@ -58,8 +59,8 @@ pub fn check_tar(archive: &[u8], paths: &[PackedPath], index: &Index<'_>) -> Res
 pub fn verify(
     file: File,
     header: payload::Bundle,
-    contents: Contents,
+    sections: Sections,
 ) -> Result<(usize, usize), String> {
-    let bundle = Bundle { path: "bundle".to_owned(), file, header, contents };
+    let bundle = Bundle { path: "bundle".to_owned(), file, header, sections };
     verify::check(&bundle).map_err(|error| error.to_string())
 }

@@ -1,42 +1,22 @@
 //! Turns a Nix closure into one static executable.
 
-mod build;
-mod bundle;
-mod cache;
 mod cli;
-mod closure;
-mod content;
-mod descriptor;
-mod entry;
-mod environment;
+mod command;
+mod elf;
 mod error;
-mod exclude;
-mod extract;
-mod frame;
 pub mod fuzz;
-mod inspect;
-mod installable;
-mod key;
-mod modes;
+mod output;
 mod parallel;
-mod payload;
-mod positional;
+mod plan;
 mod progress;
-mod reference;
-mod relocation;
-mod resolve;
+mod scan;
 mod show;
-mod store;
-mod stub;
-mod summary;
-mod tar;
-mod tree;
-mod verify;
-mod write;
+mod source;
 
 use std::process::ExitCode;
 
-use crate::cli::Command;
+use cli::Command;
+use command::{build, cache, extract, inspect, verify};
 
 /// Does what the command line asks for, and says so if it fails.
 #[must_use]

@@ -3,24 +3,28 @@
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_int};
+use core::ffi::c_int;
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use format::{DESCRIPTOR_LEN, Descriptor, STORE_DIR};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
-use crate::boot::Boot;
-use crate::cache::store::Store;
-use crate::cache::{self, Form, Removed, State, Verified};
-use crate::error::{Error, Megabytes, Shown, WRITE_TO};
-use crate::file::ExactModes;
-use crate::log::Log;
-use crate::payload::{Bundle, Contents, FrameReader, Payload};
-use crate::place::{self, Absent};
-use crate::settings::{Command, Settings};
-use crate::{file, namespace, sys, unpack};
+use crate::cache::boot::Boot;
+use crate::cache::place::{self, Absent};
+use crate::cache::record::{Form, State};
+use crate::cache::store_dir::{StoreDir, Unpacking};
+use crate::cache::{Removed, Verified, remove};
+use crate::context::Context;
+use crate::error::{Error, Room, Shown, Size, WRITE_TO};
+use crate::mode::namespace::verify_root;
+use crate::payload::{Bundle, FrameReader, Payload, Sections};
+use crate::settings::Command;
+use crate::system::file::{self, ExactPermissions, Permissions};
+use crate::system::log::Log;
+use crate::system::{call, thread};
+use crate::unpack;
 
 /// Carries a command out; the result is the exit status.
 ///
@@ -31,23 +35,22 @@ use crate::{file, namespace, sys, unpack};
 pub fn run(
     command: Command<'_>,
     descriptor: &[u8; DESCRIPTOR_LEN],
-    bundle: &Bundle,
-    settings: &Settings<'_>,
-    environment: &[&CStr],
+    context: &Context<'_>,
 ) -> Result<c_int, Error> {
+    let bundle = context.bundle;
     match command {
         Command::Info => info(bundle),
         Command::Verify => {
             Descriptor::check_digest(descriptor)?;
             let frames = verify(&Payload::open_own(&bundle.descriptor)?)?;
             print(format_args!("{frames} frames, manifest, index and seek table are whole\n"))?;
-            verify_caches(bundle, settings, environment)
+            verify_caches(context)
         }
         Command::Extract(directory) => {
             extract(&Payload::open_own(&bundle.descriptor)?, directory)?;
             Ok(())
         }
-        Command::Clear => clear(bundle, settings, environment),
+        Command::Clear => clear(context),
     }?;
     Ok(0)
 }
@@ -55,24 +58,24 @@ pub fn run(
 fn info(bundle: &Bundle) -> Result<(), Error> {
     let descriptor = &bundle.descriptor;
     let payload = Payload::open_own(descriptor)?;
-    let contents = payload.contents()?;
+    let sections = payload.sections()?;
     let mut text = String::new();
     let mut line = |name: &str, value: fmt::Arguments<'_>| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name:<12} {value}");
     };
     line("bundle", format_args!("{}", bundle.id));
-    line("packed by", format_args!("{}", contents.manifest.packer));
+    line("packed by", format_args!("{}", sections.manifest.packer));
     for entry in &descriptor.entries {
         let path = &descriptor.paths[usize::from(entry.path)].path;
         line("entry", format_args!("{STORE_DIR}/{path}{}", Shown::from(&*entry.program)));
     }
     let modes: Vec<&str> = descriptor.modes.iter().map(format::Mode::name).collect();
     line("modes", format_args!("{}", modes.join(", ")));
-    let (packed, unpacked) = (descriptor.file_len, contents.seek_table.tar_len());
-    line("size", format_args!("{} of {}", Megabytes(packed), Megabytes(unpacked)));
-    for path in &contents.manifest.paths {
-        line("store path", format_args!("{STORE_DIR}/{} {}", path.path, Megabytes(path.nar_len)));
+    let (packed, unpacked) = (descriptor.file_len, sections.seek_table.tar_len());
+    line("size", format_args!("{} of {}", Size(packed), Size(unpacked)));
+    for path in &sections.manifest.paths {
+        line("store path", format_args!("{STORE_DIR}/{} {}", path.path, Size(path.nar_len)));
     }
     print(format_args!("{text}"))
 }
@@ -83,11 +86,11 @@ fn info(bundle: &Bundle) -> Result<(), Error> {
 ///
 /// The first thing that is not what the packer wrote.
 pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
-    let contents = payload.contents()?;
-    let index = contents.index()?;
-    let frames = contents.seek_table.data_frames();
+    let sections = payload.sections()?;
+    let index = sections.index()?;
+    let frames = sections.seek_table.data_frames();
     let next = AtomicUsize::new(0);
-    sys::parallel(unpack::threads(frames, frames.len()), || {
+    thread::parallel(unpack::threads(frames, frames.len()), || {
         let mut reader = FrameReader::new(payload, frames)?;
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -102,17 +105,13 @@ pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
 }
 
 /// Checks what is unpacked wherever a start looks for it, and unpacks again what is not whole.
-fn verify_caches(
-    bundle: &Bundle,
-    settings: &Settings<'_>,
-    environment: &[&CStr],
-) -> Result<(), Error> {
-    let _modes = ExactModes::begin();
-    for place in place::places(settings, environment) {
+fn verify_caches(context: &Context<'_>) -> Result<(), Error> {
+    let _permissions = ExactPermissions::begin();
+    for place in place::places(&context.settings, context.environment) {
         let Ok(cache) = place.open(Absent::Fail) else { continue };
         let path = Shown::from(&*cache.path);
         for form in [Form::AsIs, Form::Relocated] {
-            match cache.verify(bundle, form, Log { on: settings.log })? {
+            match cache.verify(context.bundle, form, context.log)? {
                 None => {}
                 Some(Verified { paths, altered }) if altered.is_empty() => {
                     print(format_args!("{path}: {paths} store paths are whole\n"))?;
@@ -125,7 +124,7 @@ fn verify_caches(
                 }
             }
         }
-        if namespace::verify_root(&cache)? {
+        if verify_root(&cache)? {
             print(format_args!("{path}: the new root was altered, and is made again\n"))?;
         }
     }
@@ -139,54 +138,59 @@ fn verify_caches(
 /// If a store path is there already, or cannot be written. Nothing is then left of it; but if a signal ends
 /// the process, a directory whose name begins with `.packed-` is.
 pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
-    let contents = payload.contents()?;
-    extract_all(payload, &contents, directory)
-        .map_err(|error| error.out_of_space(|| contents.room().ok(), directory))
+    let sections = payload.sections()?;
+    extract_all(payload, &sections, directory)
+        .map_err(|error| error.out_of_space(|| room(&sections).ok(), directory))
 }
 
-fn extract_all(payload: &Payload<'_>, contents: &Contents, directory: &[u8]) -> Result<(), Error> {
-    let _modes = ExactModes::begin();
+fn extract_all(payload: &Payload<'_>, sections: &Sections, directory: &[u8]) -> Result<(), Error> {
+    let _permissions = ExactPermissions::begin();
     let root =
         CString::new(directory).map_err(|_| Error::file("create", directory)(Errno::INVAL))?;
-    let mode = Mode::from_raw_mode(0o755);
-    match rustix::fs::mkdirat(CWD, &*root, mode) {
+    let permissions = Permissions::from_raw_mode(0o755);
+    match rustix::fs::mkdirat(CWD, &*root, permissions) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(Error::file("create", directory)(errno)),
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let open = || {
-        let root = file::open(CWD, &root, flags, Mode::empty())?;
-        let store = file::ensure_directory(&root, c"nix", mode)
-            .and_then(|nix| file::ensure_directory(nix, c"store", mode))?;
+        let root = file::open(CWD, &root, flags, Permissions::empty())?;
+        let store = file::ensure_directory(&root, c"nix", permissions)
+            .and_then(|nix| file::ensure_directory(nix, c"store", permissions))?;
         Ok((root, store))
     };
     let (root, store) = open().map_err(Error::file("create", directory))?;
-    for name in contents.names().iter().flatten() {
+    for name in sections.names().iter().flatten() {
         if rustix::fs::statat(&store, &**name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
     // Aside first: a store path appears whole or not at all.
     let aside = CString::new(alloc::format!(".packed-{:016x}", file::random())).unwrap_or_default();
-    let work = rustix::fs::mkdirat(&root, &*aside, mode)
+    let work = rustix::fs::mkdirat(&root, &*aside, permissions)
         .and_then(|()| file::open_directory(&root, &aside))
         .map_err(Error::file("create", &*aside))?;
-    let store = Store::host(store, &contents.manifest);
+    let store = StoreDir::outside(store, &sections.manifest);
     // Nothing is promised of the next boot.
     let state = Boot::current().map_or(State::Settled, State::Written);
-    let filled = store.missing().and_then(|missing| {
-        store.fill(payload, contents, &missing, state, (&work, directory), Log { on: false })
-    });
-    let removed = cache::remove::contents(&work);
+    let log = Log { on: false };
+    let unpacking = Unpacking { payload, sections, work: &work, place: directory, log };
+    let added = store.missing().and_then(|missing| store.add(&unpacking, &missing, state));
+    let removed = remove::empty_directory(&work);
     let _ = rustix::fs::unlinkat(&root, &*aside, AtFlags::REMOVEDIR);
-    filled.and(removed)
+    added.and(removed)
 }
 
-fn clear(bundle: &Bundle, settings: &Settings<'_>, environment: &[&CStr]) -> Result<(), Error> {
-    for place in place::places(settings, environment) {
+/// What there must be room for to unpack all of it.
+fn room(sections: &Sections) -> Result<Room, Error> {
+    Ok(unpack::room(&sections.index()?, &sections.names()))
+}
+
+fn clear(context: &Context<'_>) -> Result<(), Error> {
+    for place in place::places(&context.settings, context.environment) {
         if let Ok(cache) = place.open(Absent::Fail) {
             let path = Shown::from(&*cache.path);
-            match cache.clear(bundle)? {
+            match cache.clear(context.bundle)? {
                 Removed::Gone => print(format_args!("cleared {path}\n"))?,
                 Removed::Absent => {}
                 Removed::InUse => print(format_args!("in use, not cleared: {path}\n"))?,
@@ -201,7 +205,7 @@ fn print(text: fmt::Arguments<'_>) -> Result<(), Error> {
     let text = alloc::format!("{text}");
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
-        match rustix::io::retry_on_intr(|| rustix::io::write(sys::stdout(), rest)) {
+        match rustix::io::retry_on_intr(|| rustix::io::write(call::stdout(), rest)) {
             Ok(len) => rest = &rest[len..],
             Err(Errno::PIPE) => return Ok(()),
             Err(errno) => return Err(Error::file(WRITE_TO, "stdout")(errno)),

@@ -8,10 +8,10 @@ use format::{Action, Descriptor, Entry, Piece, Rule};
 use rustix::fs::Access;
 use rustix::io::Errno;
 
-use crate::error::Error;
-use crate::log::Log;
-use crate::store::Store;
-use crate::sys;
+use crate::context::Context;
+use crate::error::{Error, Shown};
+use crate::mode::visible::Visible;
+use crate::system::call;
 
 /// Chooses the entry by the last component of argv\[0\], as busybox does; else the first.
 pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry {
@@ -23,16 +23,16 @@ pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry
     named.unwrap_or(&descriptor.entries[0])
 }
 
-/// Executes the entry; returns only if that fails.
+/// Executes the entry with the caller's whole environment; returns only if that fails.
 pub fn exec(
-    descriptor: &Descriptor,
+    context: &Context<'_>,
     entry: &Entry,
-    store: &Store,
+    visible: &Visible,
     arguments: &[&CStr],
     environment: &[&CStr],
-    log: Log,
 ) -> Error {
-    let mut program = store.directory(&descriptor.paths[usize::from(entry.path)]);
+    let descriptor = &context.bundle.descriptor;
+    let mut program = visible.directory(&descriptor.paths[usize::from(entry.path)]);
     program.extend_from_slice(&entry.program);
     let program = match CString::new(program) {
         Ok(program) => program,
@@ -40,13 +40,13 @@ pub fn exec(
             return Error::Exec { program: (&*error.into_vec()).into(), errno: Errno::INVAL };
         }
     };
-    log.debug(format_args!("exec {}", crate::error::Shown::from(&*program)));
+    context.log.debug(format_args!("exec {}", Shown::from(&*program)));
     let errno = if descriptor.environment.is_empty() {
-        sys::exec(&program, arguments, environment)
+        call::exec(&program, arguments, environment)
     } else {
-        let environment = apply(descriptor, store, environment);
+        let environment = apply(descriptor, visible, environment);
         let environment: Vec<&CStr> = environment.iter().map(Changed::as_c_str).collect();
-        sys::exec(&program, arguments, &environment)
+        call::exec(&program, arguments, &environment)
     };
     Error::Exec { program: program.into(), errno }
 }
@@ -67,7 +67,11 @@ impl Changed<'_> {
 }
 
 /// Applies the bundle's rules; everything else stays, in its order.
-fn apply<'a>(descriptor: &Descriptor, store: &Store, environment: &[&'a CStr]) -> Vec<Changed<'a>> {
+fn apply<'a>(
+    descriptor: &Descriptor,
+    visible: &Visible,
+    environment: &[&'a CStr],
+) -> Vec<Changed<'a>> {
     let mut changed: Vec<Changed<'a>> = environment.iter().copied().map(Changed::Kept).collect();
     for rule in &descriptor.environment {
         let sets_name = |string: &Changed<'_>| {
@@ -79,12 +83,12 @@ fn apply<'a>(descriptor: &Descriptor, store: &Store, environment: &[&'a CStr]) -
         };
         let first = changed.iter().position(sets_name);
         let new = match rule.action {
-            Action::Set => Some(value(descriptor, store, rule)),
+            Action::Set => Some(value(descriptor, visible, rule)),
             Action::Remove => None,
             Action::SetUnlessSet | Action::SetIfExists if first.is_some() => continue,
-            Action::SetUnlessSet => Some(value(descriptor, store, rule)),
+            Action::SetUnlessSet => Some(value(descriptor, visible, rule)),
             Action::SetIfExists => {
-                let new = value(descriptor, store, rule);
+                let new = value(descriptor, visible, rule);
                 let path = &new.to_bytes()[rule.name.len() + 1..];
                 if rustix::fs::access(path, Access::EXISTS).is_err() {
                     continue;
@@ -102,14 +106,14 @@ fn apply<'a>(descriptor: &Descriptor, store: &Store, environment: &[&'a CStr]) -
 }
 
 /// The variable's name and its new value: `K=V`.
-fn value(descriptor: &Descriptor, store: &Store, rule: &Rule) -> CString {
+fn value(descriptor: &Descriptor, visible: &Visible, rule: &Rule) -> CString {
     let mut string = rule.name.clone();
     string.push(b'=');
     for piece in &rule.value {
         match piece {
             Piece::Bytes(bytes) => string.extend_from_slice(bytes),
             Piece::Path(path) => {
-                string.extend(store.directory(&descriptor.paths[usize::from(*path)]));
+                string.extend(visible.directory(&descriptor.paths[usize::from(*path)]));
             }
         }
     }

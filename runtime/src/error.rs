@@ -3,7 +3,8 @@
 //! A message has two lines: what failed, with the object in it; then `hint:` and what to do now. All texts
 //! stand in `error/text.rs`.
 
-mod shown;
+pub mod refusal;
+pub(crate) mod shown;
 mod text;
 
 use alloc::vec::Vec;
@@ -12,8 +13,8 @@ use core::fmt;
 use format::{Mode, Modes, UnfitBase};
 use rustix::io::Errno;
 
-use crate::refusal::{Cause, Refusal};
-pub use shown::{Megabytes, Shown};
+use refusal::{Cause, Refusal};
+pub use shown::{Escaped, Shown, Size};
 use text::{Hint, What};
 
 /// Why the program was not run, or the launcher's own work not done.
@@ -38,6 +39,13 @@ pub enum Error {
         object: Shown,
         /// What the kernel said.
         errno: Errno,
+    },
+    /// A cache, or a file in it, cannot be used.
+    Unusable {
+        /// Its path, or its name in the cache.
+        object: Shown,
+        /// Why not.
+        reason: Unusable,
     },
     /// There is no room to unpack to.
     NoSpace {
@@ -129,6 +137,12 @@ pub enum Unusable {
     Relative,
     /// References cannot be rewritten to its path.
     Unfit(UnfitBase),
+    /// A launcher of another version made it. It is not touched.
+    OtherLayout,
+    /// It holds other files than those of a cache, which unpacking could replace.
+    OtherFiles,
+    /// Store paths of one name have more different contents than can be right.
+    TooManyStores,
 }
 
 impl Impossible {
@@ -167,6 +181,11 @@ impl Error {
         move |errno| Error::File { operation, object: object.into(), errno }
     }
 
+    /// Makes the error of a cache, or a file in it, that cannot be used.
+    pub fn unusable(object: impl Into<Shown>, reason: Unusable) -> Error {
+        Error::Unusable { object: object.into(), reason }
+    }
+
     /// Says how much room is needed, where a file could not be written for want of it.
     pub fn out_of_space(
         self,
@@ -194,7 +213,7 @@ impl Error {
     /// Whether there may be room or permission at another place.
     pub fn depends_on_place(&self) -> bool {
         match self {
-            Error::NoSpace { .. } => true,
+            Error::NoSpace { .. } | Error::Unusable { .. } => true,
             Error::File { errno, .. } => {
                 matches!(
                     *errno,
@@ -206,8 +225,6 @@ impl Error {
                         | Errno::IO
                         | Errno::NOSPC
                         | Errno::DQUOT
-                        | Errno::PROTONOSUPPORT
-                        | Errno::NOTEMPTY
                 )
             }
             _ => false,

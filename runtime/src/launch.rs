@@ -5,12 +5,13 @@ use core::panic::PanicInfo;
 
 use format::DESCRIPTOR_LEN;
 
+use crate::context::Context;
 use crate::error::Error;
-use crate::log::{self, Log};
 use crate::payload::Bundle;
 use crate::settings::Settings;
-use crate::sys::{self, Strings};
-use crate::{command, entry, store};
+use crate::system::call::{self, Strings};
+use crate::system::log::{self, Log};
+use crate::{command, entry, mode};
 
 /// Becomes the program; returns an exit status if it cannot, or if another command was given.
 pub fn main(descriptor: &[u8; DESCRIPTOR_LEN], arguments: Strings, environment: Strings) -> c_int {
@@ -28,20 +29,21 @@ fn launch(
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<c_int, Error> {
-    // If the caller has fewer rights than this process, what it says counts for nothing.
-    let said: &[&CStr] = if sys::is_privileged() { &[] } else { environment };
-    let settings = Settings::read(said)?;
-    let log = Log { on: settings.log };
+    // A caller with fewer rights than this process configures nothing.
+    let trusted: &[&CStr] = if call::is_privileged() { &[] } else { environment };
+    let settings = Settings::read(trusted)?;
     let bundle = Bundle::decode(descriptor)?;
+    let log = Log { on: settings.log };
+    let context = Context { bundle: &bundle, settings, environment: trusted, log };
     if let Some(command) = settings.command {
-        return command::run(command, descriptor, &bundle, &settings, said);
+        return command::run(command, descriptor, &context);
     }
-    if sys::has_callers_files() {
+    if call::has_callers_files() {
         return Err(Error::SetGroup);
     }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
-    let store = store::make_visible(&bundle, &settings, said, log)?;
-    Err(entry::exec(&bundle.descriptor, entry, &store, arguments, environment, log))
+    let visible = mode::make_visible(&context)?;
+    Err(entry::exec(&context, entry, &visible, arguments, environment))
 }
 
 /// Ends the process after a bug in this program.
@@ -49,5 +51,5 @@ pub fn bug(info: &PanicInfo<'_>) -> ! {
     log::say(format_args!(
         "bug in the launcher: {info}\nhint: please report this line and what PACKED=info prints"
     ));
-    sys::exit(125)
+    call::exit(125)
 }

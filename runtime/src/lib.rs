@@ -1,6 +1,7 @@
 //! The front of a bundle: makes the closure visible and becomes the program that was packed.
 //!
-//! `launch.rs` lists the steps. The packer uses the same code to verify and to extract.
+//! `launch.rs` lists the steps. The packer uses the same code to verify and to extract. The modules are layers: each
+//! uses those below it in this list, and `system` uses none.
 
 #![no_std]
 
@@ -9,22 +10,32 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod boot;
-pub mod cache;
-pub mod command;
-pub mod entry;
-pub mod error;
-pub mod file;
-pub mod host;
+#[forbid(unsafe_code)]
 pub mod launch;
-pub mod log;
-pub mod namespace;
-pub mod payload;
-pub mod place;
-pub mod progress;
-pub mod refusal;
-pub mod relocation;
-pub mod settings;
-pub mod store;
-pub mod sys;
+
+#[forbid(unsafe_code)]
+pub mod command;
+#[forbid(unsafe_code)]
+pub mod entry;
+
+#[forbid(unsafe_code)]
+pub mod mode;
+
+#[forbid(unsafe_code)]
+pub mod cache;
+
+#[forbid(unsafe_code)]
+pub mod context;
+
+#[forbid(unsafe_code)]
 pub mod unpack;
+
+#[forbid(unsafe_code)]
+pub mod payload;
+#[forbid(unsafe_code)]
+pub mod settings;
+
+#[forbid(unsafe_code)]
+pub mod error;
+
+pub mod system;

@@ -6,16 +6,17 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::{
-    DESCRIPTOR_LEN, Descriptor, Digest, Frame, INDEX_MAGIC, Index, MANIFEST_MAGIC, Manifest, Part,
-    SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN, Section, SeekTable, limits,
+    DESCRIPTOR_LEN, Descriptor, Digest, Frame, Index, Manifest, Part, SKIPPABLE_HEADER_LEN,
+    SectionKind, SeekTable, limits,
 };
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 use zstd_safe::DCtx;
 
-use crate::error::{Error, Room};
-use crate::{file, sys, unpack};
+use crate::error::Error;
+use crate::system::call;
+use crate::system::file::{self, Permissions};
 
 /// A bundle, as its descriptor describes it.
 #[derive(Debug)]
@@ -38,16 +39,16 @@ impl Bundle {
     }
 }
 
-/// The bundle's file, open for reading.
+/// The payload of a bundle whose file is open.
 #[derive(Debug)]
 pub struct Payload<'a> {
     file: OwnedFd,
     descriptor: &'a Descriptor,
 }
 
-/// What has to be known to read the frames.
+/// The sections: what has to be known to read the frames.
 #[derive(Debug)]
-pub struct Contents {
+pub struct Sections {
     /// What the bundle is.
     pub manifest: Manifest,
     /// Where the frames are.
@@ -66,8 +67,8 @@ impl<'a> Payload<'a> {
     ///
     /// If it cannot be opened, or has not the length it had when it was packed.
     pub fn open_own(descriptor: &'a Descriptor) -> Result<Payload<'a>, Error> {
-        let open = |path: &CStr| file::open(CWD, path, OFlags::RDONLY, Mode::empty());
-        let file = match (open(c"/proc/self/exe"), sys::executed_as()) {
+        let open = |path: &CStr| file::open(CWD, path, OFlags::RDONLY, Permissions::empty());
+        let file = match (open(c"/proc/self/exe"), call::executed_as()) {
             (Ok(file), _) => Ok(file),
             // Where /proc is not mounted, the path it was called by is the next best.
             (Err(Errno::NOENT), Some(path)) => open(path),
@@ -96,40 +97,41 @@ impl<'a> Payload<'a> {
     /// # Errors
     ///
     /// If one is not what the packer wrote.
-    pub fn contents(&self) -> Result<Contents, Error> {
-        let Descriptor { manifest, index, seek_table: table, file_len, .. } = self.descriptor;
-        let contents = Contents {
+    pub fn sections(&self) -> Result<Sections, Error> {
+        let sections = Sections {
             manifest: self.manifest()?,
-            seek_table: SeekTable::decode(&self.stored(Part::SeekTable, table)?)?,
-            index: self.section(Part::Index, index)?,
+            seek_table: SeekTable::decode(&self.stored(SectionKind::SeekTable)?)?,
+            index: self.section(SectionKind::Index)?,
         };
-        // The frames lie one behind the other, up to the file's end: nothing is between them.
-        let mut offset = self.descriptor.payload;
-        for frame in contents.seek_table.data_frames() {
+        self.check_headers(&sections.seek_table)?;
+        Ok(sections)
+    }
+
+    /// Checks that the frames lie one behind the other, up to the file's end: nothing is between them.
+    fn check_headers(&self, seek_table: &SeekTable) -> Result<(), Error> {
+        let mut offset = self.descriptor.stub_len;
+        for frame in seek_table.data_frames() {
             offset = offset.saturating_add(frame.compressed_len.into());
         }
-        for (part, magic, section) in [
-            (Part::Manifest, MANIFEST_MAGIC, manifest),
-            (Part::Index, INDEX_MAGIC, index),
-            (Part::SeekTable, SEEK_TABLE_MAGIC, table),
-        ] {
-            let mut header = [0; SKIPPABLE_HEADER_LEN as usize];
+        for kind in SectionKind::ALL {
+            let section = self.descriptor.sections.get(kind);
+            let mut header = [0; SKIPPABLE_HEADER_LEN];
             let whole = file::read_at(self.file.as_fd(), &mut header, offset);
-            let len = u32::try_from(section.len).unwrap_or(u32::MAX).to_le_bytes();
-            let start = offset.saturating_add(SKIPPABLE_HEADER_LEN.into());
+            let len = u32::try_from(section.len).unwrap_or(u32::MAX);
+            let start = offset.saturating_add(SKIPPABLE_HEADER_LEN as u64);
             if !whole.map_err(Error::OwnFile)?
-                || header != *[magic.to_le_bytes(), len].concat()
+                || header != kind.header(len)
                 || start != section.offset
             {
                 let rule = "its frame's header is not as it was packed";
-                return Err(format::Error::Value { part, rule }.into());
+                return Err(format::Error::Value { part: kind.part(), rule }.into());
             }
             offset = section.end()?;
         }
-        if offset != *file_len {
+        if offset != self.descriptor.file_len {
             return Err(format::Error::Length(Part::SeekTable).into());
         }
-        Ok(contents)
+        Ok(())
     }
 
     /// Reads the manifest alone.
@@ -138,12 +140,12 @@ impl<'a> Payload<'a> {
     ///
     /// If it is not what the packer wrote.
     pub fn manifest(&self) -> Result<Manifest, Error> {
-        let section = self.section(Part::Manifest, &self.descriptor.manifest)?;
-        Ok(Manifest::decode(&section)?)
+        Ok(Manifest::decode(&self.section(SectionKind::Manifest)?)?)
     }
 
     /// Reads a section's bytes as they are in the file, and checks them.
-    fn stored(&self, part: Part, section: &Section) -> Result<Vec<u8>, Error> {
+    fn stored(&self, kind: SectionKind) -> Result<Vec<u8>, Error> {
+        let (part, section) = (kind.part(), self.descriptor.sections.get(kind));
         if section.len > limits::SECTION_LEN {
             return Err(format::Error::Limit { part, what: "bytes" }.into());
         }
@@ -159,8 +161,8 @@ impl<'a> Payload<'a> {
     }
 
     /// Reads and decompresses a section.
-    fn section(&self, part: Part, section: &Section) -> Result<Vec<u8>, Error> {
-        let compressed = self.stored(part, section)?;
+    fn section(&self, kind: SectionKind) -> Result<Vec<u8>, Error> {
+        let (part, compressed) = (kind.part(), self.stored(kind)?);
         let len = match zstd_safe::get_frame_content_size(&compressed) {
             Ok(Some(len)) if len <= limits::SECTION_LEN => len,
             _ => return Err(format::Error::Limit { part, what: "bytes" }.into()),
@@ -172,20 +174,11 @@ impl<'a> Payload<'a> {
     }
 }
 
-impl Contents {
+impl Sections {
     /// The base name of each store path.
     pub fn names(&self) -> Vec<Option<CString>> {
         let name = |path: &format::PackedPath| CString::new(path.path.to_string()).ok();
         self.manifest.paths.iter().map(name).collect()
-    }
-
-    /// What there must be room for to unpack all of it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Contents::index`].
-    pub fn room(&self) -> Result<Room, Error> {
-        Ok(unpack::room(&self.index()?, &self.names()))
     }
 
     /// Decodes the index.
@@ -238,7 +231,7 @@ impl<'a> FrameReader<'a> {
         // Frames before the seek table's limit are below 2³⁰ bytes.
         let compressed = &mut self.compressed[..frame.compressed_len as usize];
         let content = &mut self.content[..frame.len as usize];
-        let offset = self.payload.descriptor.payload.saturating_add(frame.offset);
+        let offset = self.payload.descriptor.stub_len.saturating_add(frame.offset);
         let whole = file::read_at(self.payload.file.as_fd(), compressed, offset);
         if !whole.map_err(Error::OwnFile)? {
             return Err(format::Error::Length(part).into());

@@ -4,9 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use format::{
-    Content, DESCRIPTOR_LEN, Descriptor, Digest, Extent, INDEX_MAGIC, Index, Kind, MANIFEST_MAGIC,
-    NOTE_NAME, NOTE_TYPE, Reference, SEEK_TABLE_MAGIC, SKIPPABLE_HEADER_LEN, Section, SeekTable,
-    Symlink,
+    DESCRIPTOR_LEN, Descriptor, Digest, Extent, Index, Kind, NOTE_NAME, NOTE_TYPE, NodeContent,
+    Reference, SKIPPABLE_HEADER_LEN, Section, SectionKind, SectionTable, SeekTable, Symlink,
 };
 
 use crate::bundle::Bundle;
@@ -129,19 +128,19 @@ impl Forge {
         let bytes = fs::read(&bundle.path).expect("read a bundle");
         let (note, descriptor) = descriptor(&bytes);
         let part = |section: Section| &bytes[range(section.offset, section.len)];
-        let table = SeekTable::decode(part(descriptor.seek_table)).expect("a seek table");
+        let table = SeekTable::decode(part(descriptor.sections.seek_table)).expect("a seek table");
         let frames = table.data_frames().iter().map(|frame| {
-            let offset = descriptor.payload + frame.offset;
+            let offset = descriptor.stub_len + frame.offset;
             Forged::stored(&bytes[range(offset, frame.compressed_len.into())])
         });
-        let index = Forged::stored(part(descriptor.index)).content();
+        let index = Forged::stored(part(descriptor.sections.index)).content();
         let paths = bundle.inspect()["store_paths"].as_array().expect("a list").len();
         let index = Index::decode(&index, paths, table.tar_len()).expect("an index");
         Forge {
-            stub: bytes[..range(0, descriptor.payload).end].to_vec(),
+            stub: bytes[..range(0, descriptor.stub_len).end].to_vec(),
             note,
             frames: frames.collect(),
-            manifest: Forged::stored(part(descriptor.manifest)),
+            manifest: Forged::stored(part(descriptor.sections.manifest)),
             nodes: index.nodes.iter().map(node).collect(),
             index: None,
             descriptor,
@@ -167,13 +166,13 @@ impl Forge {
         let mut index = Index::writer(&digests, self.nodes.len()).expect("begin an index");
         for Node { parent, name, kind, references } in &self.nodes {
             let content = match kind {
-                NodeKind::Directory => Content::Directory,
-                NodeKind::Link(target) => Content::Symlink { target, references },
-                NodeKind::File(content, executable) => Content::File {
+                NodeKind::Directory => NodeContent::Directory,
+                NodeKind::Link(target) => NodeContent::Symlink { target, references },
+                NodeKind::File(content, executable) => NodeContent::File {
                     executable: *executable == Some(Executable::Program),
                     content: *content,
                     references,
-                    checks_source: *executable == Some(Executable::Module),
+                    checked_pyc: *executable == Some(Executable::Module),
                 },
             };
             index.node(*parent, name, &content).expect("write a node");
@@ -186,35 +185,33 @@ impl Forge {
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.stub.clone();
         let mut rows = Vec::new();
-        let mut row = |stored: usize, len: u32| {
+        let row = |stored: usize, len: u32| {
             let stored = u32::try_from(stored).expect("a part is small");
-            rows.extend([stored.to_le_bytes(), len.to_le_bytes()].concat());
+            [stored.to_le_bytes(), len.to_le_bytes()].concat()
         };
         for Forged { stored, len } in &self.frames {
             bytes.extend_from_slice(stored);
-            row(stored.len(), *len);
+            rows.extend(row(stored.len(), *len));
         }
         let index = self.index.clone().unwrap_or_else(|| Forged::of(&self.index_content()));
-        let mut sections = Vec::new();
-        for (magic, Forged { stored, .. }) in
-            [(MANIFEST_MAGIC, &self.manifest), (INDEX_MAGIC, &index)]
-        {
-            sections.push(skippable(&mut bytes, magic, stored));
-            row(stored.len() + SKIPPABLE_HEADER_LEN as usize, 0);
-        }
-        // By hand, since the writer of the format refuses what is over a limit.
-        let empty = SeekTable::default().encode().expect("an empty table");
-        let count = u32::try_from(self.frames.len() + 2).expect("there are few frames");
-        rows.extend(count.to_le_bytes());
-        rows.extend(&empty[4..]);
-        let seek_table = skippable(&mut bytes, SEEK_TABLE_MAGIC, &rows);
-        let descriptor = Descriptor {
-            file_len: bytes.len() as u64,
-            manifest: sections[0],
-            index: sections[1],
-            seek_table,
-            ..self.descriptor.clone()
-        };
+        let sections = SectionTable::try_from_fn::<()>(|kind| {
+            let stored = match kind {
+                SectionKind::Manifest => &self.manifest.stored,
+                SectionKind::Index => &index.stored,
+                SectionKind::SeekTable => {
+                    // By hand, since the writer of the format refuses what is over a limit.
+                    let empty = SeekTable::default().encode().expect("an empty table");
+                    let count = u32::try_from(self.frames.len() + 2).expect("there are few frames");
+                    let table = [rows.as_slice(), &count.to_le_bytes(), &empty[4..]].concat();
+                    return Ok(skippable(&mut bytes, kind, &table));
+                }
+            };
+            rows.extend(row(stored.len() + SKIPPABLE_HEADER_LEN, 0));
+            Ok(skippable(&mut bytes, kind, stored))
+        })
+        .expect("nothing fails");
+        let descriptor =
+            Descriptor { file_len: bytes.len() as u64, sections, ..self.descriptor.clone() };
         let descriptor = descriptor.encode().expect("the descriptor fits");
         bytes[self.note..][..DESCRIPTOR_LEN].copy_from_slice(&descriptor);
         bytes
@@ -233,19 +230,16 @@ impl Forge {
 pub fn regions(bytes: &[u8]) -> Vec<Region> {
     let (note, descriptor) = descriptor(bytes);
     let part = |section: &Section| range(section.offset, section.len);
-    let table = SeekTable::decode(&bytes[part(&descriptor.seek_table)]).expect("a seek table");
+    let table =
+        SeekTable::decode(&bytes[part(&descriptor.sections.seek_table)]).expect("a seek table");
     let mut regions = vec![("descriptor".to_owned(), note..note + DESCRIPTOR_LEN)];
     for (number, frame) in table.data_frames().iter().enumerate() {
-        let offset = descriptor.payload + frame.offset;
+        let offset = descriptor.stub_len + frame.offset;
         regions.push((format!("frame {number}"), range(offset, frame.compressed_len.into())));
     }
-    for (name, section) in [
-        ("manifest", descriptor.manifest),
-        ("index", descriptor.index),
-        ("seek table", descriptor.seek_table),
-    ] {
-        let Range { start, end } = part(&section);
-        regions.push((name.to_owned(), start - SKIPPABLE_HEADER_LEN as usize..end));
+    for kind in SectionKind::ALL {
+        let Range { start, end } = part(descriptor.sections.get(kind));
+        regions.push((kind.part().to_string(), start - SKIPPABLE_HEADER_LEN..end));
     }
     regions
 }
@@ -267,9 +261,9 @@ fn range(offset: u64, len: u64) -> Range<usize> {
     number(offset)..number(offset + len)
 }
 
-fn skippable(bytes: &mut Vec<u8>, magic: u32, content: &[u8]) -> Section {
+fn skippable(bytes: &mut Vec<u8>, kind: SectionKind, content: &[u8]) -> Section {
     let len = u32::try_from(content.len()).expect("a part is small");
-    bytes.extend([magic.to_le_bytes(), len.to_le_bytes()].concat());
+    bytes.extend(kind.header(len));
     let offset = bytes.len() as u64;
     bytes.extend_from_slice(content);
     Section { offset, len: len.into(), digest: Digest::of(content) }
@@ -278,8 +272,8 @@ fn skippable(bytes: &mut Vec<u8>, magic: u32, content: &[u8]) -> Section {
 fn node(node: &format::Node<'_>) -> Node {
     let (kind, references) = match node.kind {
         Kind::Directory => (NodeKind::Directory, Vec::new()),
-        Kind::File { executable, content, references, checks_source } => {
-            let module = checks_source.then_some(Executable::Module);
+        Kind::File { executable, content, references, checked_pyc } => {
+            let module = checked_pyc.then_some(Executable::Module);
             let executable = executable.then_some(Executable::Program).or(module);
             (NodeKind::File(content, executable), references.iter().collect())
         }

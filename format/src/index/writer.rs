@@ -1,6 +1,10 @@
+//! Writes an index, node by node.
+
 use alloc::vec::Vec;
 
-use super::{DIRECTORY, EXECUTABLE, Extent, FILE, Index, MODULE, NO_PARENT, Reference, SYMLINK};
+use super::{
+    CHECKED_PYC, DIRECTORY, EXECUTABLE, Extent, FILE, Index, NO_PARENT, Reference, SYMLINK,
+};
 use crate::digest::Digest;
 use crate::error::{Error, Part};
 use crate::wire::Writer;
@@ -33,27 +37,27 @@ impl IndexWriter {
         &mut self,
         parent: Option<u32>,
         name: &[u8],
-        content: &Content<'_>,
+        content: &NodeContent<'_>,
     ) -> Result<(), Error> {
         let part = Part::Index;
         let writer = &mut self.0;
         writer.u32(parent.unwrap_or(NO_PARENT));
         writer.u8(match content {
-            Content::Directory => DIRECTORY,
-            Content::File { executable: true, .. } => EXECUTABLE,
-            Content::File { checks_source: true, .. } => MODULE,
-            Content::File { .. } => FILE,
-            Content::Symlink { .. } => SYMLINK,
+            NodeContent::Directory => DIRECTORY,
+            NodeContent::File { executable: true, .. } => EXECUTABLE,
+            NodeContent::File { checked_pyc: true, .. } => CHECKED_PYC,
+            NodeContent::File { .. } => FILE,
+            NodeContent::Symlink { .. } => SYMLINK,
         });
         writer.short(part, "bytes in a file name", name)?;
         let references = match content {
-            Content::Directory => return Ok(()),
-            Content::File { content, references, .. } => {
+            NodeContent::Directory => return Ok(()),
+            NodeContent::File { content, references, .. } => {
                 writer.u64(content.start);
                 writer.u64(content.len);
                 references
             }
-            Content::Symlink { target, references } => {
+            NodeContent::Symlink { target, references } => {
                 writer.short(part, "bytes in a link's target", target)?;
                 references
             }
@@ -74,7 +78,7 @@ impl IndexWriter {
 
 /// What [`IndexWriter::node`] writes for a node.
 #[derive(Clone, Copy, Debug)]
-pub enum Content<'a> {
+pub enum NodeContent<'a> {
     /// A directory.
     Directory,
     /// A file.
@@ -87,7 +91,7 @@ pub enum Content<'a> {
         references: &'a [Reference],
         /// Whether it is a compiled Python module that is valid only with its source as it was; never for
         /// one that is executable.
-        checks_source: bool,
+        checked_pyc: bool,
     },
     /// A symbolic link.
     Symlink {

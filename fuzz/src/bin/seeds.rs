@@ -21,12 +21,12 @@ fn main() {
     let at = |number: u64| usize::try_from(number).expect("it is in memory");
     let stored = |section: &Section| &bundle[at(section.offset)..][..at(section.len)];
 
-    let manifest = decompress(stored(&descriptor.manifest));
-    let index = decompress(stored(&descriptor.index));
-    let table = SeekTable::decode(stored(&descriptor.seek_table)).expect("a seek table");
+    let manifest = decompress(stored(&descriptor.sections.manifest));
+    let index = decompress(stored(&descriptor.sections.index));
+    let table = SeekTable::decode(stored(&descriptor.sections.seek_table)).expect("a seek table");
     let mut tar = Vec::new();
     for frame in table.data_frames() {
-        let start = at(descriptor.payload + frame.offset);
+        let start = at(descriptor.stub_len + frame.offset);
         tar.extend(decompress(&bundle[start..][..frame.compressed_len as usize]));
     }
     let paths = Manifest::decode(&manifest).expect("a manifest").paths.len();
@@ -41,7 +41,7 @@ fn main() {
     let seeds = [
         ("descriptor", name.clone(), note[..used].to_vec()),
         ("descriptor", format!("{name}-note"), bundle[..note_end].to_vec()),
-        ("seek-table", name.clone(), stored(&descriptor.seek_table).to_vec()),
+        ("seek-table", name.clone(), stored(&descriptor.sections.seek_table).to_vec()),
         ("index", name.clone(), [&[paths], tar_len.as_slice(), &index].concat()),
         ("bundle", name.clone(), parts.to_bytes()),
         ("manifest", name, manifest.clone()),

@@ -10,18 +10,44 @@ use core::str::FromStr;
 
 use format::{Manifest, PathKey};
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
-use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, flock,
-};
+use rustix::fs::{AtFlags, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{BUNDLES, Cache, Form, Lease, Location, PRIVATE, Store, c_string};
-use crate::boot::Boot;
-use crate::error::{self, Error};
-use crate::file;
+use super::boot::Boot;
+use super::directory::{BUNDLES, Cache, Lease, PRIVATE, c_string, is_ours};
+use super::name;
+use crate::error::{Error, Shown};
 use crate::payload::Bundle;
-use crate::relocation;
-use crate::sys::{self, Clock};
+use crate::system::call::{self, Clock};
+use crate::system::file::{self, Permissions};
+
+/// The form in which store paths are unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they are, to appear at `/nix/store`.
+    AsIs,
+    /// Rewritten to refer to the cache.
+    Relocated,
+}
+
+/// Where a bundle's store paths are in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Location {
+    /// In the store with this number.
+    Store(u32),
+    /// In the cache's own directory, relocated.
+    Relocated,
+}
+
+impl Location {
+    /// The form of what is there.
+    pub(super) fn form(self) -> Form {
+        match self {
+            Location::Store(_) => Form::AsIs,
+            Location::Relocated => Form::Relocated,
+        }
+    }
+}
 
 /// A record's first line: the layout of the rest.
 const HEADER: &str = "packed 1";
@@ -89,9 +115,10 @@ impl Ready {
     /// # Errors
     ///
     /// If no number is free for it.
-    pub fn keep(self) -> Result<(), Errno> {
+    pub fn keep(self, cache: &Cache) -> Result<(), Error> {
+        let failed = |errno| Error::file("keep a lock in", &*cache.path)(errno);
         // The one descriptor that exec is to leave open.
-        let duplicate = |least| sys::duplicate_to_inherit(self.lease.as_fd(), least);
+        let duplicate = |least| call::duplicate_to_inherit(self.lease.as_fd(), least);
         let lease = match duplicate(LEASE_NUMBER) {
             // The limit of open files is lower: the highest that is left.
             Err(Errno::INVAL | Errno::MFILE) => {
@@ -99,9 +126,9 @@ impl Ready {
                 let limit = i32::try_from(limit.unwrap_or(0)).unwrap_or(i32::MAX);
                 (self.lease.as_raw_fd()..limit).rev().find_map(|least| duplicate(least).ok())
             }
-            result => Some(result?),
+            result => Some(result.map_err(failed)?),
         };
-        lease.map(core::mem::forget).ok_or(Errno::MFILE)
+        lease.map(core::mem::forget).ok_or(Errno::MFILE).map_err(failed)
     }
 }
 
@@ -123,7 +150,7 @@ pub(super) enum Known {
     /// Nothing.
     Nothing,
     /// Its store paths are whole, and ours: they were unpacked or compared just now, under the cache's lock, and
-    /// [`Store::missing`] refuses those of others.
+    /// `StoreDir::missing` refuses those of others.
     Whole,
 }
 
@@ -137,7 +164,7 @@ pub(super) fn find(
     let name = path(bundle, form);
     loop {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
-        let lease = match file::open(&cache.directory, &name, flags, Mode::empty()) {
+        let lease = match file::open(&cache.directory, &name, flags, Permissions::empty()) {
             Ok(lease) => lease,
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(Error::file("open", &*name)(errno)),
@@ -189,7 +216,7 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
     let PathKey { path, key } = &descriptor.paths[usize::from(descriptor.entries[0].path)];
     let name = match location {
         Location::Store(number) => c_string(alloc::format!("stores/{number}/{path}")),
-        Location::Relocated => match relocation::name(&cache.path, *key, path) {
+        Location::Relocated => match name::relocated_name(&cache.path, *key, path) {
             Ok(name) => name,
             Err(_) => return false,
         },
@@ -198,14 +225,9 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
     stat.is_ok_and(|stat| is_ours(&stat))
 }
 
-/// Whether somebody else could have put it there, when others could still write to the cache.
-pub(super) fn is_ours(stat: &Stat) -> bool {
-    stat.st_uid == sys::user()
-}
-
 /// Writes the time of this use to the record, once a day; the sweep goes by it.
 fn mark_used(lease: &OwnedFd, last: i64) {
-    let (now, _) = sys::time(Clock::Real);
+    let (now, _) = call::time(Clock::Real);
     if now.saturating_sub(last) > FRESH {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         // On a read-only disk nothing is swept either.
@@ -231,50 +253,54 @@ fn parse_head(head: &[u8]) -> Option<Head> {
     Some(Head { state, location })
 }
 
+/// What a record says of a bundle's store paths: that they are whole.
+pub(super) struct Claim<'a> {
+    /// How far they can be relied upon.
+    pub(super) state: State,
+    /// Where they are.
+    pub(super) location: Location,
+    /// Their names there, in the manifest's order.
+    pub(super) names: &'a [CString],
+}
+
 /// The text of a record.
-fn text(
-    bundle: &Bundle,
-    manifest: &Manifest,
-    state: State,
-    (location, store): (Location, &Store),
-) -> String {
+fn text(bundle: &Bundle, manifest: &Manifest, claim: &Claim<'_>) -> String {
     let mut text = String::new();
     let mut line = |line: core::fmt::Arguments<'_>| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{line}");
     };
     line(format_args!("{HEADER}"));
-    match state {
+    match claim.state {
         State::Settled => line(format_args!("{BOOT}{SETTLED}")),
         State::Written(boot) => line(format_args!("{BOOT}{boot}")),
     }
-    match location {
+    match claim.location {
         Location::Store(number) => line(format_args!("{STORE}{number}")),
         Location::Relocated => line(format_args!("{RELOCATED}")),
     }
-    let entry = error::Shown::from(bundle.descriptor.entries[0].name(&bundle.descriptor.paths));
+    let entry = Shown::from(bundle.descriptor.entries[0].name(&bundle.descriptor.paths));
     line(format_args!("{ENTRY}{entry}"));
-    for (path, name) in manifest.paths.iter().zip(&store.names) {
+    for (path, name) in manifest.paths.iter().zip(claim.names) {
         line(format_args!("{} {}", path.nar_hash, name.to_string_lossy()));
     }
     text
 }
 
-/// Writes the record that says: all store paths of the manifest are in this store.
+/// Writes the record; it is put together in `work`.
 pub(super) fn write(
     cache: &Cache,
     bundle: &Bundle,
     manifest: &Manifest,
-    state: State,
-    (location, store): (Location, &Store),
+    claim: &Claim<'_>,
     work: &OwnedFd,
 ) -> Result<(), Error> {
-    let text = text(bundle, manifest, state, (location, store));
-    let name = path(bundle, location.form());
+    let text = text(bundle, manifest, claim);
+    let name = path(bundle, claim.location.form());
     cache.subdirectory(BUNDLES, PRIVATE)?;
     let write = || {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let record = file::open(work, c"record", flags, Mode::from_raw_mode(0o600))?;
+        let record = file::open(work, c"record", flags, Permissions::from_raw_mode(0o600))?;
         file::write_at(record.as_fd(), text.as_bytes(), 0)?;
         rustix::fs::renameat(work, c"record", &cache.directory, &name)
     };
@@ -289,7 +315,7 @@ pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Resu
     let name = path(bundle, location.form());
     let settle = || {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW;
-        let record = match file::open(&cache.directory, &name, flags, Mode::empty()) {
+        let record = match file::open(&cache.directory, &name, flags, Permissions::empty()) {
             Ok(record) => record,
             Err(Errno::NOENT) => return Ok(false),
             Err(errno) => return Err(errno),
@@ -321,15 +347,15 @@ pub(super) fn confirm(
     cache: &Cache,
     bundle: &Bundle,
     manifest: &Manifest,
-    (location, store): (Location, &Store),
+    claim: &Claim<'_>,
     work: &OwnedFd,
 ) -> Result<(), Error> {
     // Where that fails, it is written anew.
-    let _ = settle(cache, bundle, location);
-    let expected = text(bundle, manifest, State::Settled, (location, store));
-    match file::read(&cache.directory, &path(bundle, location.form()), LEN_LIMIT) {
+    let _ = settle(cache, bundle, claim.location);
+    let expected = text(bundle, manifest, claim);
+    match file::read(&cache.directory, &path(bundle, claim.location.form()), LEN_LIMIT) {
         Ok(found) if found == expected.as_bytes() => Ok(()),
-        _ => write(cache, bundle, manifest, State::Settled, (location, store), work),
+        _ => write(cache, bundle, manifest, claim, work),
     }
 }
 
@@ -400,9 +426,12 @@ pub(super) fn is_in_use(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result
 /// Locks what those who run the bundle hold a lock on; `None` if somebody does.
 fn unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
     match cache.lease {
-        Lease::Record => {
-            try_lock(file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty())?)
-        }
+        Lease::Record => try_lock(file::open(
+            bundles,
+            name,
+            OFlags::RDONLY | OFlags::NOFOLLOW,
+            Permissions::empty(),
+        )?),
         Lease::Cache => try_lock(file::open_directory(&cache.directory, c".")?),
     }
 }
@@ -421,11 +450,12 @@ fn try_lock(file: OwnedFd) -> Result<Option<OwnedFd>, Errno> {
 /// A start locks first the record and then, in a temporary directory, the cache. So both locks are held here
 /// until the record is gone: whoever comes in between waits for the one, or keeps the other from us.
 pub(super) fn remove(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    let record = match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Mode::empty()) {
-        Ok(record) => record,
-        Err(Errno::NOENT) => return Ok(true),
-        Err(errno) => return Err(errno),
-    };
+    let record =
+        match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Permissions::empty()) {
+            Ok(record) => record,
+            Err(Errno::NOENT) => return Ok(true),
+            Err(errno) => return Err(errno),
+        };
     let cache_lock = match cache.lease {
         Lease::Record => None,
         Lease::Cache => match unused(cache, bundles, name)? {

@@ -6,7 +6,28 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt;
 
-/// Bytes as a message shows them: what is not printable ASCII or UTF-8 is escaped.
+/// Shows bytes in one line: UTF-8 as it is, control characters and other bytes escaped.
+///
+/// File names are bytes; a newline in one must not make two lines of a message.
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_control() {
+                    write!(f, "{}", c.escape_default())?
+                } else {
+                    write!(f, "{c}")?
+                }
+            }
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that a message shows, [`Escaped`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shown(Vec<u8>);
 
@@ -25,7 +46,7 @@ impl From<&[u8]> for Shown {
 
 impl From<&CStr> for Shown {
     fn from(bytes: &CStr) -> Shown {
-        Shown(bytes.to_bytes().into())
+        bytes.to_bytes().into()
     }
 }
 
@@ -43,23 +64,13 @@ impl From<String> for Shown {
 
 impl From<&str> for Shown {
     fn from(text: &str) -> Shown {
-        Shown(text.as_bytes().into())
+        text.as_bytes().into()
     }
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c.is_control() {
-                    write!(f, "{}", c.escape_default())?
-                } else {
-                    write!(f, "{c}")?
-                }
-            }
-            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
-        }
-        Ok(())
+        Escaped(&self.0).fmt(f)
     }
 }
 
@@ -69,12 +80,42 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// Bytes as a person reads them.
-pub struct Megabytes(pub u64);
+/// A number of bytes with three digits and a decimal unit, rounded down.
+pub struct Size(pub u64);
 
-impl fmt::Display for Megabytes {
+impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = self.0.saturating_add(50_000) / 100_000;
-        write!(f, "{}.{} MB", tenths / 10, tenths % 10)
+        const UNITS: [(u64, &str); 4] =
+            [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+        match UNITS.into_iter().find(|(unit, _)| self.0 >= *unit) {
+            None => write!(f, "{} B", self.0),
+            Some((unit, name)) => {
+                let tenths = self.0 / (unit / 10);
+                write!(f, "{}.{} {name}", tenths / 10, tenths % 10)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn bytes_are_one_line() {
+        assert_eq!(Escaped("gr\u{fc}n".as_bytes()).to_string(), "gr\u{fc}n");
+        assert_eq!(Escaped(b"a\nb\xff\x1b").to_string(), "a\\nb\\xff\\u{1b}");
+    }
+
+    #[test]
+    fn sizes_have_one_decimal() {
+        for (bytes, text) in
+            [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (106_249_000, "106.2 MB")]
+        {
+            assert_eq!(Size(bytes).to_string(), text);
+        }
+        assert_eq!(Size(u64::MAX).to_string(), "18446744.0 TB");
     }
 }

@@ -7,9 +7,10 @@ use core::fmt;
 use format::Mode;
 use rustix::io::Errno;
 
-use super::{Error, Impossible, Megabytes, Room, Shown, Unusable, WRITE_TO};
-use crate::refusal::{Cause, Refusal, Step};
-use crate::sys;
+use super::refusal::{Cause, Refusal, Step};
+use super::shown::{Shown, Size};
+use super::{Error, Impossible, Room, Unusable, WRITE_TO};
+use crate::system::call;
 
 /// The first line of a message.
 pub(super) struct What<'a>(pub(super) &'a Error);
@@ -17,7 +18,9 @@ pub(super) struct What<'a>(pub(super) &'a Error);
 impl fmt::Display for What<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Error::Damaged(error @ (format::Error::Unpacked | format::Error::Version { .. })) => {
+            Error::Damaged(
+                error @ (format::Error::EmptyDescriptor | format::Error::Version { .. }),
+            ) => {
                 write!(f, "{error}")
             }
             Error::Damaged(error) => write!(f, "this bundle is damaged: {error}"),
@@ -28,14 +31,15 @@ impl fmt::Display for What<'_> {
                 write!(f, "the file has {found} bytes, {expected} were packed")
             }
             Error::OwnFile(errno) => {
-                write!(f, "cannot read this bundle's own file: {}", sys::message(*errno))
+                write!(f, "cannot read this bundle's own file: {}", call::message(*errno))
             }
             Error::File { operation, object, errno } => {
-                write!(f, "cannot {operation} {object}: {}", sys::message(*errno))
+                write!(f, "cannot {operation} {object}: {}", call::message(*errno))
             }
+            Error::Unusable { object, reason } => write!(f, "cannot use {object}: {reason}"),
             Error::NoSpace { needed, place, errno } => {
-                let text = sys::message(*errno);
-                write!(f, "cannot unpack {} to {place}: {text}", Megabytes(needed.bytes))
+                let text = call::message(*errno);
+                write!(f, "cannot unpack {} to {place}: {text}", Size(needed.bytes))
             }
             Error::UnknownMode(name) => write!(f, "PACKED_MODE={name} is no mode"),
             Error::ModeNotAllowed { mode, .. } => {
@@ -47,7 +51,7 @@ impl fmt::Display for What<'_> {
             }
             Error::UnknownCommand(name) => write!(f, "PACKED={name} is no command"),
             Error::Exec { program, errno } => {
-                write!(f, "cannot execute {program}: {}", sys::message(*errno))
+                write!(f, "cannot execute {program}: {}", call::message(*errno))
             }
             Error::SetGroup => f.write_str("a set-group-id bundle is not run"),
             Error::Memory => f.write_str("out of memory"),
@@ -57,6 +61,14 @@ impl fmt::Display for What<'_> {
 
 /// The hint where descriptors ran out.
 const MORE_FILES: &str = "raise the limit of open files: ulimit -n 64";
+
+/// The hint where the cache's path is unfit for relocation.
+const SHORT_PATH: &str =
+    "set PACKED_CACHE to a short path of letters and digits, such as /var/tmp/NAME";
+
+/// The hint where no directory can hold the cache.
+const OWN_DIRECTORY: &str =
+    "set PACKED_CACHE to a directory of yours from which programs may be executed";
 
 /// What to do about an error that means the same whatever was tried.
 fn errno_hint(errno: Errno) -> Option<&'static str> {
@@ -80,7 +92,7 @@ impl fmt::Display for Hint<'_> {
             return f.write_str(hint);
         }
         match self.0 {
-            Error::Damaged(format::Error::Unpacked) => {
+            Error::Damaged(format::Error::EmptyDescriptor) => {
                 f.write_str("this is the bare stub; `packer build` makes a bundle of it")
             }
             Error::Damaged(format::Error::Version { .. }) => {
@@ -101,20 +113,23 @@ impl fmt::Display for Hint<'_> {
             Error::File { errno: Errno::EXIST, .. } => {
                 f.write_str("remove it first, or choose another directory")
             }
-            Error::File { errno: Errno::PROTONOSUPPORT, .. } => {
-                f.write_str("it has another layout: set PACKED_CACHE to another directory")
-            }
-            Error::File { errno: Errno::NOTEMPTY, .. } => {
-                f.write_str("other things are in it: set PACKED_CACHE to an empty directory, or one that is not there")
-            }
             Error::File { operation: WRITE_TO, .. } => f.write_str("check where its output goes"),
             Error::File { .. } => f.write_str(
                 "use a directory that you may write to; for the cache, set PACKED_CACHE to it",
             ),
+            Error::Unusable { reason, .. } => f.write_str(match reason {
+                Unusable::OtherLayout => "set PACKED_CACHE to another directory, or remove this one",
+                Unusable::OtherFiles => {
+                    "set PACKED_CACHE to an empty directory, or to one that does not exist"
+                }
+                Unusable::TooManyStores => "remove what nobody runs: PACKED=clear, or packer cache gc",
+                Unusable::Unfit(_) => SHORT_PATH,
+                _ => OWN_DIRECTORY,
+            }),
             Error::NoSpace { needed: Room { bytes, files }, place, .. } => write!(
                 f,
                 "make room for {} and {files} files in {place}, or use another disk: for the cache, set PACKED_CACHE",
-                Megabytes(*bytes),
+                Size(*bytes),
             ),
             Error::UnknownMode(_) => write!(f, "{}", format::UnknownMode),
             Error::ModeNotAllowed { allowed, .. } => {
@@ -159,13 +174,9 @@ fn no_mode_hint(
         Some(Impossible::NoPlace(places))
             if places.iter().any(|(_, reason)| matches!(reason, Unusable::Unfit(_))) =>
         {
-            f.write_str(
-                "set PACKED_CACHE to a short path of letters and digits, such as /var/tmp/NAME",
-            )
+            f.write_str(SHORT_PATH)
         }
-        Some(Impossible::NoPlace(_)) => f.write_str(
-            "set PACKED_CACHE to a directory of yours from which programs may be executed",
-        ),
+        Some(Impossible::NoPlace(_)) => f.write_str(OWN_DIRECTORY),
         Some(Impossible::NotOnHost(_) | Impossible::ForeignStore(_)) => {
             f.write_str("unset PACKED_MODE: the other modes bring the store paths along")
         }
@@ -258,7 +269,7 @@ impl fmt::Display for Impossible {
                     Step::Identity => write!(f, "{object}")?,
                     Step::Mount => write!(f, "mount {object}")?,
                 }
-                write!(f, ": {}", sys::message(*errno))
+                write!(f, ": {}", call::message(*errno))
             }
             Impossible::Killed(signal) => write!(f, "signal {signal} ended the attempt"),
             Impossible::NoPlace(tried) => {
@@ -274,13 +285,16 @@ impl fmt::Display for Impossible {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unusable::Failed(call, errno) => write!(f, "{call}: {}", sys::message(*errno)),
+            Unusable::Failed(call, errno) => write!(f, "{call}: {}", call::message(*errno)),
             Unusable::ForeignOwner(uid) => write!(f, "belongs to user {uid}"),
             Unusable::WritableByOthers => f.write_str("others may write to it"),
             Unusable::ReplaceableByOthers => f.write_str("others may replace it"),
             Unusable::NoExec => f.write_str("mounted noexec"),
             Unusable::Relative => f.write_str("not an absolute path"),
             Unusable::Unfit(error) => write!(f, "{error}"),
+            Unusable::OtherLayout => f.write_str("another version made it, with another layout"),
+            Unusable::OtherFiles => f.write_str("it holds other files than those of a cache"),
+            Unusable::TooManyStores => f.write_str("it has too many store paths of one name"),
         }
     }
 }
@@ -363,6 +377,26 @@ mod tests {
                 "cannot unpack 106.0 MB to /home/alice/.cache/packed: No space left on device\n\
                  hint: make room for 106.0 MB and 1200 files in /home/alice/.cache/packed, or use another \
                  disk: for the cache, set PACKED_CACHE",
+            ),
+            (
+                Error::unusable(&b"/srv/c"[..], Unusable::OtherLayout),
+                "cannot use /srv/c: another version made it, with another layout\n\
+                 hint: set PACKED_CACHE to another directory, or remove this one",
+            ),
+            (
+                Error::unusable(&b"/home/alice"[..], Unusable::OtherFiles),
+                "cannot use /home/alice: it holds other files than those of a cache\n\
+                 hint: set PACKED_CACHE to an empty directory, or to one that does not exist",
+            ),
+            (
+                Error::unusable(c"bundles", Unusable::ForeignOwner(7)),
+                "cannot use bundles: belongs to user 7\n\
+                 hint: set PACKED_CACHE to a directory of yours from which programs may be executed",
+            ),
+            (
+                Error::unusable(&b"/srv/c"[..], Unusable::TooManyStores),
+                "cannot use /srv/c: it has too many store paths of one name\n\
+                 hint: remove what nobody runs: PACKED=clear, or packer cache gc",
             ),
             (
                 Error::File { operation: "create", object: "work".into(), errno: Errno::INTR },

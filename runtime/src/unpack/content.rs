@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use format::{Extent, Frame, Kind, is_zero};
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::node::{NodeNumber, TIMES, create_file, file_permissions};
 use super::tree::Tree;
-use super::{NodeNumber, NodeNumbers, TIMES, create_file, file_mode};
 use crate::error::Error;
-use crate::file;
+use crate::system::file::{self, Permissions};
 
 /// Zeros of this length and alignment become a hole in the file: what the tar stream has of a sparse one.
 const HOLE_LEN: usize = 64 << 10;
@@ -21,9 +21,9 @@ pub(super) struct Plan {
     /// The frames that hold something wanted.
     pub(super) frames: Vec<u32>,
     /// Files inside one frame, by rising position in the tar stream.
-    whole: NodeNumbers,
+    whole: Vec<NodeNumber>,
     /// Files over several frames: each is created first and then written to from all sides.
-    pub(super) split: NodeNumbers,
+    pub(super) split: Vec<NodeNumber>,
     /// Files whose content another file has too.
     pub(super) links: Vec<Link>,
     /// Bytes of content in the frames.
@@ -41,14 +41,14 @@ pub(super) struct Link {
 impl Plan {
     pub(super) fn new(tree: &Tree<'_>, frames: &[Frame]) -> Plan {
         // A frame's bytes are relocated where they are, so what is not a module comes before one that is.
-        let same = |number: NodeNumber| {
-            (tree.extent(number), tree.is_executable(number), tree.checks_source(number))
+        let identity = |number: NodeNumber| {
+            (tree.extent(number), tree.is_executable(number), tree.is_checked_pyc(number))
         };
         // A heap sorts with 8 KB less of code than `sort`, which every bundle would carry.
         let files: BinaryHeap<_> = tree
             .wanted()
             .filter(|(_, node)| matches!(node.kind, Kind::File { content, .. } if content.len > 0))
-            .map(|(number, _)| (same(number), number))
+            .map(|(number, _)| (identity(number), number))
             .collect();
 
         let mut plan = Plan {
@@ -61,12 +61,12 @@ impl Plan {
         let mut original = None;
         // The last frame that is in the plan already.
         let mut planned: Option<u32> = None;
-        for (key, file) in files.into_sorted_vec() {
-            if let Some((_, original)) = original.filter(|(original, _)| *original == key) {
+        for (identity, file) in files.into_sorted_vec() {
+            if let Some((_, original)) = original.filter(|(original, _)| *original == identity) {
                 plan.links.push(Link { original, copy: file });
                 continue;
             }
-            original = Some((key, file));
+            original = Some((identity, file));
             let extent = tree.extent(file);
             let first = frames.partition_point(|frame| frame.end() <= extent.start);
             let last = frames.partition_point(|frame| frame.end() < extent.end());
@@ -97,9 +97,9 @@ impl Plan {
             }
             let (bytes, _) = overlap(frame, extent, content);
             tree.rewrite(file, 0, bytes);
-            let mode = file_mode(tree.is_executable(file));
+            let permissions = file_permissions(tree.is_executable(file));
             tree.at(file, "write", |at, name| {
-                let file = create_file(at, name, mode)?;
+                let file = create_file(at, name, permissions)?;
                 if bytes.len() > HOLE_LEN {
                     rustix::fs::ftruncate(&file, extent.len)?;
                 }
@@ -116,7 +116,11 @@ impl Plan {
             tree.rewrite(file, offset, bytes);
             tree.at(file, "write", |at, name| {
                 let flags = OFlags::WRONLY | OFlags::NOFOLLOW;
-                write_sparse(file::open(at, name, flags, Mode::empty())?.as_fd(), bytes, offset)
+                write_sparse(
+                    file::open(at, name, flags, Permissions::empty())?.as_fd(),
+                    bytes,
+                    offset,
+                )
             })?;
         }
         Ok(())
@@ -153,14 +157,16 @@ fn write_sparse(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<(), E
 /// Makes `copy` the same file as `original`, or one with the same content.
 pub(super) fn link(tree: &Tree<'_>, original: NodeNumber, copy: NodeNumber) -> Result<(), Error> {
     tree.at(original, "link", |from, original_name| {
-        tree.place(copy).and_then(|(directory, name)| {
+        tree.locate(copy).and_then(|(directory, name)| {
             let to = directory.as_ref().map_or(tree.directory(), |directory| directory.as_fd());
             match rustix::fs::linkat(from, original_name, to, &*name, AtFlags::empty()) {
                 Ok(()) => Ok(()),
                 // Too many links, or a file system without them.
                 Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV) => {
-                    let original = file::open(from, original_name, OFlags::RDONLY, Mode::empty())?;
-                    let copied = create_file(to, &name, file_mode(tree.is_executable(copy)))?;
+                    let original =
+                        file::open(from, original_name, OFlags::RDONLY, Permissions::empty())?;
+                    let copied =
+                        create_file(to, &name, file_permissions(tree.is_executable(copy)))?;
                     copy_content(original.as_fd(), copied.as_fd())?;
                     rustix::fs::futimens(&copied, &TIMES)
                 }

@@ -8,12 +8,24 @@ use format::{Extent, Kind, Node, References, Symlink};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
-use super::{Destination, NodeNumber};
+use super::node::NodeNumber;
+use super::rewrite::{self, Rewriter};
 use crate::error::Error;
-use crate::{file, relocation};
+use crate::system::file;
 
 /// Bytes of a path that the kernel takes in one call, without its NUL.
 const PATH_LEN: usize = 4095;
+
+/// Where store paths are written to, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// The directory they are created in.
+    pub directory: BorrowedFd<'a>,
+    /// The name of each of the manifest's store paths; those without are left out.
+    pub names: &'a [Option<CString>],
+    /// Rewrites references, if the store paths are relocated.
+    pub rewriter: Option<&'a Rewriter>,
+}
 
 /// The nodes of an index and the directory that they are created in.
 pub(super) struct Tree<'a> {
@@ -54,24 +66,24 @@ impl<'a> Tree<'a> {
 
     /// Relocates `bytes` of a file or link, which begin at `offset` of it, if that is asked for.
     pub(super) fn rewrite(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) {
-        if let Some(relocation) = self.destination.relocation {
-            relocation.rewrite(self.references(number), offset, bytes);
-            if self.checks_source(number) {
-                relocation::trust_source(offset, bytes);
+        if let Some(rewriter) = self.destination.rewriter {
+            rewriter.rewrite(self.references(number), offset, bytes);
+            if self.is_checked_pyc(number) {
+                rewrite::skip_source_check(offset, bytes);
             }
         }
     }
 
     /// Takes back what [`Tree::rewrite`] did; `false` if a reference is not what that made of it.
     pub(super) fn restore(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) -> bool {
-        let Some(relocation) = self.destination.relocation else { return true };
-        let is_ours = relocation.restore(self.references(number), offset, bytes);
-        is_ours & (!self.checks_source(number) || relocation::check_source(offset, bytes))
+        let Some(rewriter) = self.destination.rewriter else { return true };
+        let is_ours = rewriter.restore(self.references(number), offset, bytes);
+        is_ours & (!self.is_checked_pyc(number) || rewrite::restore_source_check(offset, bytes))
     }
 
     /// Whether a node is a compiled Python module that is valid only with its source as it was.
-    pub(super) fn checks_source(&self, number: NodeNumber) -> bool {
-        matches!(self.nodes[number as usize].kind, Kind::File { checks_source: true, .. })
+    pub(super) fn is_checked_pyc(&self, number: NodeNumber) -> bool {
+        matches!(self.nodes[number as usize].kind, Kind::File { checked_pyc: true, .. })
     }
 
     fn references(&self, number: NodeNumber) -> References<'a> {
@@ -89,7 +101,7 @@ impl<'a> Tree<'a> {
         act: impl FnOnce(BorrowedFd<'_>, &CStr) -> Result<T, Errno>,
     ) -> Result<T, Error> {
         let act = || {
-            let (directory, path) = self.place(number)?;
+            let (directory, path) = self.locate(number)?;
             act(directory.as_ref().map_or(self.directory(), |directory| directory.as_fd()), &path)
         };
         act().map_err(|errno| {
@@ -104,7 +116,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Returns a path to the node, and the directory it starts from if that is not the tree's own.
-    pub(super) fn place(&self, number: NodeNumber) -> Result<(Option<OwnedFd>, CString), Errno> {
+    pub(super) fn locate(&self, number: NodeNumber) -> Result<(Option<OwnedFd>, CString), Errno> {
         let mut directory: Option<OwnedFd> = None;
         let mut path: Vec<u8> = Vec::new();
         for component in self.components(number) {

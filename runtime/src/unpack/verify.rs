@@ -6,22 +6,23 @@ use core::ffi::CStr;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use format::nar::{self, Nar};
+use format::nar::NarHasher;
 use format::{Index, Kind, Node, PackedPath, Symlink};
 use rustix::fd::BorrowedFd;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::tree::Tree;
-use super::{DIRECTORY_MODE, Destination, NodeNumber, TIMES, file_mode};
+use super::node::{DIRECTORY_PERMISSIONS, NodeNumber, TIMES, file_permissions};
+use super::tree::{Destination, Tree};
 use crate::error::Error;
-use crate::payload::Contents;
-use crate::{file, sys};
+use crate::payload::Sections;
+use crate::system::file::{self, Permissions};
+use crate::system::{call, thread};
 
 /// Bytes that a thread reads at once.
 const BUFFER_LEN: usize = 256 << 10;
 
-/// Checks the store paths that have a name: files, modes, times, and the NAR hash over all of it.
+/// Checks the store paths that have a name: files, permissions, times, and the NAR hash over all of it.
 ///
 /// Where references were rewritten, they have to be what they were rewritten to. The result has one value
 /// for each of the manifest's store paths; those without a name count as whole.
@@ -30,7 +31,7 @@ const BUFFER_LEN: usize = 256 << 10;
 ///
 /// If a file cannot be read for a reason that is not its own, such as too many open files.
 pub fn verify(
-    contents: &Contents,
+    sections: &Sections,
     index: &Index<'_>,
     destination: &Destination<'_>,
 ) -> Result<Vec<bool>, Error> {
@@ -39,13 +40,13 @@ pub fn verify(
     let whole: Vec<AtomicBool> = ranges.iter().map(|_| AtomicBool::new(true)).collect();
     let next = AtomicUsize::new(0);
     let processors = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count());
-    sys::parallel(processors as usize, || {
+    thread::parallel(processors as usize, || {
         let mut buffer = vec![0; BUFFER_LEN];
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(range) = ranges.get(number) else { return Ok::<(), Error>(()) };
             if destination.names.get(number).is_some_and(Option::is_some) {
-                let packed = &contents.manifest.paths[number];
+                let packed = &sections.manifest.paths[number];
                 let is_whole =
                     is_whole(&tree, &index.nodes, &children, range.clone(), packed, &mut buffer)?;
                 whole[number].store(is_whole, Ordering::Relaxed);
@@ -86,22 +87,15 @@ fn is_whole(
     packed: &PackedPath,
     buffer: &mut [u8],
 ) -> Result<bool, Error> {
-    let mut nar = Nar::begin();
+    let mut nar = NarHasher::begin();
     for number in range {
         let node = &nodes[number as usize];
-        let kind = match node.kind {
-            Kind::Directory => nar::Kind::Directory,
-            Kind::File { executable, content, .. } => {
-                nar::Kind::File { executable, len: content.len }
-            }
-            Kind::Symlink(Symlink { target, .. }) => nar::Kind::Symlink { target },
-        };
-        nar.node(number, node.parent, node.name, kind);
+        nar.node(number, node.parent, node.name, node.kind.into());
         let matches = tree.at(number, "read", |at, name| {
             let matches = match node.kind {
                 Kind::Directory => is_directory(at, name, children[number as usize]),
                 Kind::File { executable, content, .. } => {
-                    let expected = (file_mode(executable), content.len);
+                    let expected = (file_permissions(executable), content.len);
                     is_file(at, name, expected, buffer, |offset, bytes| {
                         let is_ours = tree.restore(number, offset, bytes);
                         nar.bytes(bytes);
@@ -147,23 +141,23 @@ fn is_directory(at: BorrowedFd<'_>, name: &CStr, children: u32) -> Result<bool, 
         Ok::<(), Errno>(())
     })?;
     let stat = rustix::fs::fstat(&directory)?;
-    Ok(found == children && is_final(&stat, DIRECTORY_MODE))
+    Ok(found == children && is_final(&stat, DIRECTORY_PERMISSIONS))
 }
 
-/// Checks a file's mode and length and has its content taken piece by piece, until a piece is wrong.
+/// Checks a file's permissions and length and has its content taken piece by piece, until a piece is wrong.
 fn is_file(
     at: BorrowedFd<'_>,
     name: &CStr,
-    (mode, len): (Mode, u64),
+    (permissions, len): (Permissions, u64),
     buffer: &mut [u8],
     mut take: impl FnMut(u64, &mut [u8]) -> bool,
 ) -> Result<bool, Errno> {
     // Opening a pipe that somebody put there must not wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = file::open(at, name, flags, Mode::empty())?;
+    let file = file::open(at, name, flags, Permissions::empty())?;
     let stat = rustix::fs::fstat(&file)?;
     let is_regular = FileType::from_raw_mode(stat.st_mode).is_file();
-    if !is_regular || !is_final(&stat, mode) || u64::try_from(stat.st_size) != Ok(len) {
+    if !is_regular || !is_final(&stat, permissions) || u64::try_from(stat.st_size) != Ok(len) {
         return Ok(false);
     }
     let mut offset = 0;
@@ -179,9 +173,9 @@ fn is_file(
     }
 }
 
-/// Whether mode and time are those of a Nix store, and nobody else can change them.
-fn is_final(stat: &Stat, mode: Mode) -> bool {
-    stat.st_mode & 0o7777 == mode.as_raw_mode()
+/// Whether permissions and time are those of a Nix store, and nobody else can change them.
+fn is_final(stat: &Stat, permissions: Permissions) -> bool {
+    stat.st_mode & 0o7777 == permissions.as_raw_mode()
         && stat.st_mtime == TIMES.last_modification.tv_sec
-        && stat.st_uid == sys::user()
+        && stat.st_uid == call::user()
 }

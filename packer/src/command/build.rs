@@ -1,0 +1,103 @@
+//! `packer build`: the steps from a closure to a bundle.
+
+use std::ffi::OsStr;
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Instant;
+
+use runtime::error::Escaped;
+
+use super::summary::{self, Summary};
+use crate::error::Result;
+use crate::output::bundle;
+use crate::output::frame::FrameCache;
+use crate::output::payload::{Input, Options};
+use crate::output::stub::Stub;
+use crate::output::tar::Layout;
+use crate::plan::verdict::Verdict;
+use crate::plan::{Plan, entry, environment, manifest, modes};
+use crate::progress::Progress;
+use crate::scan::content::Content;
+use crate::source::closure::Closure;
+use crate::source::exclude::Exclude;
+use crate::source::installable;
+use crate::source::reference::Hashes;
+use crate::source::store::Store;
+use crate::source::tree::Tree;
+use crate::{cli, show};
+
+/// Packs closures into one executable.
+///
+/// # Errors
+///
+/// If anything is wrong; nothing is then left of the output.
+pub(crate) fn build(options: &cli::Build) -> Result<()> {
+    let started = Instant::now();
+    let threads = options.threads.unwrap_or(available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    let progress = Progress::new();
+
+    // What was asked for.
+    let stub = Stub::load(options.stub.as_deref())?;
+    let exclude = Exclude::new(&options.exclude)?;
+    let store = Store::open(options.store_root.as_deref())?;
+
+    let asked = installable::build(&options.closure)?;
+
+    // Closure: store paths, files, programs.
+    progress.start("scanning", None);
+    let graph = options.closure_graph.as_deref();
+    let closure = Closure::find(&store, &asked, graph, threads, &progress)?;
+    let tree = Tree::read(&store, &closure.paths, &exclude)?;
+    let programs = entry::choose(&store, &tree, &closure.roots, &options.entry, stub.machine())?;
+    let hashes = Hashes::of_paths(&tree.paths);
+    // Those that are excluded too: Nix looks for all.
+    let hidden = Hashes::of_paths(&closure.paths);
+    let wishes = environment::wishes(&tree, &hidden, &options.env)?;
+
+    // Content: digests, references, order.
+    progress.start("reading", Some(tree.len()));
+    let content = Content::read(&store, &tree, &hashes, threads, &progress)?;
+    let modes = modes::choose(&options.mode, content.obstacles().next())?;
+    let rules = wishes.over(environment::defaults(&tree, content.variables()));
+    let manifest = manifest::manifest(&tree, &content);
+    let plan = Plan { programs, modes, rules, manifest, roots: closure.roots };
+    let layout = Layout::new(&tree, &content);
+
+    // Output: payload, then the stub in front of it.
+    let path = options.output.clone().unwrap_or_else(|| default_output(&plan.programs));
+    progress.start("packing", Some(layout.len()));
+    let input = Input {
+        store: &store,
+        tree: &tree,
+        content: &content,
+        layout: &layout,
+        plan: &plan,
+        hidden: &hidden,
+    };
+    let cache = if options.no_cache { FrameCache::none() } else { FrameCache::open() };
+    let packing = Options { level: options.level, threads, cache };
+    let written = bundle::write(&path, stub, &input, &packing, &progress)?;
+    drop(progress);
+
+    Summary {
+        output: show::path(&path),
+        entries: plan.programs.iter().map(|p| Escaped(p.name()).to_string()).collect(),
+        relocation: Verdict::new(&content),
+        modes: modes.iter().map(format::Mode::name).collect(),
+        store_paths: tree.paths.len(),
+        files: tree.file_count(),
+        frames: written.frames,
+        bytes_before: tree.len(),
+        bytes_after: written.file_len,
+        seconds: summary::seconds(started.elapsed()),
+    }
+    .print(options.json)
+}
+
+/// The name of the first entry, in the current directory.
+fn default_output(programs: &[entry::Program]) -> PathBuf {
+    let name = programs.first().map(|program| OsStr::from_bytes(program.name()));
+    PathBuf::from(".").join(name.unwrap_or_default())
+}

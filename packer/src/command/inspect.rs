@@ -1,0 +1,275 @@
+//! `packer inspect`: what is in a bundle.
+
+use std::fmt::Write as _;
+
+use format::{Action, Index, Kind, Manifest, Mode, Modes, Node, Piece, Rule, STORE_DIR, Symlink};
+use runtime::payload::Sections;
+use serde::Serialize;
+
+use super::print;
+use crate::cli;
+use crate::error::Result;
+use crate::plan::verdict::Verdict;
+use crate::source::bundle::Bundle;
+use runtime::error::{Escaped, Size};
+
+/// Says what is in a bundle.
+///
+/// # Errors
+///
+/// If it is none, or was changed.
+pub(crate) fn inspect(options: &cli::Inspect) -> Result<()> {
+    let bundle = Bundle::open(&options.bundle)?;
+    let report = Report::new(&bundle)?;
+    if options.json { print::json(&report) } else { print::text(&report.text()) }
+}
+
+/// What is said; the names are those of the JSON.
+#[derive(Serialize)]
+struct Report {
+    format_version: u32,
+    packer: String,
+    entries: Vec<Entry>,
+    modes: Vec<&'static str>,
+    /// Nothing if nothing is in the way but the mode is not allowed: then references are not listed.
+    relocation: Option<Verdict>,
+    environment: Vec<String>,
+    store_paths: Vec<Path>,
+    files: usize,
+    /// Bytes of all files.
+    bytes_before: u64,
+    /// Bytes of the tar stream: each content once, with its headers.
+    tar_bytes: u64,
+    /// Bytes of the frames.
+    compressed_bytes: u64,
+    frames: usize,
+    stub_bytes: u64,
+    file_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    program: String,
+}
+
+#[derive(Serialize)]
+struct Path {
+    path: String,
+    files: usize,
+    bytes: u64,
+    nar_hash: String,
+    nar_bytes: u64,
+    content_key: String,
+    references: Vec<String>,
+}
+
+impl Report {
+    fn new(bundle: &Bundle) -> Result<Report> {
+        let descriptor = &bundle.header.descriptor;
+        let Sections { manifest, seek_table, .. } = &bundle.sections;
+        let index = bundle.sections.index().map_err(|error| bundle.error(error))?;
+        let base_names: Vec<String> =
+            manifest.paths.iter().map(|packed| format!("{STORE_DIR}/{}", packed.path)).collect();
+        let mut store_paths: Vec<Path> = manifest
+            .paths
+            .iter()
+            .zip(&base_names)
+            .map(|(packed, path)| Path {
+                path: path.clone(),
+                files: 0,
+                bytes: 0,
+                nar_hash: packed.nar_hash.to_string(),
+                nar_bytes: packed.nar_len,
+                content_key: packed.key.to_string(),
+                references: packed
+                    .references
+                    .iter()
+                    .filter_map(|number| base_names.get(*number as usize).cloned())
+                    .collect(),
+            })
+            .collect();
+        // Roots come in the manifest's order, each before the nodes below it.
+        let mut paths = store_paths.iter_mut();
+        let mut path = None;
+        for node in &index.nodes {
+            if node.parent.is_none() {
+                path = paths.next();
+            }
+            if let (Kind::File { content, .. }, Some(path)) = (node.kind, &mut path) {
+                path.files += 1;
+                path.bytes = path.bytes.saturating_add(content.len);
+            }
+        }
+        store_paths.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
+        let place = |path: u16| {
+            let path = descriptor.paths.get(usize::from(path));
+            path.map(|path| format!("{STORE_DIR}/{}", path.path)).unwrap_or_default()
+        };
+        Ok(Report {
+            format_version: format::BUNDLE_VERSION,
+            packer: manifest.packer.clone(),
+            entries: descriptor
+                .entries
+                .iter()
+                .map(|entry| Entry {
+                    name: Escaped(entry.name(&descriptor.paths)).to_string(),
+                    program: format!("{}{}", place(entry.path), Escaped(&entry.program)),
+                })
+                .collect(),
+            relocation: relocation(&index, manifest, descriptor.modes),
+            modes: descriptor.modes.iter().map(Mode::name).collect(),
+            environment: descriptor.environment.iter().map(|r| rule(r, place)).collect(),
+            files: store_paths.iter().map(|path| path.files).sum(),
+            bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
+            store_paths,
+            tar_bytes: seek_table.tar_len(),
+            compressed_bytes: seek_table
+                .data_frames()
+                .iter()
+                .map(|frame| u64::from(frame.compressed_len))
+                .sum(),
+            frames: seek_table.data_frames().len(),
+            stub_bytes: descriptor.stub_len,
+            file_bytes: descriptor.file_len,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        for (number, Entry { name, program }) in self.entries.iter().enumerate() {
+            let title = if number == 0 { "entry" } else { "" };
+            writeln!(text, "{title:12} {name} = {program}")?;
+        }
+        writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
+        match &self.relocation {
+            None => {}
+            Some(relocation) if relocation.obstacles.is_empty() => {
+                writeln!(text, "{:12} {relocation}", "relocation")?;
+            }
+            Some(Verdict { obstacles, .. }) => {
+                writeln!(text, "{:12} not relocatable:", "relocation")?;
+                obstacles.iter().try_for_each(|obstacle| writeln!(text, "{:12} {obstacle}", ""))?;
+            }
+        }
+        for (number, rule) in self.environment.iter().enumerate() {
+            let title = if number == 0 { "environment" } else { "" };
+            writeln!(text, "{title:12} {rule}")?;
+        }
+        let percent = match self.bytes_before {
+            0 => 100.0,
+            before => percent(self.file_bytes, before),
+        };
+        writeln!(
+            text,
+            "{:12} {} ({percent:.1} % of {}; {} files in {} store paths)",
+            "size",
+            Size(self.file_bytes),
+            Size(self.bytes_before),
+            self.files,
+            self.store_paths.len()
+        )?;
+        writeln!(
+            text,
+            "{:12} {} -> {} in {} frames; stub {}, lists {}",
+            "compression",
+            Size(self.tar_bytes),
+            Size(self.compressed_bytes),
+            self.frames,
+            Size(self.stub_bytes),
+            Size(self.file_bytes.saturating_sub(self.stub_bytes + self.compressed_bytes)),
+        )?;
+        writeln!(text, "{:12} {}, version {}", "format", self.packer, self.format_version)?;
+        writeln!(text)?;
+        writeln!(text, "{:>10} {:>7}  store path", "size", "files")?;
+        for path in &self.store_paths {
+            writeln!(
+                text,
+                "{:>10} {:>7}  {}",
+                Size(path.bytes).to_string(),
+                path.files,
+                path.path
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The packer's verdict, as the bundle has it.
+fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Verdict> {
+    let count = |node: &Node<'_>| match node.kind {
+        Kind::Directory => 0,
+        Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. }) => {
+            references.iter().count()
+        }
+    };
+    let counts = || index.nodes.iter().map(count).filter(|count| *count > 0);
+    (modes.contains(Mode::Relocate) || !manifest.obstacles.is_empty()).then(|| Verdict {
+        references: counts().sum(),
+        files: counts().count(),
+        obstacles: manifest.obstacles.clone(),
+    })
+}
+
+/// Decimals are for the eye only.
+#[allow(clippy::cast_precision_loss)]
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole as f64
+}
+
+fn rule(rule: &Rule, place: impl Fn(u16) -> String) -> String {
+    let value: String = rule
+        .value
+        .iter()
+        .map(|piece| match piece {
+            Piece::Bytes(bytes) => Escaped(bytes).to_string(),
+            Piece::Path(path) => place(*path),
+        })
+        .collect();
+    let name = Escaped(&rule.name);
+    match rule.action {
+        Action::Set => format!("{name}={value}"),
+        Action::SetUnlessSet => format!("{name}?={value}"),
+        Action::Remove => format!("{name}-"),
+        Action::SetIfExists => format!("{name}?={value} if it is there"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::bundle::tests::{build, fixture};
+    use crate::source::store::tests::{BASH, GLIBC};
+
+    #[test]
+    fn summary_says_what_is_in_it() {
+        let (store, dir) = fixture();
+        let env = format!("--env=LIBS?=/nix/store/{GLIBC}/lib");
+        let path = build(&store, dir.path(), "sh", &[&env]).unwrap();
+        let text = Report::new(&Bundle::open(&path).unwrap()).unwrap().text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("entry        sh = /nix/store/{BASH}/bin/sh"));
+        assert_eq!(lines[1], "modes        host, relocate, namespace, ram");
+        assert_eq!(lines[2], "relocation   relocatable (1 references in 1 files)");
+        assert_eq!(lines[3], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
+        assert!(lines[4].ends_with("of 72 B; 4 files in 2 store paths)"), "{}", lines[4]);
+        assert!(lines[5].contains("in 2 frames; stub 8."), "{}", lines[5]);
+        assert_eq!(lines[9], format!("      64 B       1  /nix/store/{BASH}"));
+        assert_eq!(lines[10], format!("       8 B       3  /nix/store/{GLIBC}"));
+    }
+
+    #[test]
+    fn references_are_unknown_where_none_is_rewritten() {
+        let (store, dir) = fixture();
+        let path = build(&store, dir.path(), "sh", &["--mode=namespace"]).unwrap();
+        let report = Report::new(&Bundle::open(&path).unwrap()).unwrap();
+        assert_eq!(report.modes, ["namespace"]);
+        assert!(report.relocation.is_none());
+    }
+}

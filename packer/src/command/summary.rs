@@ -1,0 +1,77 @@
+//! The last line of `packer build`.
+
+use std::time::Duration;
+
+use runtime::error::Size;
+use serde::Serialize;
+
+use crate::command::print;
+use crate::error::Result;
+use crate::plan::verdict::Verdict;
+
+/// What was packed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    /// The path of the bundle.
+    pub(crate) output: String,
+    pub(crate) entries: Vec<String>,
+    pub(crate) modes: Vec<&'static str>,
+    pub(crate) store_paths: usize,
+    pub(crate) files: usize,
+    pub(crate) frames: usize,
+    /// Bytes of all files.
+    pub(crate) bytes_before: u64,
+    /// Bytes of the bundle.
+    pub(crate) bytes_after: u64,
+    pub(crate) seconds: f64,
+    pub(crate) relocation: Verdict,
+}
+
+impl Summary {
+    /// Prints one line: text, or JSON.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub(crate) fn print(&self, json: bool) -> Result<()> {
+        if json { print::json(self) } else { print::text(&self.line()) }
+    }
+
+    fn line(&self) -> String {
+        let name = self.output.rsplit('/').next().unwrap_or(&self.output);
+        let Summary { files, bytes_before, bytes_after, seconds, relocation, .. } = self;
+        let (before, after) = (Size(*bytes_before), Size(*bytes_after));
+        format!("{name}: {files} files, {before} -> {after} in {seconds:.1} s, {relocation}\n")
+    }
+}
+
+/// Rounds to milliseconds: more digits would say nothing.
+pub(crate) fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_tells_files_sizes_and_time() {
+        let summary = Summary {
+            output: "./markov".into(),
+            entries: vec!["markov".into()],
+            modes: vec!["namespace"],
+            store_paths: 48,
+            files: 1715,
+            frames: 13,
+            bytes_before: 106_249_000,
+            bytes_after: 33_100_000,
+            seconds: seconds(Duration::from_micros(12_345_678)),
+            relocation: Verdict { references: 2267, files: 212, obstacles: Vec::new() },
+        };
+        assert_eq!(
+            summary.line(),
+            "markov: 1715 files, 106.2 MB -> 33.1 MB in 12.3 s, \
+             relocatable (2267 references in 212 files)\n"
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! What packer reads of ELF files: which machine a program is for, and a bundle's descriptor.
+
+use std::fmt;
+use std::fs::File;
+
+use format::{DESCRIPTOR_LEN, NOTE_NAME, NOTE_TYPE};
+use object::elf::{
+    self, EM_386, EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64, ET_DYN, ET_EXEC, FileHeader32,
+    FileHeader64,
+};
+use object::read::elf::{FileHeader, ProgramHeader as _};
+use object::read::{ReadCache, ReadRef};
+use object::{Endianness, LittleEndian};
+
+/// A kind of processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    X86_64,
+    Aarch64,
+    /// ELF's number for any other.
+    Other(elf::Machine),
+}
+
+impl Machine {
+    /// The machine that a program is for, from its first bytes; `None` if they are no ELF program's.
+    pub(crate) fn of_program(head: &[u8]) -> Option<Machine> {
+        of_header::<FileHeader64<Endianness>>(head)
+            .or_else(|| of_header::<FileHeader32<Endianness>>(head))
+    }
+}
+
+fn of_header<H: FileHeader<Endian = Endianness>>(head: &[u8]) -> Option<Machine> {
+    let header = H::parse(head).ok()?;
+    let endian = header.endian().ok()?;
+    if !matches!(header.e_type(endian), ET_EXEC | ET_DYN) {
+        return None;
+    }
+    let is_usual = header.is_type_64() && endian == Endianness::Little;
+    Some(match header.e_machine(endian) {
+        EM_X86_64 if is_usual => Machine::X86_64,
+        EM_AARCH64 if is_usual => Machine::Aarch64,
+        other => Machine::Other(other),
+    })
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Machine::X86_64 => f.write_str("x86_64"),
+            Machine::Aarch64 => f.write_str("aarch64"),
+            Machine::Other(EM_386) => f.write_str("i386"),
+            Machine::Other(EM_ARM) => f.write_str("arm"),
+            Machine::Other(EM_RISCV) => f.write_str("riscv"),
+            Machine::Other(number) => write!(f, "machine number {}", number.0),
+        }
+    }
+}
+
+/// Reads the descriptor in a bundle; `None` if the file has none.
+pub(crate) fn descriptor(bundle: &File) -> Option<[u8; DESCRIPTOR_LEN]> {
+    let cache = ReadCache::new(bundle);
+    note(&cache).copied()
+}
+
+/// Finds the note through the program headers: section headers may be stripped.
+pub(crate) fn note<'a>(data: impl ReadRef<'a>) -> Option<&'a [u8; DESCRIPTOR_LEN]> {
+    let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
+    for segment in header.program_headers(LittleEndian, data).ok()? {
+        let Ok(Some(mut notes)) = segment.notes(LittleEndian, data) else { continue };
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == NOTE_NAME.as_bytes() && note.n_type(LittleEndian).0 == NOTE_TYPE {
+                return note.desc().try_into().ok();
+            }
+        }
+    }
+    None
+}

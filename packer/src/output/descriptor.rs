@@ -1,0 +1,124 @@
+//! The descriptor of a new bundle.
+
+use std::collections::BTreeSet;
+
+use format::{Descriptor, Digest, Entry, Manifest, PathKey, Piece, Rule, StorePath};
+
+use super::payload::Written;
+use crate::error::{Error, Result};
+use crate::plan::entry::Program;
+use crate::plan::{Plan, environment};
+
+/// Makes the descriptor of a bundle.
+///
+/// # Errors
+///
+/// If there are too many entries, rules and closures: [`format::DESCRIPTOR_LEN`].
+pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
+    let Plan { programs, modes, rules, manifest, roots } = plan;
+    let mut table = Table { manifest, paths: Vec::new() };
+    let entries = programs
+        .iter()
+        .map(|Program { path, program }| {
+            Ok(Entry { path: table.number(path)?, program: program.clone() })
+        })
+        .collect::<Result<_>>()?;
+    let environment = rules.iter().map(|rule| table.rule(rule)).collect::<Result<_>>()?;
+    // What is asked for is packed, though nothing else may refer to it.
+    for root in roots {
+        if !table.implies(root) {
+            table.number(root)?;
+        }
+    }
+    Ok(Descriptor {
+        stub_len: written.stub_len,
+        file_len: written.file_len,
+        sections: written.sections,
+        modes: *modes,
+        paths: table.paths,
+        entries,
+        environment,
+    })
+}
+
+/// The descriptor's store paths: those that entries and rules name, in the order of their first use, and the
+/// roots that these do not need.
+struct Table<'a> {
+    manifest: &'a Manifest,
+    paths: Vec<PathKey>,
+}
+
+impl Table<'_> {
+    fn number(&mut self, path: &StorePath) -> Result<u16> {
+        let known = self.paths.iter().position(|known| known.path == *path);
+        let number = known.unwrap_or_else(|| {
+            self.paths.push(PathKey { path: path.clone(), key: self.key(path) });
+            self.paths.len() - 1
+        });
+        let too_many = Error::TooMany { what: "store paths in entries and rules", limit: 0xffff };
+        u16::try_from(number).map_err(|_| too_many)
+    }
+
+    /// Whether the manifest lacks a store path, or one of these needs it.
+    fn implies(&self, path: &StorePath) -> bool {
+        let all = &self.manifest.paths;
+        let Some(wanted) = all.iter().position(|packed| packed.path == *path) else { return true };
+        let listed = |number: &usize| self.paths.iter().any(|key| key.path == all[*number].path);
+        let mut needed: Vec<usize> = (0..all.len()).filter(listed).collect();
+        let mut seen: BTreeSet<usize> = needed.iter().copied().collect();
+        while let Some(number) = needed.pop() {
+            let references = all[number].references.iter().map(|reference| *reference as usize);
+            needed.extend(references.filter(|reference| seen.insert(*reference)));
+        }
+        seen.contains(&wanted)
+    }
+
+    /// Entries and rules were checked against the closure, so the manifest has the path.
+    fn key(&self, path: &StorePath) -> Digest {
+        let packed = self.manifest.paths.iter().find(|packed| packed.path == *path);
+        packed.map_or(Digest([0; 32]), |packed| packed.key)
+    }
+
+    fn rule(&mut self, rule: &environment::Rule) -> Result<Rule> {
+        let piece = |piece: &environment::Piece| {
+            Ok(match piece {
+                environment::Piece::Bytes(bytes) => Piece::Bytes(bytes.clone()),
+                environment::Piece::Path(path) => Piece::Path(self.number(path)?),
+            })
+        };
+        let value = rule.value.iter().map(piece).collect::<Result<_>>()?;
+        Ok(Rule { action: rule.action, name: rule.name.clone(), value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use format::PackedPath;
+
+    use super::*;
+    use crate::source::store::tests::{BASH, GLIBC, MARKOV};
+
+    #[test]
+    fn listed_paths_imply_what_they_refer_to() {
+        let path = |name: &str| StorePath::parse(name.as_bytes()).unwrap();
+        let packed = |name, references| PackedPath {
+            path: path(name),
+            nar_hash: Digest([0; 32]),
+            nar_len: 0,
+            key: Digest([0; 32]),
+            references,
+        };
+        let manifest = Manifest {
+            packer: String::new(),
+            obstacles: Vec::new(),
+            paths: vec![packed(GLIBC, vec![]), packed(BASH, vec![0]), packed(MARKOV, vec![1])],
+        };
+        for (listed, implied) in [(GLIBC, 1), (BASH, 2), (MARKOV, 3)] {
+            let mut table = Table { manifest: &manifest, paths: Vec::new() };
+            assert!(!table.implies(&path(listed)));
+            table.number(&path(listed)).unwrap();
+            let all = [GLIBC, BASH, MARKOV].map(|name| table.implies(&path(name)));
+            assert_eq!(all.iter().filter(|implied| **implied).count(), implied, "{listed}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The output file: written aside, synced, renamed into place.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use runtime::system::call::FileSizeErrors;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use tempfile::{Builder, NamedTempFile, TempPath};
+
+use crate::error::{Error, Result};
+use crate::show;
+use crate::source::reference::{Depth, Hashes, Scanner};
+
+/// What a linker gives a program: everything that the umask leaves.
+const MODE: u32 = 0o777;
+
+/// The start of the names that files have while they are aside.
+const PREFIX: &str = ".packer-";
+
+/// Bytes read at once.
+const BUFFER_LEN: usize = 1 << 20;
+
+/// A file that is being written; nothing of it is left if it is dropped.
+///
+/// It has no name where the file system allows that (`O_TMPFILE`): even a signal then leaves nothing
+/// behind. Elsewhere it has a temporary one, which only a signal leaves behind.
+pub(crate) struct OutputFile {
+    file: File,
+    /// Its temporary name, if it has one.
+    name: Option<TempPath>,
+    path: PathBuf,
+    len: u64,
+    /// A limit of its size is an error like others.
+    _errors: FileSizeErrors,
+}
+
+impl OutputFile {
+    /// Starts the file that will be at `path`, with room for `head` bytes to be written at the end.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be written, or something that is no file has the name.
+    pub(crate) fn create(path: &Path, head: u64) -> Result<OutputFile> {
+        // A link to a device, such as /dev/stdout, is as good as the device.
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(Error::OutputTaken { path: show::path(path) });
+        }
+        if path.file_name().is_none() {
+            return Err(Error::OutputTaken { path: show::path(path) });
+        }
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let (file, name) = match rustix::fs::open(dir(path), flags, Mode::from_raw_mode(MODE)) {
+            Ok(fd) => (fd.into(), None),
+            // The file system or the kernel has no such files.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                let (file, name) = named(path)?.into_parts();
+                (file, Some(name))
+            }
+            Err(errno) => return Err(Error::io("write", path, errno.into())),
+        };
+        let mut output = OutputFile {
+            file,
+            name,
+            path: path.into(),
+            len: head,
+            _errors: FileSizeErrors::begin(),
+        };
+        output.file.seek(SeekFrom::Start(head)).map_err(|error| output.failed("write", error))?;
+        Ok(output)
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be written, such as when the disk is full.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| self.failed("write", error))?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes of the file so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Writes the bytes that room was left for.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be written.
+    pub(crate) fn write_head(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, 0).map_err(|error| self.failed("write", error))
+    }
+
+    /// Checks that no hash stands anywhere in the file as text.
+    ///
+    /// # Errors
+    ///
+    /// If one does: Nix would take it for a reference.
+    pub(crate) fn check(&mut self, hashes: &Hashes) -> Result<()> {
+        let mut scanner = Scanner::new(hashes, Depth::Plain);
+        let mut buffer = vec![0; BUFFER_LEN];
+        let mut clean = true;
+        self.file.seek(SeekFrom::Start(0)).map_err(|error| self.failed("read", error))?;
+        loop {
+            match self.file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => scanner.feed(&buffer[..count], |_| clean = false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed("read", error)),
+            }
+        }
+        if clean { Ok(()) } else { Err(Error::HashInOutput) }
+    }
+
+    /// Gives the file its name, in place of what had it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be synced or renamed.
+    pub(crate) fn publish(mut self) -> Result<()> {
+        let failed = |error| Error::io("write", &self.path, error);
+        let mode = self.file.metadata().map_err(failed)?.permissions().mode() | 0o100;
+        self.file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
+        self.file.sync_all().map_err(failed)?;
+        let name = match self.name.take() {
+            Some(name) => name,
+            None => match link(&self.file, dir(&self.path)) {
+                Ok(name) => name,
+                // No /proc to link through.
+                Err(_) => self.copy(mode)?,
+            },
+        };
+        // No descriptor that can write may be left when somebody executes it (ETXTBSY).
+        drop(self.file);
+        name.persist(&self.path).map_err(|error| Error::io("write", &self.path, error.error))?;
+        // The content is on the disk; if the name is not yet, the old one is, which is as good.
+        let _ = File::open(dir(&self.path)).and_then(|dir| dir.sync_all());
+        Ok(())
+    }
+
+    /// Copies the file that has no name to one that has.
+    fn copy(&mut self, mode: u32) -> Result<TempPath> {
+        let (mut file, name) = named(&self.path)?.into_parts();
+        self.file.seek(SeekFrom::Start(0)).map_err(|error| self.failed("read", error))?;
+        io::copy(&mut self.file, &mut file)
+            .and_then(|_| file.set_permissions(Permissions::from_mode(mode)))
+            .and_then(|()| file.sync_all())
+            .map_err(|error| self.failed("write", error))?;
+        Ok(name)
+    }
+
+    fn failed(&self, action: &'static str, error: io::Error) -> Error {
+        Error::io(action, &self.path, error)
+    }
+}
+
+fn dir(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if dir != Path::new("") => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a file with a temporary name beside `path`.
+fn named(path: &Path) -> Result<NamedTempFile> {
+    Builder::new()
+        .prefix(PREFIX)
+        .permissions(Permissions::from_mode(MODE))
+        .tempfile_in(dir(path))
+        .map_err(|error| Error::io("write", path, error))
+}
+
+/// Gives a file that has no name a temporary one, as open(2) shows it.
+fn link(file: &File, dir: &Path) -> io::Result<TempPath> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |name: &Path| -> io::Result<()> {
+        Ok(rustix::fs::linkat(CWD, &source, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+    };
+    Ok(Builder::new().prefix(PREFIX).make_in(dir, link)?.into_temp_path())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use format::StorePath;
+
+    use super::*;
+    use crate::source::store::tests::GLIBC;
+
+    fn names(dir: &Path) -> Vec<String> {
+        fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    fn hashes() -> Hashes {
+        Hashes::new([StorePath::parse(GLIBC.as_bytes()).unwrap().hash()])
+    }
+
+    #[test]
+    fn output_appears_whole_and_executable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("markov");
+        fs::write(&path, "old").unwrap();
+        let mut output = OutputFile::create(&path, 4).unwrap();
+        output.append(b"payload").unwrap();
+        output.write_head(b"stub").unwrap();
+        assert_eq!(output.len(), 11);
+        output.check(&hashes()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        output.publish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"stubpayload");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o100, 0o100);
+        assert_eq!(names(dir.path()), ["markov"]);
+    }
+
+    #[test]
+    fn dropped_output_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut output = OutputFile::create(&dir.path().join("markov"), 0).unwrap();
+        output.append(b"payload").unwrap();
+        drop(output);
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn copy_stands_in_for_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut output = OutputFile::create(&dir.path().join("markov"), 0).unwrap();
+        output.append(b"payload").unwrap();
+        let name = output.copy(0o755).unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"payload");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path(), Path::new("/dev/null"), Path::new("/"), Path::new("..")] {
+            assert!(matches!(OutputFile::create(path, 0), Err(Error::OutputTaken { .. })));
+        }
+    }
+
+    #[test]
+    fn hash_as_text_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut output = OutputFile::create(&dir.path().join("markov"), 2).unwrap();
+        output.append(&vec![0; BUFFER_LEN - 20]).unwrap();
+        output.append(GLIBC.as_bytes()).unwrap();
+        assert!(matches!(output.check(&hashes()), Err(Error::HashInOutput)));
+    }
+}

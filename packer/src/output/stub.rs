@@ -1,0 +1,151 @@
+//! The stub: the static ELF program at the front of a bundle, and the descriptor in it.
+
+use std::fs;
+use std::path::Path;
+
+use format::{DESCRIPTOR_LEN, Descriptor};
+
+use crate::elf::{self, Machine};
+use crate::error::{Error, Result};
+use crate::show;
+
+/// The stub that this program carries; the build script makes it.
+const EMBEDDED: &[u8] = include_bytes!(env!("PACKER_STUB_FILE"));
+
+/// A stub that can be filled in.
+pub(crate) struct Stub {
+    bytes: Vec<u8>,
+    /// Bytes before the descriptor.
+    descriptor: usize,
+    machine: Machine,
+}
+
+impl Stub {
+    /// Takes the stub in `file`, or the one that this program carries.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or is no stub.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Stub> {
+        match file {
+            None => Stub::parse(EMBEDDED.to_vec(), "the stub in this program".to_owned()),
+            Some(path) => {
+                if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+                    let stub = show::path(path);
+                    return Err(Error::NoStub { stub, reason: "it is not a file" });
+                }
+                let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+                Stub::parse(bytes, show::path(path))
+            }
+        }
+    }
+
+    fn parse(bytes: Vec<u8>, name: String) -> Result<Stub> {
+        let refused = |reason: &'static str| Error::NoStub { stub: name.clone(), reason };
+        let machine = match Machine::of_program(&bytes) {
+            Some(machine @ (Machine::X86_64 | Machine::Aarch64)) => machine,
+            Some(Machine::Other(_)) => return Err(refused("it is for another kind of machine")),
+            None => return Err(refused("it is no ELF program")),
+        };
+        let note = elf::note(bytes.as_slice()).ok_or_else(|| refused("it has no descriptor"))?;
+        let descriptor = note.as_ptr().addr() - bytes.as_ptr().addr();
+        if note.iter().any(|byte| *byte != 0) {
+            return Err(refused("its descriptor is filled in: it is a bundle already"));
+        }
+        Ok(Stub { descriptor, machine, bytes })
+    }
+
+    /// Bytes of the stub.
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// The machine it is for.
+    pub(crate) fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// The stub with this descriptor.
+    ///
+    /// # Errors
+    ///
+    /// If entries and environment rules do not fit.
+    pub(crate) fn fill(mut self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        let bytes = descriptor.encode()?;
+        self.bytes[self.descriptor..][..DESCRIPTOR_LEN].copy_from_slice(&bytes);
+        Ok(self.bytes)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use format::{NOTE_NAME, NOTE_TYPE};
+
+    use super::*;
+
+    /// A stub for x86_64 of a header, a note and some bytes more.
+    pub(crate) fn example() -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(16, 0);
+        let name = [NOTE_NAME.as_bytes(), b"\0\0"].concat();
+        let note_len = 12 + name.len() as u64 + DESCRIPTOR_LEN as u64;
+        for half in [2u16, 62] {
+            bytes.extend(half.to_le_bytes());
+        }
+        bytes.extend(1u32.to_le_bytes());
+        // Entry point, program headers, section headers, flags.
+        for word in [0u64, 64, 0] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(0u32.to_le_bytes());
+        for half in [64u16, 56, 1, 64, 0, 0] {
+            bytes.extend(half.to_le_bytes());
+        }
+        // PT_NOTE, readable.
+        bytes.extend(4u32.to_le_bytes());
+        bytes.extend(4u32.to_le_bytes());
+        for word in [120u64, 120, 120, note_len, note_len, 4] {
+            bytes.extend(word.to_le_bytes());
+        }
+        let descriptor_len = u32::try_from(DESCRIPTOR_LEN).unwrap();
+        for word in [u32::try_from(NOTE_NAME.len() + 1).unwrap(), descriptor_len, NOTE_TYPE] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(name);
+        bytes.resize(bytes.len() + DESCRIPTOR_LEN, 0);
+        bytes.extend(b"code");
+        bytes
+    }
+
+    #[test]
+    fn descriptor_is_found() {
+        let stub = Stub::parse(example(), "example".into()).unwrap();
+        assert_eq!(stub.machine(), Machine::X86_64);
+        assert_eq!(stub.descriptor, 120 + 12 + 8);
+    }
+
+    #[test]
+    fn embedded_stub_is_one() {
+        Stub::load(None).unwrap();
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let mut used = example();
+        used[200] = 1;
+        let mut foreign = example();
+        foreign[18] = 3;
+        let mut bare = example();
+        bare[64] = 1;
+        for (bytes, expected) in [
+            (b"#!/bin/sh".to_vec(), "no ELF program"),
+            (example()[..100].to_vec(), "no descriptor"),
+            (used, "bundle already"),
+            (foreign, "another kind"),
+            (bare, "no descriptor"),
+        ] {
+            let error = Stub::parse(bytes, "x".into()).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! The tar stream: which entries, in which order, where.
+//!
+//! Nothing is held but the layout: headers are made again when a piece of the stream is asked for.
+
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use format::{Extent, STORE_DIR};
+use tar::{EntryType, Header};
+
+use crate::error::{Error, Result};
+use crate::output::frame::{self, Boundary, Span};
+use crate::scan::content::Content;
+use crate::source::store::Store;
+use crate::source::tree::{Kind, Tree};
+use runtime::error::Escaped;
+
+/// Bytes of a tar block.
+const BLOCK: u64 = 512;
+
+/// Bytes of the archive's end: two empty blocks.
+const END_LEN: u64 = 2 * BLOCK;
+
+/// An entry of the stream: header blocks, content, zeros up to a whole block.
+struct Item {
+    node: u32,
+    start: u64,
+    content: Extent,
+}
+
+impl Item {
+    fn end(&self) -> u64 {
+        self.content.end().next_multiple_of(BLOCK)
+    }
+}
+
+/// The layout of the tar stream.
+pub(crate) struct Layout {
+    items: Vec<Item>,
+    /// The number of items that are files with a content of their own: they come first.
+    files: usize,
+    /// For each node where its content starts; 0 for those that have none.
+    starts: Vec<u64>,
+    len: u64,
+}
+
+impl Layout {
+    /// Lays out the tree: files in the order that compresses well, duplicates as hard links to them,
+    /// and then the directories and links in the tree's order.
+    ///
+    /// Directories come last, and depth first, since a `tar` that is no root's gives a directory its
+    /// final mode 0555 as soon as it sees an entry elsewhere, and could then put nothing into it.
+    pub(crate) fn new(tree: &Tree, content: &Content) -> Layout {
+        let mut order: Vec<u32> = tree.iter().map(|(number, _)| number).collect();
+        order.sort_by_cached_key(|number| match tree.node(*number).kind {
+            Kind::File { .. } if content.first(*number) == *number => {
+                (0, Some(similarity(tree, *number)))
+            }
+            Kind::File { .. } => (1, None),
+            Kind::Directory | Kind::Symlink { .. } => (2, None),
+        });
+        let mut layout = Layout {
+            items: Vec::with_capacity(order.len()),
+            files: 0,
+            starts: vec![0; order.len()],
+            len: 0,
+        };
+        for node in order {
+            let len = match tree.node(node).kind {
+                Kind::File { len, .. } if content.first(node) == node => {
+                    layout.files += 1;
+                    len
+                }
+                _ => 0,
+            };
+            let start = layout.len + headers(tree, content, node).len() as u64;
+            let item = Item { node, start: layout.len, content: Extent { start, len } };
+            layout.len = item.end();
+            layout.starts[node as usize] = start;
+            layout.items.push(item);
+        }
+        layout.len += END_LEN;
+        layout
+    }
+
+    /// Bytes of the whole stream.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Cuts the stream into spans of at most `max` bytes.
+    ///
+    /// What comes after the files names every store path, so that it changes with each of them: it has
+    /// spans of its own.
+    pub(crate) fn spans(&self, content: &Content, max: u64) -> Vec<Span> {
+        let boundary = |item: &Item| Boundary { end: item.end(), rank: content.rank(item.node) };
+        let (files, others) = self.items.split_at(self.files);
+        let files: Vec<Boundary> = files.iter().map(boundary).collect();
+        let end = Boundary { end: self.len, rank: 0 };
+        let others: Vec<Boundary> = others.iter().map(boundary).chain([end]).collect();
+        let start = files.last().map_or(0, |last| last.end);
+        [frame::cut(0, &files, max), frame::cut(start, &others, max)].concat()
+    }
+
+    /// Where a file's content is in the stream.
+    pub(crate) fn extent(&self, tree: &Tree, content: &Content, file: u32) -> Extent {
+        let len = match tree.node(file).kind {
+            Kind::File { len, .. } => len,
+            _ => 0,
+        };
+        Extent { start: self.starts[content.first(file) as usize], len }
+    }
+
+    /// Writes a piece of the stream, from `start` on, into `piece`, which is all zeros.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or has become shorter.
+    pub(crate) fn fill(
+        &self,
+        store: &Store,
+        tree: &Tree,
+        content: &Content,
+        start: u64,
+        piece: &mut [u8],
+    ) -> Result<()> {
+        let end = start + piece.len() as u64;
+        let first = self.items.partition_point(|item| item.end() <= start);
+        for item in self.items[first..].iter().take_while(|item| item.start < end) {
+            let headers = headers(tree, content, item.node);
+            let extent = Extent { start: item.start, len: headers.len() as u64 };
+            if let Some((at, part)) = overlap(start, piece, extent) {
+                part.copy_from_slice(&headers[at..][..part.len()]);
+            }
+            if let Some((at, part)) = overlap(start, piece, item.content) {
+                let location = tree.location(item.node);
+                let read =
+                    |part: &mut [u8]| store.open_file(&location)?.read_exact_at(part, at as u64);
+                read(part).map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => {
+                        Error::Changed { path: Escaped(&location).to_string() }
+                    }
+                    _ => Error::in_store("read", &location, error),
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a piece of the stream and an extent have in common: bytes before it in the extent, and it in
+/// the piece.
+fn overlap(start: u64, piece: &mut [u8], extent: Extent) -> Option<(usize, &mut [u8])> {
+    let from = extent.start.max(start);
+    let to = extent.end().min(start + piece.len() as u64);
+    if from >= to {
+        return None;
+    }
+    let index = |place: u64| usize::try_from(place).ok();
+    let part = piece.get_mut(index(from - start)?..index(to - start)?)?;
+    Some((index(from - extent.start)?, part))
+}
+
+/// The order of files in the stream, so that similar ones stand together: by extension, and else as
+/// they are in the tree, since neighbours there are alike too.
+///
+/// Measured on closures of 45, 61 and 95 MB at level 19: 0.5 to 1.4 % smaller than in the tree's order alone, up to
+/// 1.9 % smaller than by extension and name.
+fn similarity(tree: &Tree, file: u32) -> Vec<u8> {
+    let name = match tree.node(file).name.as_slice() {
+        b"" => tree.paths[tree.path_of(file)].name().as_bytes(),
+        name => name,
+    };
+    let dot = name.iter().rposition(|byte| *byte == b'.');
+    dot.map(|dot| name[dot..].to_vec()).unwrap_or_default()
+}
+
+/// The header blocks of a node's entry.
+fn headers(tree: &Tree, content: &Content, number: u32) -> Vec<u8> {
+    let node = tree.node(number);
+    let name = name(tree, number);
+    match &node.kind {
+        Kind::Directory => {
+            let name = [name.as_slice(), b"/"].concat();
+            entry(EntryType::Directory, &name, b"", 0o555, 0)
+        }
+        Kind::Symlink { target } => entry(EntryType::Symlink, &name, target, 0o777, 0),
+        Kind::File { executable, len } => {
+            let mode = if *executable { 0o555 } else { 0o444 };
+            match content.first(number) {
+                first if first == number => entry(EntryType::Regular, &name, b"", mode, *len),
+                first => entry(EntryType::Link, &name, &self::name(tree, first), mode, 0),
+            }
+        }
+    }
+}
+
+/// The name of a node in the archive: `nix/store/<hash>-<name>/…`.
+fn name(tree: &Tree, number: u32) -> Vec<u8> {
+    [STORE_DIR.trim_start_matches('/').as_bytes(), b"/", &tree.location(number)].concat()
+}
+
+/// Makes a header block, with GNU's blocks for a long name or target before it.
+///
+/// Those, and not the ones of POSIX, since names are bytes and POSIX wants UTF-8 there.
+fn entry(kind: EntryType, name: &[u8], link: &[u8], mode: u32, len: u64) -> Vec<u8> {
+    let mut blocks = Vec::new();
+    let mut header = Header::new_ustar();
+    if let Some(ustar) = header.as_ustar_mut() {
+        if link.len() > ustar.linkname.len() {
+            long(&mut blocks, EntryType::GNULongLink, link);
+        }
+        put(&mut ustar.linkname, link);
+        match split(name, ustar.prefix.len(), ustar.name.len()) {
+            Some((prefix, name)) => {
+                put(&mut ustar.prefix, prefix);
+                put(&mut ustar.name, name);
+            }
+            None => {
+                long(&mut blocks, EntryType::GNULongName, name);
+                put(&mut ustar.name, name);
+            }
+        }
+    }
+    finish(header, kind, mode, len, &mut blocks);
+    blocks
+}
+
+/// Splits a name over the fields of a POSIX header: `prefix`, a slash that is left out, `name`.
+fn split(name: &[u8], prefix_len: usize, name_len: usize) -> Option<(&[u8], &[u8])> {
+    if name.len() <= name_len {
+        return Some((b"", name));
+    }
+    let from = name.len().checked_sub(name_len + 1)?;
+    // A directory's last slash stays with its name.
+    let to = (prefix_len + 1).min(name.len() - 1);
+    let at = from + name.get(from..to)?.iter().position(|byte| *byte == b'/')?;
+    Some((&name[..at], &name[at + 1..]))
+}
+
+fn long(blocks: &mut Vec<u8>, kind: EntryType, name: &[u8]) {
+    let mut header = Header::new_gnu();
+    if let Some(gnu) = header.as_gnu_mut() {
+        put(&mut gnu.name, b"././@LongLink");
+    }
+    finish(header, kind, 0, name.len() as u64 + 1, blocks);
+    blocks.extend_from_slice(name);
+    // At least one zero ends the name.
+    let len = (blocks.len() + 1).next_multiple_of(512);
+    blocks.resize(len, 0);
+}
+
+fn finish(mut header: Header, kind: EntryType, mode: u32, len: u64, blocks: &mut Vec<u8>) {
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(len);
+    header.set_uid(0);
+    header.set_gid(0);
+    // As Nix: 1, since some programs take 0 for "no time".
+    header.set_mtime(1);
+    header.set_cksum();
+    blocks.extend_from_slice(header.as_bytes());
+}
+
+/// Copies as much as fits.
+fn put(field: &mut [u8], bytes: &[u8]) {
+    let len = field.len().min(bytes.len());
+    field[..len].copy_from_slice(&bytes[..len]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::num::NonZeroUsize;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+    use crate::progress::Progress;
+    use crate::source::exclude::Exclude;
+    use crate::source::reference::Hashes;
+    use crate::source::store::tests::{BASH, GLIBC, TestStore};
+
+    /// The whole stream, made in pieces of `piece_len` bytes, and its layout.
+    fn stream(store: &TestStore, piece_len: usize) -> (Tree, Content, Layout, Vec<u8>) {
+        let store = store.open();
+        let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
+        let hashes = Hashes::of_paths(&tree.paths);
+        let threads = NonZeroUsize::MIN;
+        let content = Content::read(&store, &tree, &hashes, threads, &Progress::hidden()).unwrap();
+        let layout = Layout::new(&tree, &content);
+        let mut stream = vec![0; usize::try_from(layout.len()).unwrap()];
+        for (number, piece) in stream.chunks_mut(piece_len).enumerate() {
+            let start = (number * piece_len) as u64;
+            layout.fill(&store, &tree, &content, start, piece).unwrap();
+        }
+        (tree, content, layout, stream)
+    }
+
+    fn example() -> TestStore {
+        let store = TestStore::new();
+        let deep = format!("{GLIBC}/{}/{}", "d".repeat(120), "e".repeat(200));
+        store.file(&format!("{deep}/file"), "deep").file(&format!("{GLIBC}/empty"), "");
+        store.program(&format!("{GLIBC}/run.sh"), "x".repeat(1000));
+        store.file(&format!("{BASH}/copy"), "deep").link(&format!("{BASH}/link"), "./a//b/");
+        store.link(&format!("{BASH}/long"), &format!("/{}", "t/".repeat(150)));
+        store
+    }
+
+    #[test]
+    fn other_readers_understand_it() {
+        let (_, _, _, stream) = stream(&example(), 777);
+        let mut archive = tar::Archive::new(stream.as_slice());
+        let mut entries = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let header = entry.header();
+            assert_eq!((header.mtime().unwrap(), header.uid().unwrap()), (1, 0));
+            let (kind, mode) = (header.entry_type(), header.mode().unwrap());
+            let name = entry.path_bytes().into_owned();
+            let link = entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            entries.push((kind, mode, text(name), text(link), bytes.len()));
+        }
+        let deep = format!("nix/store/{GLIBC}/{}/{}", "d".repeat(120), "e".repeat(200));
+        let entry = |kind, mode, name: &str, link: &str, len| {
+            (kind, mode, name.to_owned(), link.to_owned(), len)
+        };
+        use EntryType::{Directory, Link, Regular, Symlink};
+        let (glibc, bash) = (format!("nix/store/{GLIBC}"), format!("nix/store/{BASH}"));
+        let expected = [
+            entry(Regular, 0o444, &format!("{deep}/file"), "", 4),
+            entry(Regular, 0o444, &format!("{glibc}/empty"), "", 0),
+            entry(Regular, 0o555, &format!("{glibc}/run.sh"), "", 1000),
+            entry(Link, 0o444, &format!("{bash}/copy"), &format!("{deep}/file"), 0),
+            entry(Directory, 0o555, &format!("{glibc}/"), "", 0),
+            entry(Directory, 0o555, &format!("{glibc}/{}/", "d".repeat(120)), "", 0),
+            entry(Directory, 0o555, &format!("{deep}/"), "", 0),
+            entry(Directory, 0o555, &format!("{bash}/"), "", 0),
+            entry(Symlink, 0o777, &format!("{bash}/link"), "./a//b/", 0),
+            entry(Symlink, 0o777, &format!("{bash}/long"), &format!("/{}", "t/".repeat(150)), 0),
+        ];
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn pieces_of_any_length_make_the_same_stream() {
+        let store = example();
+        let (.., whole) = stream(&store, usize::MAX);
+        assert_eq!(whole.len() % 512, 0);
+        for piece_len in [1, 500, 512, 513, 4096] {
+            assert!(stream(&store, piece_len).3 == whole, "{piece_len}");
+        }
+    }
+
+    #[test]
+    fn extents_are_where_the_content_is() {
+        let (tree, content, layout, stream) = stream(&example(), 4096);
+        for (number, node) in tree.iter() {
+            let expected: &[u8] = match node.name.as_slice() {
+                b"file" | b"copy" => b"deep",
+                b"run.sh" => &[b'x'; 1000],
+                _ => continue,
+            };
+            let extent = layout.extent(&tree, &content, number);
+            let [start, end] = [extent.start, extent.end()].map(|n| usize::try_from(n).unwrap());
+            assert_eq!(&stream[start..end], expected);
+        }
+    }
+
+    #[test]
+    fn what_follows_the_files_has_its_own_span() {
+        let (_, content, layout, stream) = stream(&example(), 4096);
+        let [files, others] = layout.spans(&content, 1 << 20)[..] else { panic!("not two spans") };
+        assert_eq!((files.start, files.len), (0, others.start));
+        assert_eq!(others.start + others.len, stream.len() as u64);
+        let mut archive = tar::Archive::new(&stream[usize::try_from(others.start).unwrap()..]);
+        let first = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!(first.header().entry_type(), EntryType::Link);
+    }
+
+    #[test]
+    fn names_of_bytes_and_large_files_fit() {
+        let name = [b"nix/store/\xff\n".as_slice(), &[b'n'; 250]].concat();
+        let blocks = entry(EntryType::Regular, &name, b"", 0o444, 5 << 40);
+        let mut archive = tar::Archive::new(blocks.as_slice());
+        let entry = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!(entry.path().unwrap().as_os_str().as_bytes(), name);
+        assert_eq!(entry.size(), 5 << 40);
+    }
+
+    #[test]
+    fn names_are_split_at_slashes() {
+        for (name, expected) in [
+            ("abc", Some(("", "abc"))),
+            ("abcd/efg", Some(("abcd", "efg"))),
+            ("ab/cd/efg", Some(("ab", "cd/efg"))),
+            ("a/bcdefghij", None),
+            ("abcdefgh/ij", None),
+            ("abcdefghi/", None),
+        ] {
+            let split = split(name.as_bytes(), 6, 6);
+            let expected = expected.map(|(prefix, name)| (prefix.as_bytes(), name.as_bytes()));
+            assert_eq!(split, expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The rules that a bundle has without being asked: what a closure needs to run on a host that is not Nix's.
+//!
+//! A rule is there only if some file of the closure holds the variable's name, since nobody else reads it.
+
+use format::{Action, STORE_DIR, StorePath};
+
+use super::{Piece, Rule};
+use crate::scan::variables::{Names, Variable};
+use crate::source::resolve::resolve;
+use crate::source::tree::Tree;
+
+/// A variable and what is done with it by default.
+struct Default {
+    variable: Variable,
+    /// Files that it can name, best first; without any it is removed.
+    candidates: &'static [Candidate],
+}
+
+/// A file that a variable can name.
+enum Candidate {
+    /// On the host, at this path.
+    Host(&'static str),
+    /// In the closure, at this path below a store path.
+    Closure(&'static str),
+}
+use Candidate::{Closure, Host};
+
+/// The defaults.
+///
+/// - The host's libraries are made for the host's C library. The variables that put them into every
+///   program would put them into the bundle's, which brings all its libraries along.
+/// - A Nix-built OpenSSL, glibc or tzdata looks for these files where NixOS has them. Certificates and time
+///   zones are the host's own matter, and newer there; a locale archive has to fit the C library.
+///
+/// The hosts' places for certificates are those that Go's crypto/x509 looks at.
+const DEFAULTS: [Default; 5] = [
+    Default { variable: Variable::LdLibraryPath, candidates: &[] },
+    Default { variable: Variable::LdPreload, candidates: &[] },
+    Default {
+        variable: Variable::SslCertFile,
+        candidates: &[
+            Host("/etc/ssl/certs/ca-certificates.crt"),
+            Host("/etc/pki/tls/certs/ca-bundle.crt"),
+            Host("/etc/ssl/ca-bundle.pem"),
+            Host("/etc/ssl/cert.pem"),
+            Closure("etc/ssl/certs/ca-bundle.crt"),
+            Closure("etc/ssl/certs/ca-certificates.crt"),
+        ],
+    },
+    Default {
+        variable: Variable::LocaleArchive,
+        candidates: &[
+            Closure("lib/locale/locale-archive"),
+            Host("/run/current-system/sw/lib/locale/locale-archive"),
+            Host("/usr/lib/locale/locale-archive"),
+        ],
+    },
+    Default {
+        variable: Variable::Tzdir,
+        candidates: &[
+            Host("/etc/zoneinfo"),
+            Host("/usr/share/zoneinfo"),
+            Closure("share/zoneinfo"),
+        ],
+    },
+];
+
+/// Whether a variable has a default.
+pub(super) fn has(name: &[u8]) -> bool {
+    DEFAULTS.iter().any(|default| default.variable.name().as_bytes() == name)
+}
+
+/// The default rules for a closure whose files hold these `names`.
+pub(crate) fn rules(tree: &Tree, names: Names) -> Vec<Rule> {
+    let read = DEFAULTS.iter().filter(|default| names.has(default.variable));
+    read.flat_map(|default| default.rules(tree)).collect()
+}
+
+impl Default {
+    fn rules(&self, tree: &Tree) -> Vec<Rule> {
+        let rule = |action, value| Rule { action, name: self.variable.name().into(), value };
+        if self.candidates.is_empty() {
+            return vec![rule(Action::Remove, Vec::new())];
+        }
+        let found = |candidate: &Candidate| match candidate {
+            Host(path) => vec![vec![Piece::Bytes((*path).into())]],
+            Closure(below) => {
+                let holds = |path: &&StorePath| {
+                    resolve(tree, format!("{STORE_DIR}/{path}/{below}").as_bytes()).is_ok()
+                };
+                let below = format!("/{below}").into_bytes();
+                let value =
+                    |path: &StorePath| vec![Piece::Path(path.clone()), Piece::Bytes(below.clone())];
+                tree.paths.iter().filter(holds).map(value).collect()
+            }
+        };
+        self.candidates
+            .iter()
+            .flat_map(found)
+            .map(|value| rule(Action::SetIfExists, value))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::variables::NameScanner;
+    use crate::source::exclude::Exclude;
+    use crate::source::store::tests::{BASH, GLIBC, TestStore};
+
+    #[test]
+    fn rules_name_what_the_closure_has() {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/lib/locale/locale-archive"), "");
+        store.file(&format!("{BASH}/share/zoneinfo/UTC"), "");
+        let store = store.open();
+        let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
+        let shown = |names| {
+            let piece = |piece: &Piece| match piece {
+                Piece::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+                Piece::Path(path) => path.name().to_string(),
+            };
+            let rule = |rule: &Rule| {
+                let value: String = rule.value.iter().map(piece).collect();
+                format!("{} {value}", String::from_utf8(rule.name.clone()).unwrap())
+            };
+            rules(&tree, names).iter().map(rule).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(Names::default()), [""; 0]);
+        let mut scanner = NameScanner::default();
+        scanner.feed(b"LD_PRELOAD LOCALE_ARCHIVE TZDIR");
+        assert_eq!(
+            shown(scanner.finish()),
+            [
+                "LD_PRELOAD ",
+                "LOCALE_ARCHIVE glibc/lib/locale/locale-archive",
+                "LOCALE_ARCHIVE /run/current-system/sw/lib/locale/locale-archive",
+                "LOCALE_ARCHIVE /usr/lib/locale/locale-archive",
+                "TZDIR /etc/zoneinfo",
+                "TZDIR /usr/share/zoneinfo",
+                "TZDIR bash/share/zoneinfo",
+            ]
+        );
+    }
+}

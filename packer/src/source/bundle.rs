@@ -1,0 +1,267 @@
+//! A bundle that is there: opened, and checked up to its frames.
+
+use std::fs::File;
+use std::path::Path;
+
+use format::Error as FormatError;
+use runtime::error::Error as RuntimeError;
+use runtime::payload::{Payload, Sections};
+
+use crate::elf;
+use crate::error::{Error, Result};
+use crate::show;
+
+/// A bundle, read as the runtime reads it.
+pub(crate) struct Bundle {
+    /// Its name, to show.
+    pub(crate) path: String,
+    pub(crate) file: File,
+    /// What the stub has in memory when it runs.
+    pub(crate) header: runtime::payload::Bundle,
+    /// What is behind the frames.
+    pub(crate) sections: Sections,
+}
+
+impl Bundle {
+    /// Opens a bundle and reads everything but its frames.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or was changed.
+    pub(crate) fn open(path: &Path) -> Result<Bundle> {
+        let name = show::path(path);
+        // Opening a pipe would wait for somebody to write to it.
+        let is_file = std::fs::metadata(path).map(|metadata| metadata.is_file());
+        if !is_file.map_err(|error| Error::io("open", path, error))? {
+            return Err(Error::NoBundle { path: name });
+        }
+        let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        let note = elf::descriptor(&file);
+        let note = note.ok_or_else(|| Error::NoBundle { path: name.clone() })?;
+        let header =
+            runtime::payload::Bundle::decode(&note).map_err(|error| named(&name, error))?;
+        format::Descriptor::check_digest(&note).map_err(|error| named(&name, error.into()))?;
+        let sections = payload(&file, &header)
+            .and_then(|payload| payload.sections())
+            .map_err(|error| named(&name, error))?;
+        Ok(Bundle { path: name, file, header, sections })
+    }
+
+    /// Runs something of the runtime's on the bundle.
+    ///
+    /// # Errors
+    ///
+    /// Its own.
+    pub(crate) fn run<T>(
+        &self,
+        act: impl FnOnce(&Payload<'_>) -> std::result::Result<T, RuntimeError>,
+    ) -> Result<T> {
+        let result = payload(&self.file, &self.header).and_then(|payload| act(&payload));
+        result.map_err(|error| self.error(error))
+    }
+
+    /// Names the bundle in an error of the runtime's.
+    pub(crate) fn error(&self, error: impl Into<RuntimeError>) -> Error {
+        named(&self.path, error.into())
+    }
+}
+
+fn payload<'a>(
+    file: &File,
+    header: &'a runtime::payload::Bundle,
+) -> std::result::Result<Payload<'a>, RuntimeError> {
+    // A descriptor of its own: the payload closes it.
+    let file = file.try_clone().map_err(|_| RuntimeError::Memory)?;
+    Payload::new(file.into(), &header.descriptor)
+}
+
+fn named(path: &str, error: RuntimeError) -> Error {
+    let path = path.to_owned();
+    match error {
+        RuntimeError::Damaged(FormatError::EmptyDescriptor) => Error::NoBundle { path },
+        RuntimeError::Damaged(source) => Error::Damaged { path, source },
+        RuntimeError::FileLength { expected, found } => {
+            Error::OtherLength { path, found, expected }
+        }
+        error => Error::Runtime(error),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use clap::Parser as _;
+    use format::{Digest, Kind};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::output::stub::tests::example;
+    use crate::source::reference::Hashes;
+    use crate::source::store::tests::{BASH, GLIBC, TestStore};
+
+    /// A store, and a directory for bundles with a stub in it.
+    pub(crate) fn fixture() -> (TestStore, tempfile::TempDir) {
+        let store = TestStore::new();
+        let mut program = example();
+        program.truncate(64);
+        store.program(&format!("{BASH}/bin/sh"), program);
+        store.link(&format!("{BASH}/lib"), &format!("/nix/store/{GLIBC}/lib"));
+        store.file(&format!("{GLIBC}/lib/libc.so"), "text");
+        store.file(&format!("{GLIBC}/share/same"), "text").file(&format!("{GLIBC}/empty"), "");
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("stub"), example()).unwrap();
+        (store, dir)
+    }
+
+    pub(crate) fn build(
+        store: &TestStore,
+        dir: &Path,
+        name: &str,
+        options: &[&str],
+    ) -> Result<PathBuf> {
+        let output = dir.join(name);
+        let mut command: Vec<String> =
+            ["packer", "build", "--no-cache", "--closure"].map(String::from).into();
+        command.push(store.dir().join(BASH).to_str().unwrap().to_owned());
+        for (option, value) in [
+            ("--store-root", store.root.path()),
+            ("--stub", &dir.join("stub")),
+            ("--output", &output),
+        ] {
+            command.extend([option.to_owned(), value.to_str().unwrap().to_owned()]);
+        }
+        command.extend(options.iter().map(|&option| option.to_owned()));
+        let Command::Build(options) = Cli::parse_from(command).command else { panic!("not build") };
+        crate::command::build::build(&options).map(|()| output)
+    }
+
+    #[test]
+    fn what_is_built_can_be_read() {
+        let (store, dir) = fixture();
+        let env = format!("LIBS=/nix/store/{GLIBC}/lib");
+        let path = build(&store, dir.path(), "sh", &["--env", &env]).unwrap();
+        let bundle = Bundle::open(&path).unwrap();
+        let descriptor = &bundle.header.descriptor;
+        let Sections { manifest, seek_table, .. } = &bundle.sections;
+        assert_eq!(descriptor.stub_len, example().len() as u64);
+        assert_eq!(descriptor.paths.len(), 2);
+        assert_eq!(manifest.paths.len(), 2);
+        assert_eq!(manifest.paths[1].references, [0]);
+        let keys: Vec<Digest> = descriptor.paths.iter().map(|path| path.key).collect();
+        assert_eq!(keys, [manifest.paths[1].key, manifest.paths[0].key]);
+
+        let index = bundle.sections.index().unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let mut tar = Vec::new();
+        for (frame, digest) in seek_table.data_frames().iter().zip(&index.frames) {
+            let start = usize::try_from(descriptor.stub_len + frame.offset).unwrap();
+            let frame_bytes = &bytes[start..][..usize::try_from(frame.compressed_len).unwrap()];
+            assert_eq!(Digest::of(frame_bytes), *digest);
+            let mut content = vec![0; usize::try_from(frame.len).unwrap()];
+            zstd_safe::decompress(content.as_mut_slice(), frame_bytes).unwrap();
+            tar.extend(content);
+        }
+        let contents: Vec<&[u8]> = index
+            .nodes
+            .iter()
+            .filter_map(|node| match node.kind {
+                Kind::File { content, .. } => Some(content),
+                _ => None,
+            })
+            .map(|content| {
+                let start = usize::try_from(content.start).unwrap();
+                &tar[start..][..usize::try_from(content.len).unwrap()]
+            })
+            .collect();
+        assert_eq!(contents, [b"", b"text".as_slice(), b"text", &example()[..64]]);
+    }
+
+    #[test]
+    fn same_bytes_whatever_the_threads() {
+        let (store, dir) = fixture();
+        for (number, noise) in noise(36 << 20).chunks(1 << 20).enumerate() {
+            store.file(&format!("{GLIBC}/share/{number}"), noise);
+        }
+        let one = build(&store, dir.path(), "1", &["--level=1", "--threads=1"]).unwrap();
+        let many = build(&store, dir.path(), "2", &["--level=1", "--threads=7"]).unwrap();
+        assert!(fs::read(one).unwrap() == fs::read(many).unwrap());
+    }
+
+    #[test]
+    fn no_hash_stands_in_a_bundle_as_text() {
+        let (store, dir) = fixture();
+        store.file(&format!("{GLIBC}/noise"), noise_with_hashes());
+        let bundle = build(&store, dir.path(), "sh", &["--level=1"]).unwrap();
+        let hashes = Hashes::new(
+            [GLIBC, BASH].map(|name| format::StorePath::parse(name.as_bytes()).unwrap().hash()),
+        );
+        assert_eq!(hashes.first(&fs::read(bundle).unwrap()), None);
+    }
+
+    #[test]
+    fn excluded_store_path_is_neither_packed_nor_shown() {
+        let (store, dir) = fixture();
+        store.file(&format!("{BASH}/noise"), noise_with_hashes());
+        let exclude = format!("--exclude=/nix/store/{GLIBC}");
+        let path = build(&store, dir.path(), "sh", &["--level=1", &exclude]).unwrap();
+        let manifest = Bundle::open(&path).unwrap().sections.manifest;
+        assert_eq!(manifest.paths.len(), 1);
+        let bytes = fs::read(path).unwrap();
+        let hash = &GLIBC.as_bytes()[..32];
+        assert!(!bytes.windows(hash.len()).any(|window| window == hash));
+    }
+
+    #[test]
+    fn other_files_and_damage_are_named() {
+        let (store, dir) = fixture();
+        let path = build(&store, dir.path(), "sh", &[]).unwrap();
+        let good = fs::read(&path).unwrap();
+        let descriptor = Bundle::open(&path).unwrap().header.descriptor;
+        let open = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            Bundle::open(&path).err().unwrap().to_string()
+        };
+        let flipped = |at: u64| {
+            let mut bytes = good.clone();
+            bytes[usize::try_from(at).unwrap()] ^= 1;
+            bytes
+        };
+        assert!(open(b"#!/bin/sh").ends_with("is not a bundle"));
+        assert!(open(&example()).ends_with("is not a bundle"));
+        assert!(open(&good[..good.len() - 1]).contains("instead of"));
+        assert!(open(&[good.as_slice(), b"x"].concat()).contains("instead of"));
+        assert!(open(&flipped(200)).contains("descriptor: digest"));
+        assert!(open(&flipped(descriptor.sections.manifest.offset)).contains("manifest: digest"));
+        assert!(open(&flipped(descriptor.sections.index.offset)).contains("index: digest"));
+        assert!(
+            open(&flipped(descriptor.sections.seek_table.offset)).contains("seek table: digest")
+        );
+        assert!(Bundle::open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn failed_build_leaves_nothing() {
+        let (store, dir) = fixture();
+        build(&store, dir.path(), "sh", &["--entry=/bin/none"]).unwrap_err();
+        // Too much for the descriptor, which is noticed at the very end.
+        let value = format!("--env=A={}", "x".repeat(9000));
+        build(&store, dir.path(), "sh", &[&value]).unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    fn noise(len: usize) -> Vec<u8> {
+        crate::output::frame::tests::noise(len)
+    }
+
+    /// Bytes that zstd leaves as they are, with hashes among them.
+    fn noise_with_hashes() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for piece in noise(200_000).chunks(500) {
+            bytes.extend_from_slice(piece);
+            bytes.extend_from_slice(GLIBC.as_bytes());
+        }
+        bytes
+    }
+}

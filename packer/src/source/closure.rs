@@ -1,0 +1,202 @@
+//! What was asked for becomes the store paths to pack.
+
+mod graph;
+mod nix;
+mod scan;
+
+use std::ffi::OsStr;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use format::{STORE_DIR, StorePath};
+
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::show;
+use crate::source::store::{Source, Store};
+
+/// Links that are followed on the way to a store path: as many as Linux follows.
+const LINKS: usize = 40;
+
+/// A closure.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Closure {
+    /// The store paths that were asked for, in that order.
+    pub(crate) roots: Vec<StorePath>,
+    /// They and all they refer to, transitively, by rising base name.
+    pub(crate) paths: Vec<StorePath>,
+}
+
+impl Closure {
+    /// Finds the closure of what `--closure` names.
+    ///
+    /// Nix's database is asked where Nix is installed and may open it; else, and with `--store-root`, the
+    /// files are scanned as Nix scans them. With the file of `--closure-graph`, it alone says what is packed.
+    ///
+    /// # Errors
+    ///
+    /// If an argument leads to no store path, or to one that is not valid or not there.
+    pub(crate) fn find(
+        store: &Store,
+        arguments: &[PathBuf],
+        graph: Option<&Path>,
+        threads: NonZeroUsize,
+        progress: &Progress,
+    ) -> Result<Closure> {
+        let mut roots = Vec::new();
+        for argument in arguments {
+            let root = store_path(store, argument)?;
+            check(store, &root)?;
+            if !roots.contains(&root) {
+                roots.push(root);
+            }
+        }
+        let asked = match (graph, store.source()) {
+            (None, Source::Host) => nix::requisites(&roots, progress)?,
+            _ => None,
+        };
+        let Closure { roots, mut paths } = match (graph, asked) {
+            (Some(file), _) => graph::read(file, roots)?,
+            (None, Some(paths)) => Closure { roots, paths },
+            (None, None) => {
+                let paths = scan::requisites(store, &roots, threads, progress)?;
+                Closure { roots, paths }
+            }
+        };
+        paths.sort_by_cached_key(ToString::to_string);
+        paths.dedup();
+        // A graph and Nix's database may know one that somebody removed.
+        paths.iter().try_for_each(|path| check(store, path))?;
+        Ok(Closure { roots, paths })
+    }
+}
+
+/// Refuses a store path that is not there.
+fn check(store: &Store, path: &StorePath) -> Result<()> {
+    store.look_for(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::NoStorePath { path: format!("{STORE_DIR}/{path}") },
+        _ => Error::in_store("look for", path.to_string().as_bytes(), source),
+    })
+}
+
+/// Follows `argument`, link by link, until it is a store path or below one.
+fn store_path(store: &Store, argument: &Path) -> Result<StorePath> {
+    let not_one = || Error::NotStorePath { path: show::path(argument) };
+    let mut way = std::path::absolute(argument).map_err(|e| Error::io("find", argument, e))?;
+    for _ in 0..LINKS {
+        for dir in [Path::new(STORE_DIR), store.dir()] {
+            if let Ok(below) = way.strip_prefix(dir) {
+                // `..` could lead to another store path, or out of the store.
+                if below.components().any(|component| component == Component::ParentDir) {
+                    return Err(not_one());
+                }
+                let base_name = below.components().next().map(Component::as_os_str);
+                let base_name = base_name.unwrap_or(OsStr::new(""));
+                return StorePath::parse(base_name.as_bytes()).map_err(|_| not_one());
+            }
+        }
+        way = match follow_first_link(&way) {
+            Ok(Some(way)) => way,
+            Ok(None) => return Err(not_one()),
+            Err(error) => return Err(Error::io("find", argument, error)),
+        };
+    }
+    Err(Error::io("find", argument, rustix::io::Errno::LOOP.into()))
+}
+
+/// Replaces the first link in an absolute path by its target; `None` if there is none.
+fn follow_first_link(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut done = PathBuf::new();
+    let mut components = path.components();
+    while let Some(component) = components.next() {
+        match component {
+            // What is done has no links, so its parent is the one that `..` means.
+            Component::ParentDir => drop(done.pop()),
+            component => done.push(component),
+        }
+        if done.symlink_metadata()?.is_symlink() {
+            let target = done.read_link()?;
+            done.pop();
+            return Ok(Some(done.join(target).join(components.as_path())));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::source::store::tests::{BASH, GLIBC, MARKOV, TestStore};
+
+    fn find(store: &TestStore, arguments: &[&Path]) -> Result<Closure> {
+        let arguments: Vec<PathBuf> = arguments.iter().map(|path| path.to_path_buf()).collect();
+        Closure::find(&store.open(), &arguments, None, NonZeroUsize::MIN, &Progress::hidden())
+    }
+
+    fn example() -> TestStore {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/lib/libc.so"), format!("{GLIBC} {BASH}"));
+        store.file(&format!("{BASH}/bin/sh"), "\0".repeat(300_000) + GLIBC);
+        store.link(&format!("{MARKOV}/bin/sh"), &format!("/nix/store/{BASH}/bin/sh"));
+        store
+    }
+
+    #[test]
+    fn roads_to_a_store_path() {
+        let store = example();
+        let outside = tempfile::tempdir().unwrap();
+        let result = outside.path().join("result");
+        let second = outside.path().join("second");
+        let dir = outside.path().join("dir");
+        symlink(format!("/nix/store/{MARKOV}"), &result).unwrap();
+        symlink("result", &second).unwrap();
+        symlink(".", &dir).unwrap();
+        for argument in [
+            Path::new("/nix/store").join(MARKOV),
+            Path::new("/nix/store").join(MARKOV).join("bin/sh"),
+            store.dir().join(MARKOV),
+            result.clone(),
+            second,
+            dir.join("..").join(outside.path().file_name().unwrap()).join("result/bin"),
+        ] {
+            let closure = find(&store, &[&argument]).unwrap();
+            assert_eq!(closure.roots[0].to_string(), MARKOV, "{}", argument.display());
+            assert_eq!(closure.paths.len(), 3);
+        }
+    }
+
+    #[test]
+    fn roots_keep_their_order_and_paths_are_sorted() {
+        let store = example();
+        let (bash, glibc) = (store.dir().join(BASH), store.dir().join(GLIBC));
+        let closure = find(&store, &[&bash, &glibc, &bash]).unwrap();
+        let names = |paths: &[StorePath]| -> Vec<String> {
+            paths.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(names(&closure.roots), [BASH, GLIBC]);
+        assert_eq!(names(&closure.paths), [GLIBC, BASH]);
+    }
+
+    #[test]
+    fn wrong_arguments_are_told_apart() {
+        let store = example();
+        let outside = tempfile::tempdir().unwrap();
+        symlink("loop", outside.path().join("loop")).unwrap();
+        let gone = "0zqbvva59jscqy50km1a26xisr7vsjz5-gone";
+        for (argument, expected) in [
+            (outside.path().join("missing"), "cannot find"),
+            (outside.path().join("loop"), "cannot find"),
+            (outside.path().into(), "is not a store path"),
+            ("/nix/store".into(), "is not a store path"),
+            (store.dir().join(GLIBC).join("../bin"), "is not a store path"),
+            (store.dir().join(gone), "does not exist"),
+        ] {
+            let error = find(&store, &[&argument]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{}: {error}", argument.display());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The closure from Nix's database.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use format::{STORE_DIR, StorePath};
+
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use runtime::error::Escaped;
+
+const PROGRAM: &str = "nix-store";
+
+/// Asks Nix for the store paths that `roots` need; `None` if Nix is not installed, or may not open its
+/// database: then the user is an ordinary one, and there is no daemon.
+///
+/// Only the roots stand on the command line, so that its length is no limit for closures.
+///
+/// # Errors
+///
+/// If Nix says that one is not valid, or fails.
+pub(super) fn requisites(
+    roots: &[StorePath],
+    progress: &Progress,
+) -> Result<Option<Vec<StorePath>>> {
+    let output = Command::new(PROGRAM)
+        .args(["--query", "--requisites"])
+        .args(roots.iter().map(|root| format!("{STORE_DIR}/{root}")))
+        .stdin(Stdio::null())
+        .output();
+    let output = match output {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        output => output.map_err(|source| Error::NixStart { program: PROGRAM, source })?,
+    };
+    if !output.status.success() {
+        return match refusal(&output.stderr) {
+            Error::Nix { message, .. } if is_forbidden(&message) => {
+                progress.say(&format!("{PROGRAM}: {message}: scanning the files instead"));
+                Ok(None)
+            }
+            error => Err(error),
+        };
+    }
+    output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(parse)
+        .collect::<Result<Vec<_>>>()
+        .map(Some)
+}
+
+fn parse(line: &[u8]) -> Result<StorePath> {
+    line.strip_prefix(STORE_DIR.as_bytes())
+        .and_then(|rest| rest.strip_prefix(b"/"))
+        .and_then(|base_name| StorePath::parse(base_name).ok())
+        .ok_or_else(|| failed(format!("unexpected answer: {}", Escaped(line))))
+}
+
+/// Makes an error of what `nix-store` wrote: its first line that is an error, or its last line.
+fn refusal(stderr: &[u8]) -> Error {
+    let stderr = without_colours(stderr);
+    let lines = || stderr.lines().filter(|line| !line.is_empty());
+    let error = |line: &str| line.split_once("error: ").map(|(_, message)| message.to_owned());
+    let line = lines().find_map(error).or(lines().next_back().map(str::to_owned));
+    let line = line.unwrap_or_else(|| "no message".to_owned());
+    let quoted = line.strip_suffix(" is not valid").and_then(|line| line.strip_prefix("path "));
+    match quoted {
+        Some(path) => Error::NotValid { path: path.trim_matches('\'').to_owned() },
+        None => failed(Escaped(line.as_bytes()).to_string()),
+    }
+}
+
+fn failed(message: String) -> Error {
+    Error::Nix { program: PROGRAM, message }
+}
+
+/// Whether a message ends with EACCES or EPERM in words.
+fn is_forbidden(message: &str) -> bool {
+    ["Permission denied", "Operation not permitted"].iter().any(|end| message.ends_with(end))
+}
+
+/// Takes out the escape sequences that Nix writes even where it is not asked to.
+fn without_colours(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut pieces = text.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| {
+        plain + piece.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).get(1..).unwrap_or("")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        let invalid = b"warning: x\nerror: path '/nix/store/abc-x' is not valid\n";
+        match refusal(invalid) {
+            Error::NotValid { path } => assert_eq!(path, "/nix/store/abc-x"),
+            error => panic!("{error}"),
+        }
+        match refusal(b"error: creating directory '/nix/var': Permission denied\n") {
+            Error::Nix { message, .. } => {
+                assert!(message.starts_with("creating") && is_forbidden(&message), "{message}");
+            }
+            error => panic!("{error}"),
+        }
+        match refusal(b"  what():  \x1b[31;1merror:\x1b[0m getting status of \x1b[35;1m/x\x1b[0m\n")
+        {
+            Error::Nix { message, .. } => {
+                assert_eq!(message, "getting status of /x");
+                assert!(!is_forbidden(&message));
+            }
+            error => panic!("{error}"),
+        }
+        assert!(parse(b"/gnu/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc").is_err());
+        assert!(parse(b"/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc").is_ok());
+    }
+}

@@ -1,0 +1,285 @@
+//! Store hashes in bytes, found as Nix's `RefScanner` finds them.
+//!
+//! A reference is any 32 characters that are the hash of a store path, wherever they stand.
+
+use std::collections::HashMap;
+
+use format::{BASE32_DIGITS, HASH_TEXT_LEN, StoreHash, StorePath};
+
+/// Characters of the hash's text that the filter looks at: 20 bits.
+const FILTER_CHARACTERS: usize = 4;
+
+/// The value of each byte as a digit of Nix's base 32; [`NO_DIGIT`] for all others.
+const VALUES: [u8; 256] = values();
+const NO_DIGIT: u8 = 0xff;
+
+const fn values() -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 32u8 {
+        values[BASE32_DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+}
+
+/// The hashes to look for; each has a number.
+pub(crate) struct Hashes {
+    numbers: HashMap<[u8; HASH_TEXT_LEN], u32>,
+    /// One bit for each start that some hash has, so that long runs of digits cost little.
+    filter: Vec<bool>,
+}
+
+impl Hashes {
+    /// Numbers the hashes in the order given, from 0.
+    pub(crate) fn new(hashes: impl IntoIterator<Item = StoreHash>) -> Hashes {
+        let numbers: HashMap<_, _> = hashes.into_iter().map(|hash| hash.text()).zip(0..).collect();
+        let mut filter = vec![false; 1 << (5 * FILTER_CHARACTERS)];
+        for text in numbers.keys() {
+            filter[filter_index(text)] = true;
+        }
+        Hashes { numbers, filter }
+    }
+
+    /// Numbers the hashes of store paths as these are.
+    pub(crate) fn of_paths(paths: &[StorePath]) -> Hashes {
+        Hashes::new(paths.iter().map(StorePath::hash))
+    }
+
+    /// Calls `found` with the place and the number of each hash in `bytes`.
+    pub(crate) fn find(&self, bytes: &[u8], mut found: impl FnMut(usize, u32)) {
+        let mut start = 0;
+        // Characters at the window's start that are known to be digits.
+        let mut known = 0;
+        while let Some(window) = bytes.get(start..).and_then(<[u8]>::first_chunk) {
+            let window: &[u8; HASH_TEXT_LEN] = window;
+            // From the back: a byte that is no digit lets the window jump behind it.
+            match window[known..].iter().rposition(|byte| VALUES[usize::from(*byte)] == NO_DIGIT) {
+                Some(at) => {
+                    start += known + at + 1;
+                    known = 0;
+                }
+                None => {
+                    if self.filter[filter_index(window)]
+                        && let Some(number) = self.numbers.get(window)
+                    {
+                        found(start, *number);
+                    }
+                    start += 1;
+                    known = HASH_TEXT_LEN - 1;
+                }
+            }
+        }
+    }
+
+    /// Calls `found` with the place and the number of each hash whose characters stand `stride` bytes from
+    /// one another, with zeros between.
+    fn find_wide(&self, bytes: &[u8], stride: usize, mut found: impl FnMut(usize, u32)) {
+        // Characters in a row that end before this place, for each remainder.
+        let mut runs = [0; STRIDES[1]];
+        for (at, byte) in bytes.iter().enumerate() {
+            let run = &mut runs[at % stride];
+            if VALUES[usize::from(*byte)] == NO_DIGIT {
+                *run = 0;
+                continue;
+            }
+            let follows = *run > 0 && bytes[at + 1 - stride..at].iter().all(|gap| *gap == 0);
+            *run = if follows { *run + 1 } else { 1 };
+            if *run >= HASH_TEXT_LEN {
+                let first = at - (HASH_TEXT_LEN - 1) * stride;
+                let text = std::array::from_fn(|character| bytes[first + character * stride]);
+                if let Some(number) = self.numbers.get(&text) {
+                    found(first, *number);
+                }
+            }
+        }
+    }
+
+    /// The first hash in `bytes`: where it is, and its number.
+    pub(crate) fn first(&self, bytes: &[u8]) -> Option<(usize, u32)> {
+        let mut first = None;
+        self.find(bytes, |at, number| {
+            first.get_or_insert((at, number));
+        });
+        first
+    }
+}
+
+fn filter_index(text: &[u8; HASH_TEXT_LEN]) -> usize {
+    text[..FILTER_CHARACTERS]
+        .iter()
+        .fold(0, |index, byte| (index << 5) | usize::from(VALUES[usize::from(*byte)] & 31))
+}
+
+/// How a hash stands in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Behind `/nix/store/`.
+    Reference,
+    /// Alone.
+    Bare,
+    /// With zeros between its characters: UTF-16 or UTF-32.
+    Wide,
+}
+
+/// A hash that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// Bytes before its first character.
+    pub position: u64,
+    /// The number of the hash.
+    pub number: u32,
+    /// How it stands there.
+    pub form: Form,
+}
+
+/// What stands before the hash in a reference.
+pub(crate) const PREFIX: &[u8] = b"/nix/store/";
+
+/// Bytes from one character to the next in UTF-16 and UTF-32.
+const STRIDES: [usize; 2] = [2, 4];
+
+/// Which forms a scanner looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Those that Nix knows: a hash in plain text.
+    Plain,
+    /// Wide ones as well.
+    Wide,
+}
+
+/// Looks for hashes in bytes that come in pieces, such as a file that is read.
+pub(crate) struct Scanner<'a> {
+    hashes: &'a Hashes,
+    depth: Depth,
+    /// The last bytes before the next piece: a hash may begin there.
+    window: Vec<u8>,
+    /// The position of the window's first byte.
+    start: u64,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts at position 0.
+    pub(crate) fn new(hashes: &'a Hashes, depth: Depth) -> Scanner<'a> {
+        Scanner { hashes, depth, window: Vec::new(), start: 0 }
+    }
+
+    /// Takes the next bytes; calls `found` with each hash that ends in them.
+    pub(crate) fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Occurrence)) {
+        let known = self.window.len();
+        self.window.extend_from_slice(bytes);
+        let (window, start) = (&self.window, self.start);
+        let occurrence =
+            |at: usize, number, form| Occurrence { position: start + at as u64, number, form };
+        self.hashes.find(window, |at, number| {
+            let form = if window[..at].ends_with(PREFIX) { Form::Reference } else { Form::Bare };
+            if at + HASH_TEXT_LEN > known {
+                found(occurrence(at, number, form));
+            }
+        });
+        let keep = match self.depth {
+            Depth::Plain => PREFIX.len() + HASH_TEXT_LEN - 1,
+            Depth::Wide => {
+                for stride in STRIDES {
+                    self.hashes.find_wide(window, stride, |at, number| {
+                        if at + (HASH_TEXT_LEN - 1) * stride >= known {
+                            found(occurrence(at, number, Form::Wide));
+                        }
+                    });
+                }
+                STRIDES[1] * HASH_TEXT_LEN
+            }
+        };
+        let passed = self.window.len().saturating_sub(keep);
+        self.window.drain(..passed);
+        self.start += passed as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use format::StorePath;
+
+    use super::*;
+
+    const GLIBC: &str = "1b9p07z77phvv2hf6gm9f28syp39f1ag";
+    const BASH: &str = "mdqbvva59jscqy50km1a26xisr7vsjz5";
+
+    fn hashes() -> Hashes {
+        Hashes::new(
+            [GLIBC, BASH]
+                .map(|hash| StorePath::parse(format!("{hash}-name").as_bytes()).unwrap().hash()),
+        )
+    }
+
+    fn scan(pieces: &[&[u8]]) -> Vec<(u64, u32)> {
+        let hashes = hashes();
+        let mut scanner = Scanner::new(&hashes, Depth::Wide);
+        let mut found = Vec::new();
+        for piece in pieces {
+            scanner.feed(piece, |hash| found.push((hash.position, hash.number)));
+        }
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn hashes_are_found_where_they_stand() {
+        for (text, expected) in [
+            (String::new(), vec![]),
+            (GLIBC.to_string(), vec![(0, 0)]),
+            (format!("/nix/store/{BASH}-bash"), vec![(11, 1)]),
+            (format!("0{GLIBC}{BASH}0"), vec![(1, 0), (33, 1)]),
+            (format!("e{}", &GLIBC[1..]), vec![]),
+            (GLIBC[..31].to_string(), vec![]),
+            (format!("{GLIBC}:{GLIBC}"), vec![(0, 0), (33, 0)]),
+        ] {
+            assert_eq!(scan(&[text.as_bytes()]), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn forms_are_told_apart() {
+        let hashes = hashes();
+        let wide: Vec<u8> = GLIBC.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let cases: [(Vec<u8>, Form); 4] = [
+            (format!("/nix/store/{GLIBC}").into(), Form::Reference),
+            (format!("/nix/Store/{GLIBC}").into(), Form::Bare),
+            (GLIBC.into(), Form::Bare),
+            (wide, Form::Wide),
+        ];
+        for (text, form) in cases {
+            for cut in 0..text.len() {
+                let mut scanner = Scanner::new(&hashes, Depth::Wide);
+                let mut forms = Vec::new();
+                let (head, tail) = text.split_at(cut);
+                scanner.feed(head, |hash| forms.push(hash.form));
+                scanner.feed(tail, |hash| forms.push(hash.form));
+                assert_eq!(forms, [form], "{text:?} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_gives_the_same() {
+        let wide = |stride: usize, end: &[u8]| {
+            let unit = move |c: u8| std::iter::once(c).chain(std::iter::repeat_n(0, stride - 1));
+            let mut bytes: Vec<u8> = GLIBC.bytes().flat_map(unit).collect();
+            bytes.extend_from_slice(end);
+            bytes
+        };
+        let mut text = format!("0{GLIBC}/\0{BASH}xyz{GLIBC}").into_bytes();
+        text.extend(wide(2, b"|"));
+        text.extend(wide(4, b"|\0"));
+        let whole = scan(&[&text]);
+        assert_eq!(whole.len(), 5);
+        for cut in 0..text.len() {
+            let (head, tail) = text.split_at(cut);
+            assert_eq!(scan(&[head, tail]), whole, "cut at {cut}");
+            let (first, second) = head.split_at(cut / 2);
+            assert_eq!(scan(&[first, b"", second, tail]), whole, "cuts at {} and {cut}", cut / 2);
+        }
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(scan(&bytes), whole, "byte by byte");
+    }
+}

@@ -1,0 +1,283 @@
+//! Where the cache can be: places tried in order, each checked before it is trusted.
+
+use alloc::collections::BinaryHeap;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, OFlags, Stat, StatVfsMountFlags};
+use rustix::io::Errno;
+
+use super::directory::{Cache, Lease, PRIVATE};
+use crate::error::{Shown, Unusable};
+use crate::payload::Bundle;
+use crate::settings::{Settings, variable};
+use crate::system::call::{self, OVERFLOW_UID};
+use crate::system::file::{self, Permissions};
+
+/// The cache's name below a directory for caches.
+const NAME: &CStr = c"packed";
+
+/// A place that may hold the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// This directory itself: `$PACKED_CACHE`.
+    At(&'a [u8]),
+    /// `packed` below this directory: `$XDG_CACHE_HOME`.
+    Below(&'a [u8]),
+    /// `.cache/packed` below this directory: `$HOME`.
+    Home(&'a [u8]),
+    /// A directory with a name nobody can foresee, below one that everybody can write to.
+    Temporary(&'static CStr),
+}
+
+/// What to do where there is no cache yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Create it.
+    Create,
+    /// Fail with `NOENT`.
+    Fail,
+}
+
+/// The places, best first; `$PACKED_CACHE` is the only one if it is set.
+pub fn places<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Place<'a>> {
+    if let Some(path) = settings.cache {
+        return [Place::At(path)].into();
+    }
+    let cache_home = variable(environment, "XDG_CACHE_HOME").map(Place::Below);
+    let home = variable(environment, "HOME").map(Place::Home);
+    let temporary = [c"/var/tmp", c"/tmp"].map(Place::Temporary);
+    cache_home.into_iter().chain(home).chain(temporary).collect()
+}
+
+impl Place<'_> {
+    /// Opens the cache there.
+    ///
+    /// # Errors
+    ///
+    /// If it is absent and not to be created, or cannot be trusted.
+    pub fn open(&self, absent: Absent) -> Result<Cache, Unusable> {
+        match *self {
+            Place::At(path) => {
+                if absent == Absent::Create {
+                    create_parents(path);
+                }
+                let name = c_string(path)?;
+                let directory = child(CWD, &name, absent)?;
+                // As a path to show and to rewrite references to, it has to be absolute.
+                let path = if path.starts_with(b"/") { path.into() } else { working_path(path)? };
+                check(Cache { directory, path, lease: Lease::Record })
+            }
+            Place::Below(base) => below(base, &[NAME], absent),
+            Place::Home(base) => below(base, &[c".cache", NAME], absent),
+            Place::Temporary(base) => temporary(base, absent),
+        }
+    }
+}
+
+impl From<&Place<'_>> for Shown {
+    fn from(place: &Place<'_>) -> Shown {
+        match place {
+            Place::At(path) => (*path).into(),
+            Place::Below(base) => joined(base, &[NAME]).as_slice().into(),
+            Place::Home(base) => joined(base, &[c".cache", NAME]).as_slice().into(),
+            Place::Temporary(base) => (*base).into(),
+        }
+    }
+}
+
+/// Opens directories below `base`, which has to be ours: with sudo, HOME can be another user's.
+///
+/// `base` itself may be reached through links, since where it is was the user's word; what is below it
+/// may not, since others may have had a hand in it.
+fn below(base: &[u8], names: &[&CStr], absent: Absent) -> Result<Cache, Unusable> {
+    if !base.starts_with(b"/") {
+        return Err(Unusable::Relative);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let mut directory = file::open(CWD, &c_string(base)?, flags, Permissions::empty())
+        .map_err(|errno| Unusable::Failed("open", errno))?;
+    for name in names {
+        check_owner(&directory)?;
+        directory = child(&directory, name, absent)?;
+    }
+    check(Cache { directory, path: joined(base, names), lease: Lease::Record })
+}
+
+/// Opens the one that is ours, or makes one, below a directory that everybody can write to.
+fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
+    let failed = |errno| Unusable::Failed("open", errno);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let directory = file::open(CWD, base, flags, Permissions::empty()).map_err(failed)?;
+    // Short, so that references can be rewritten to it.
+    const PREFIX: &str = "packed-";
+    let open = |name: &CStr| {
+        let path = joined(base.to_bytes(), &[name]);
+        let directory = child(&directory, name, Absent::Fail)?;
+        check(Cache { directory, path, lease: Lease::Cache })
+    };
+    let mut names: BinaryHeap<CString> = BinaryHeap::new();
+    file::list(&directory, |name, _| {
+        if name.to_bytes().starts_with(PREFIX.as_bytes()) {
+            names.push(name.into());
+        }
+        Ok::<(), Errno>(())
+    })
+    .map_err(failed)?;
+    // Others can make directories with such a name too; `open` refuses what is not ours.
+    if let Some(cache) = names.into_sorted_vec().iter().find_map(|name| open(name).ok()) {
+        return Ok(cache);
+    }
+    if absent == Absent::Fail {
+        return Err(failed(Errno::NOENT));
+    }
+    let name = c_string(alloc::format!("{PREFIX}{:08x}", file::random() & 0xffff_ffff).as_bytes())?;
+    rustix::fs::mkdirat(&directory, &name, PRIVATE)
+        .map_err(|errno| Unusable::Failed("mkdir", errno))?;
+    open(&name).inspect_err(|_| {
+        // Of no use, as on noexec; the next start would make another.
+        let _ = rustix::fs::unlinkat(&directory, &name, AtFlags::REMOVEDIR);
+    })
+}
+
+fn child(directory: impl AsFd, name: &CStr, absent: Absent) -> Result<OwnedFd, Unusable> {
+    match absent {
+        Absent::Create => file::ensure_directory(directory, name, PRIVATE)
+            .map_err(|errno| Unusable::Failed("mkdir", errno)),
+        Absent::Fail => {
+            file::open_directory(directory, name).map_err(|errno| Unusable::Failed("open", errno))
+        }
+    }
+}
+
+fn check_owner(directory: &OwnedFd) -> Result<u32, Unusable> {
+    let stat = rustix::fs::fstat(directory).map_err(|errno| Unusable::Failed("stat", errno))?;
+    if stat.st_uid == call::user() {
+        Ok(stat.st_mode)
+    } else {
+        Err(Unusable::ForeignOwner(stat.st_uid))
+    }
+}
+
+/// Whoever can write to the cache can choose what runs; from a noexec file system nothing does.
+fn check(cache: Cache) -> Result<Cache, Unusable> {
+    if check_owner(&cache.directory)? & 0o022 != 0 {
+        return Err(Unusable::WritableByOthers);
+    }
+    let statvfs = rustix::fs::fstatvfs(&cache.directory)
+        .map_err(|errno| Unusable::Failed("statfs", errno))?;
+    if statvfs.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        return Err(Unusable::NoExec);
+    }
+    Ok(cache)
+}
+
+/// Checks that references to store paths can be rewritten to a cache, and that its path stays its own.
+///
+/// # Errors
+///
+/// If its path is unfit, or others can put something else there.
+pub fn check_base(cache: &Cache, bundle: &Bundle) -> Result<(), Unusable> {
+    let key = bundle.descriptor.paths[0].key;
+    format::replacement(&cache.path, key).map_err(Unusable::Unfit)?;
+    check_above(cache)
+}
+
+/// Checks that nobody else can put another directory in the place of the cache.
+///
+/// A start of what is unpacked does without: where this was so when it was unpacked, only the user or root can
+/// have changed it.
+///
+/// # Errors
+///
+/// If somebody can, or it cannot be found out.
+fn check_above(cache: &Cache) -> Result<(), Unusable> {
+    let failed = |errno| Unusable::Failed("stat", errno);
+    // The directories that its path names.
+    for (at, _) in cache.path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        check_holder(&rustix::fs::stat(&cache.path[..at.max(1)]).map_err(failed)?)?;
+    }
+    // Those that it is in, where some of these are links.
+    let above = |directory: &OwnedFd| {
+        let directory = file::open(directory, c"..", OFlags::PATH, Permissions::empty())?;
+        Ok((rustix::fs::fstat(&directory)?, directory))
+    };
+    let (mut stat, mut directory) = above(&cache.directory).map_err(failed)?;
+    loop {
+        check_holder(&stat)?;
+        let (next, holder) = above(&directory).map_err(failed)?;
+        if (next.st_dev, next.st_ino) == (stat.st_dev, stat.st_ino) {
+            return Ok(());
+        }
+        (stat, directory) = (next, holder);
+    }
+}
+
+/// Whoever owns a directory can rename what is in it; so can others, if they may write to it and it is not sticky.
+///
+/// That a user's own group may write to it is common, and nobody else is in most of these.
+fn check_holder(stat: &Stat) -> Result<(), Unusable> {
+    let is_trusted = [0, call::user(), OVERFLOW_UID].contains(&stat.st_uid);
+    if is_trusted && stat.st_mode & 0o1002 != 0o002 {
+        Ok(())
+    } else {
+        Err(Unusable::ReplaceableByOthers)
+    }
+}
+
+/// Makes the directories above `path`; opening it says what is wrong if that fails.
+fn create_parents(path: &[u8]) {
+    for (at, _) in path.iter().enumerate().filter(|(at, byte)| **byte == b'/' && *at > 0) {
+        if let Ok(parent) = CString::new(&path[..at]) {
+            let _ = rustix::fs::mkdirat(CWD, &parent, PRIVATE);
+        }
+    }
+}
+
+fn working_path(path: &[u8]) -> Result<Vec<u8>, Unusable> {
+    let mut absolute = rustix::process::getcwd(Vec::new())
+        .map_err(|errno| Unusable::Failed("getcwd", errno))?
+        .into_bytes();
+    absolute.push(b'/');
+    absolute.extend_from_slice(path);
+    Ok(absolute)
+}
+
+fn joined(base: &[u8], names: &[&CStr]) -> Vec<u8> {
+    let mut path: Vec<u8> = base.strip_suffix(b"/").unwrap_or(base).into();
+    for name in names {
+        path.push(b'/');
+        path.extend_from_slice(name.to_bytes());
+    }
+    path
+}
+
+fn c_string(path: &[u8]) -> Result<CString, Unusable> {
+    CString::new(path).map_err(|_| Unusable::Failed("open", Errno::INVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_in_order() {
+        let environment = [c"HOME=/home/alice", c"XDG_CACHE_HOME=/cache"];
+        let settings = Settings::default();
+        let temporary = [Place::Temporary(c"/var/tmp"), Place::Temporary(c"/tmp")];
+        let expected = [Place::Below(b"/cache"), Place::Home(b"/home/alice")];
+        assert_eq!(places(&settings, &environment), [expected, temporary].concat());
+        assert_eq!(places(&settings, &[c"HOME="]), temporary);
+        let settings = Settings { cache: Some(b"/c"), ..settings };
+        assert_eq!(places(&settings, &environment), [Place::At(b"/c")]);
+    }
+
+    #[test]
+    fn relative_and_foreign_bases_are_refused() {
+        assert_eq!(Place::Home(b"home").open(Absent::Create).unwrap_err(), Unusable::Relative);
+        let absent = Place::Home(b"/proc/no-such-home").open(Absent::Create).unwrap_err();
+        assert_eq!(absent, Unusable::Failed("open", Errno::NOENT));
+    }
+}

@@ -1,0 +1,73 @@
+//! Empty copies of the host's top level, which become the root of a namespace.
+
+use alloc::string::ToString as _;
+use core::ffi::CStr;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::directory::{Cache, PRIVATE, PUBLIC, ROOTS, WORK, c_string, is_ours};
+use super::remove;
+use crate::error::Error;
+use crate::system::file::{self, ExactPermissions};
+use crate::unpack::node::DIRECTORY_PERMISSIONS;
+
+/// Makes an empty copy of the host's top level, under a name that says what is in it.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub(crate) fn publish(
+    cache: &Cache,
+    name: &str,
+    make: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
+) -> Result<(), Error> {
+    let _permissions = ExactPermissions::begin();
+    let _lock = cache.lock()?;
+    let name = c_string(name.to_string());
+    let work = cache.subdirectory(WORK, PRIVATE)?;
+    let roots = cache.subdirectory(ROOTS, PRIVATE)?;
+    remove::empty_directory(&work)?;
+    let publish = || {
+        // Else it was made while we waited for the lock, or by a start that ended before it was finished.
+        let found = rustix::fs::statat(&roots, &name, AtFlags::SYMLINK_NOFOLLOW);
+        if found.is_ok_and(|stat| !is_ours(&stat)) {
+            rename_aside(&roots, &name)?;
+        }
+        if file::open_directory(&roots, &name).is_err() {
+            let root = file::ensure_directory(&work, &name, PUBLIC)?;
+            make(&root)?;
+            // Not synced: directories, links and empty files are all metadata, which a file system that
+            // keeps a journal brings to the disk in this order.
+            file::rename_new(&work, &name, &roots)?;
+        }
+        // Only now: a directory that is not writable cannot be moved to another.
+        rustix::fs::chmodat(&roots, &name, DIRECTORY_PERMISSIONS, AtFlags::empty())
+    };
+    publish().map_err(|errno| {
+        // The next start does so too; the error that matters is the one that is there.
+        let _ = remove::empty_directory(&work);
+        Error::file("create", &*name)(errno)
+    })
+}
+
+/// Gives a copy of the host's top level another name, since it is not what it should be.
+///
+/// It is not removed: running programs have mounts on the directories in it, which would go with them.
+///
+/// # Errors
+///
+/// If it cannot be renamed.
+pub(crate) fn retire(cache: &Cache, name: &str) -> Result<(), Error> {
+    let _lock = cache.lock()?;
+    let roots = cache.subdirectory(ROOTS, PRIVATE)?;
+    let name = c_string(name.to_string());
+    rename_aside(&roots, &name).map_err(Error::file("rename", &*name))
+}
+
+/// Gives a directory a name that nobody looks for.
+fn rename_aside(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    let aside = alloc::format!("{:016x}", file::random());
+    rustix::fs::renameat(directory, name, directory, aside)
+}

@@ -1,0 +1,152 @@
+//! Removing bundles that nobody runs, and the store paths that no bundle uses any more.
+
+use alloc::collections::BTreeSet;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+use super::directory::{BUNDLES, Cache, PRIVATE, STORES, WORK};
+use super::record::{self, Form, Location, Record};
+use super::{name, remove, store_dir};
+use crate::error::Error;
+use crate::payload::Bundle;
+use crate::system::file;
+
+/// What became of a bundle that was to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone, and the store paths that only it used.
+    Gone,
+    /// It was not there.
+    Absent,
+    /// Somebody is running it: nothing was removed.
+    InUse,
+}
+
+/// A bundle in the cache, as `packer cache list` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The record.
+    pub record: Record,
+    /// Whether somebody runs it.
+    pub in_use: bool,
+}
+
+impl Cache {
+    /// Removes the bundle, and the store paths that no other bundle uses.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be read or written.
+    pub fn clear(&self, bundle: &Bundle) -> Result<Removed, Error> {
+        let _lock = self.lock()?;
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else {
+            return Ok(Removed::Absent);
+        };
+        let mut removed = Removed::Absent;
+        for form in [Form::AsIs, Form::Relocated] {
+            if record::is_there(self, bundle, form)? {
+                removed = Removed::Gone;
+            }
+            let name = record::name(bundle, form);
+            if !record::remove(self, &bundles, &name).map_err(Error::file("remove", &*name))? {
+                return Ok(Removed::InUse);
+            }
+        }
+        self.sweep()?;
+        Ok(removed)
+    }
+
+    /// Lists the bundles.
+    ///
+    /// # Errors
+    ///
+    /// If a record cannot be read.
+    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+        let mut listed = Vec::new();
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(listed) };
+        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+            let read =
+                || Ok((record::read(&bundles, &name)?, record::is_in_use(self, &bundles, &name)?));
+            match read() {
+                Ok((Some(record), in_use)) => listed.push(Listed { record, in_use }),
+                // Without the lock, which is no use on a read-only disk, it can be removed meanwhile.
+                Ok((None, _)) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::file("read", &*name)(errno)),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Removes the bundles that nobody runs and nobody ran since `before`, in seconds since the epoch, and
+    /// all that no bundle uses; returns how many bundles.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be read or written.
+    pub fn collect(&self, before: i64) -> Result<usize, Error> {
+        let _lock = self.lock()?;
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(0) };
+        let mut removed = 0;
+        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+            let remove = || match record::read(&bundles, &name)? {
+                Some(record) if record.last_used < before => record::remove(self, &bundles, &name),
+                _ => Ok(false),
+            };
+            removed += usize::from(remove().map_err(Error::file("remove", &*name))?);
+        }
+        self.sweep()?;
+        Ok(removed)
+    }
+
+    /// Removes all store paths that no record names; the lock is held.
+    fn sweep(&self) -> Result<(), Error> {
+        let used = self.used()?;
+        let work = self.subdirectory(WORK, PRIVATE)?;
+        if let Some(stores) = self.subdirectory_if_there(STORES)? {
+            sweep_stores(&stores, &used, &work)?;
+        }
+        for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
+            // The directory can be one that holds other things as well.
+            let is_ours = name::is_relocated_name(&self.path, name.to_bytes());
+            if is_ours && !used.contains(&(Location::Relocated, name.clone())) {
+                remove::move_aside(&self.directory, &name, &work)
+                    .map_err(Error::file("remove", &*name))?;
+            }
+        }
+        remove::empty_directory(&work)
+    }
+
+    /// The store paths that records name, by store.
+    fn used(&self) -> Result<Used, Error> {
+        let mut used = BTreeSet::new();
+        for record in record::all(self)? {
+            let names = record.names.into_iter().filter_map(|name| CString::new(name).ok());
+            used.extend(names.map(|name| (record.location, name)));
+        }
+        Ok(used)
+    }
+}
+
+/// The store paths that records name, by store.
+type Used = BTreeSet<(Location, CString)>;
+
+/// Removes the store paths in `stores` that are not used.
+fn sweep_stores(stores: &OwnedFd, used: &Used, work: &OwnedFd) -> Result<(), Error> {
+    for number in file::names(stores).map_err(Error::file("list", STORES))? {
+        let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok()) else {
+            continue;
+        };
+        let (directory, hashes) = store_dir::open_pair(stores, number)?;
+        for name in file::names(&directory).map_err(Error::file("list", STORES))? {
+            if !used.contains(&(Location::Store(number), name.clone())) {
+                remove::move_aside(&directory, &name, work)
+                    .and_then(|()| remove::unlink_if_there(&hashes, &name))
+                    .map_err(Error::file("remove", &*name))?;
+            }
+        }
+    }
+    Ok(())
+}

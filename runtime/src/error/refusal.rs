@@ -1,0 +1,323 @@
+//! Why the kernel says no: the cause behind an errno, as far as the host tells.
+//!
+//! The rules are those of user_namespaces(7), unshare(2), seccomp(2), and of the distributions that
+//! restrict user namespaces: Debian and Arch by `kernel.unprivileged_userns_clone`, Ubuntu by
+//! `kernel.apparmor_restrict_unprivileged_userns`.
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, SecureComputingMode};
+
+use super::shown::Shown;
+use crate::system::{call, file};
+
+/// A system call on the way into a namespace that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which one.
+    pub step: Step,
+    /// What it was about; empty for `unshare`.
+    pub object: Shown,
+    /// What the kernel said.
+    pub errno: Errno,
+}
+
+/// A kind of system call on the way into a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Leaving the caller's namespaces.
+    Unshare,
+    /// Writing to a file of /proc, so that users and groups keep their numbers.
+    Identity,
+    /// Mounting, or changing the root.
+    Mount,
+}
+
+/// Why it was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A system setting.
+    Setting {
+        /// Its name for sysctl(8).
+        name: &'static str,
+        /// Its value, which forbids namespaces.
+        value: u64,
+        /// One that allows them.
+        allows: u64,
+    },
+    /// A sandbox or container in which there may be no user namespaces, whatever the host allows.
+    Sandbox,
+    /// There are as many namespaces as the system allows, or they are nested too deep.
+    Limit,
+    /// Ubuntu's AppArmor gives user namespaces only to programs that have a profile.
+    NoProfile {
+        /// This bundle's file.
+        program: Shown,
+    },
+    /// An AppArmor profile or an SELinux context.
+    Label(Shown),
+    /// Root without CAP_SYS_ADMIN, as in a default container.
+    NoCapability,
+    /// A seccomp filter, as containers and services have it.
+    Seccomp,
+    /// A chroot, in which nobody gets a user namespace.
+    Chroot,
+    /// /proc is not mounted.
+    NoProc,
+    /// /proc is mounted read-only.
+    ReadOnlyProc,
+    /// The first version of the Windows Subsystem for Linux, which is not Linux.
+    Wsl1,
+    /// The kernel was built without, or somebody emulates it without.
+    Unsupported,
+    /// None that is known.
+    Unknown,
+}
+
+/// What the host says about its restrictions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    max_user_namespaces: Option<u64>,
+    max_mount_namespaces: Option<u64>,
+    unprivileged_userns_clone: Option<u64>,
+    apparmor_restricts: bool,
+    /// Whether this is root, but not the one that may mount.
+    root_may_not: bool,
+    /// Of the security module, if it restricts this process.
+    label: Option<Vec<u8>>,
+    seccomp: bool,
+    /// Whether this is not the host's own user namespace.
+    nested: bool,
+    chroot: bool,
+    proc: bool,
+    wsl1: bool,
+}
+
+impl Refusal {
+    /// Finds the cause.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        Facts::read().cause(self.step, self.errno)
+    }
+
+    /// The refusal as bytes: what a child tells its parent.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.errno.raw_os_error().to_ne_bytes().into();
+        bytes.push(self.step as u8);
+        bytes.extend_from_slice(self.object.as_bytes());
+        bytes
+    }
+
+    /// Reads what [`Refusal::encode`] wrote; `None` if the child was not refused anything.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Refusal> {
+        let (errno, rest) = bytes.split_first_chunk()?;
+        let (step, object) = rest.split_first()?;
+        let step = [Step::Unshare, Step::Identity, Step::Mount].get(usize::from(*step))?;
+        let errno = Errno::from_raw_os_error(i32::from_ne_bytes(*errno));
+        Some(Refusal { step: *step, object: object.into(), errno })
+    }
+}
+
+/// Whether namespaces may be refused halfway, or the process be killed for asking.
+///
+/// Ubuntu's AppArmor lets `unshare` pass and refuses what comes after it; a seccomp filter can end the
+/// process in place of an error.
+#[must_use]
+pub fn is_doubtful() -> bool {
+    // In this order: under a filter, an unknown call can end the process, and what /proc says takes as long as
+    // many calls.
+    is_filtered() || !call::has_no_label() && (apparmor_restricts() || label().is_some())
+}
+
+fn is_filtered() -> bool {
+    matches!(rustix::thread::secure_computing_mode(), Ok(SecureComputingMode::Filter))
+}
+
+fn apparmor_restricts() -> bool {
+    !call::is_root() && number(c"/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1)
+}
+
+/// The AppArmor profile or SELinux context, unless it is one that restricts nothing.
+fn label() -> Option<Vec<u8>> {
+    let mut label = file::read(CWD, c"/proc/self/attr/current", 4096).ok()?;
+    while label.last().is_some_and(|byte| matches!(byte, b'\n' | 0)) {
+        label.pop();
+    }
+    // AppArmor's have a mode behind the name; of SELinux's four fields the third is the type, or there is
+    // one word where no policy was loaded.
+    let kind = label.split(|byte| *byte == b':').nth(2).unwrap_or(&label);
+    let is_free = kind.starts_with(b"unconfined")
+        || kind.ends_with(b" (unconfined)")
+        || kind.ends_with(b" (complain)")
+        || [&b""[..], b"kernel", b"kernel_t"].contains(&kind);
+    (!is_free).then_some(label)
+}
+
+fn may_mount() -> bool {
+    let sets = rustix::thread::capabilities(None);
+    sets.is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
+}
+
+fn number(name: &CStr) -> Option<u64> {
+    let text = file::read(CWD, name, 64).ok()?;
+    core::str::from_utf8(&text).ok()?.trim().parse().ok()
+}
+
+impl Facts {
+    fn read() -> Facts {
+        let read = |name| file::read(CWD, name, 1 << 20).unwrap_or_default();
+        let mounts = read(c"/proc/self/mountinfo");
+        // Of each line, the fifth field is the place of a mount that can be seen from our root.
+        let is_root = |line: &[u8]| line.split(|byte| *byte == b' ').nth(4) == Some(b"/");
+        Facts {
+            max_user_namespaces: number(c"/proc/sys/user/max_user_namespaces"),
+            max_mount_namespaces: number(c"/proc/sys/user/max_mnt_namespaces"),
+            unprivileged_userns_clone: number(c"/proc/sys/kernel/unprivileged_userns_clone"),
+            apparmor_restricts: apparmor_restricts(),
+            root_may_not: call::is_root() && !may_mount(),
+            label: label(),
+            seccomp: is_filtered(),
+            nested: is_nested(&read(c"/proc/self/uid_map")),
+            chroot: !mounts.is_empty() && !mounts.split(|byte| *byte == b'\n').any(is_root),
+            proc: !mounts.is_empty(),
+            wsl1: read(c"/proc/sys/kernel/osrelease").ends_with(b"-Microsoft\n"),
+        }
+    }
+
+    /// The cause that is certain, or else the most likely one.
+    fn cause(&self, step: Step, errno: Errno) -> Cause {
+        let off = |name, value, allows| match value {
+            Some(0) => Some(Cause::Setting { name, value: 0, allows }),
+            _ => None,
+        };
+        let label = || self.label.clone().map(|label| Cause::Label(label.as_slice().into()));
+        let seccomp = || self.seccomp.then_some(Cause::Seccomp);
+        let chroot = || self.chroot.then_some(Cause::Chroot);
+        let cause = match errno {
+            // Root in here may set nothing that is allowed to be more than outside.
+            Errno::NOSPC | Errno::USERS if self.nested => Some(Cause::Sandbox),
+            Errno::NOSPC | Errno::USERS => {
+                let user = off("user.max_user_namespaces", self.max_user_namespaces, 10_000);
+                let mount = off("user.max_mnt_namespaces", self.max_mount_namespaces, 10_000);
+                user.or(mount).or(Some(Cause::Limit))
+            }
+            Errno::NOENT if step == Step::Identity && !self.proc => Some(Cause::NoProc),
+            Errno::ROFS if step == Step::Identity => Some(Cause::ReadOnlyProc),
+            Errno::INVAL | Errno::NOSYS if step == Step::Unshare => match self.wsl1 {
+                true => Some(Cause::Wsl1),
+                false => seccomp().or(Some(Cause::Unsupported)),
+            },
+            // Nothing can be mounted onto a root that is no mount.
+            Errno::INVAL => chroot(),
+            Errno::PERM | Errno::ACCESS if self.apparmor_restricts => {
+                Some(Cause::NoProfile { program: own_file() })
+            }
+            Errno::PERM if self.root_may_not => Some(Cause::NoCapability),
+            // Security modules mostly say this one, and filters the other.
+            Errno::ACCESS => label().or_else(seccomp),
+            Errno::PERM => {
+                let name = "kernel.unprivileged_userns_clone";
+                off(name, self.unprivileged_userns_clone, 1)
+                    .or_else(chroot)
+                    .or_else(seccomp)
+                    .or_else(label)
+            }
+            _ => None,
+        };
+        cause.or_else(seccomp).unwrap_or(Cause::Unknown)
+    }
+}
+
+/// In the host's own user namespace all numbers stand for themselves: `0 0 4294967295`.
+fn is_nested(uid_map: &[u8]) -> bool {
+    let mut numbers = uid_map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    !uid_map.is_empty() && !numbers.by_ref().eq([&b"0"[..], b"0", b"4294967295"])
+}
+
+fn own_file() -> Shown {
+    let link = rustix::fs::readlinkat(CWD, c"/proc/self/exe", Vec::new());
+    link.unwrap_or_else(|_| CString::default()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_from_what_the_host_says() {
+        let plain = || Facts { proc: true, max_user_namespaces: Some(9), ..Facts::default() };
+        let setting = |name, allows| Cause::Setting { name, value: 0, allows };
+        let cases = [
+            (
+                Facts { max_user_namespaces: Some(0), ..plain() },
+                (Step::Unshare, Errno::NOSPC),
+                setting("user.max_user_namespaces", 10_000),
+            ),
+            (
+                Facts { max_mount_namespaces: Some(0), ..plain() },
+                (Step::Unshare, Errno::NOSPC),
+                setting("user.max_mnt_namespaces", 10_000),
+            ),
+            (Facts { nested: true, ..plain() }, (Step::Unshare, Errno::NOSPC), Cause::Sandbox),
+            (plain(), (Step::Unshare, Errno::NOSPC), Cause::Limit),
+            // Linux before 4.9.
+            (plain(), (Step::Unshare, Errno::USERS), Cause::Limit),
+            (
+                Facts { unprivileged_userns_clone: Some(0), seccomp: true, ..plain() },
+                (Step::Unshare, Errno::PERM),
+                setting("kernel.unprivileged_userns_clone", 1),
+            ),
+            (
+                Facts { seccomp: true, label: Some(b"docker-default (enforce)".into()), ..plain() },
+                (Step::Unshare, Errno::PERM),
+                Cause::Seccomp,
+            ),
+            (
+                Facts { seccomp: true, root_may_not: true, ..plain() },
+                (Step::Unshare, Errno::PERM),
+                Cause::NoCapability,
+            ),
+            (
+                Facts { seccomp: true, label: Some(b"docker-default (enforce)".into()), ..plain() },
+                (Step::Mount, Errno::ACCESS),
+                Cause::Label("docker-default (enforce)".into()),
+            ),
+            (Facts { seccomp: true, ..plain() }, (Step::Unshare, Errno::NOSYS), Cause::Seccomp),
+            (Facts { chroot: true, ..plain() }, (Step::Unshare, Errno::PERM), Cause::Chroot),
+            (Facts { chroot: true, ..plain() }, (Step::Mount, Errno::INVAL), Cause::Chroot),
+            (Facts::default(), (Step::Identity, Errno::NOENT), Cause::NoProc),
+            (plain(), (Step::Identity, Errno::ROFS), Cause::ReadOnlyProc),
+            (Facts { wsl1: true, ..plain() }, (Step::Unshare, Errno::INVAL), Cause::Wsl1),
+            (plain(), (Step::Unshare, Errno::INVAL), Cause::Unsupported),
+            (plain(), (Step::Unshare, Errno::PERM), Cause::Unknown),
+        ];
+        for (facts, (step, errno), cause) in cases {
+            assert_eq!(facts.cause(step, errno), cause, "{step:?} {errno} {facts:?}");
+        }
+        let ubuntu = Facts { apparmor_restricts: true, ..plain() };
+        for errno in [Errno::PERM, Errno::ACCESS] {
+            let cause = ubuntu.cause(Step::Identity, errno);
+            assert!(matches!(cause, Cause::NoProfile { .. }), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_user_namespace_is_known_by_its_map() {
+        assert!(!is_nested(b"         0          0 4294967295\n"));
+        assert!(!is_nested(b""), "nothing is known without /proc");
+        assert!(is_nested(b"      1000       1000          1\n"));
+        assert!(is_nested(b"         0       1000          1\n         1     100000      65536\n"));
+    }
+
+    #[test]
+    fn refusals_come_back_from_a_child() {
+        let refusal =
+            Refusal { step: Step::Mount, object: "/nix/store".into(), errno: Errno::ACCESS };
+        assert_eq!(Refusal::decode(&refusal.encode()), Some(refusal));
+        assert_eq!(Refusal::decode(&[]), None);
+    }
+}

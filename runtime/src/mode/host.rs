@@ -1,0 +1,108 @@
+//! Mode `host`: the host's own store has the closure already.
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use format::{STORE_DIR, StorePath};
+use rustix::fd::AsFd;
+use rustix::fs::{Access, AtFlags, CWD, FileType, OFlags};
+
+use super::visible::Visible;
+use crate::context::Context;
+use crate::error::{Impossible, Shown};
+use crate::payload::Payload;
+use crate::settings::variable;
+use crate::system::call::{self, OVERFLOW_UID};
+use crate::system::file::{self, Permissions};
+
+/// Where Nix keeps what it knows of the store.
+const DATABASE: &str = "/nix/var/nix/db";
+
+/// Whether the host's own store has every store path of the closure, from somebody who may choose what runs.
+///
+/// Nix makes a store path only when all that it refers to is there, and deletes it before that. So where the
+/// store is Nix's, the descriptor's store paths answer for the others. Elsewhere (an image that somebody
+/// copied store paths to) each is looked for, in the manifest's order.
+///
+/// # Errors
+///
+/// If one is missing, or somebody else could have put it there.
+pub(super) fn find(context: &Context<'_>) -> Result<Visible, Impossible> {
+    let bundle = context.bundle;
+    let owners = Owners::trusted(context);
+    check(CWD, STORE_DIR, &owners, Sharing::Sticky)?;
+    // On most hosts this is the end of it.
+    let first = &bundle.descriptor.paths[0].path;
+    check(CWD, &alloc::format!("{STORE_DIR}/{first}"), &owners, Sharing::None)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let store = file::open(CWD, c"/nix/store", flags, Permissions::empty())
+        .map_err(|_| Impossible::NotOnHost(STORE_DIR.into()))?;
+    // One text for all names: there can be thousands.
+    let mut name = String::new();
+    let mut check = |path: &StorePath| {
+        name.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{path}");
+        check(&store, &name, &owners, Sharing::None)
+    };
+    bundle.descriptor.paths.iter().try_for_each(|key| check(&key.path))?;
+    if self::check(CWD, DATABASE, &owners, Sharing::None).is_err() {
+        let payload = Payload::open_own(&bundle.descriptor)?;
+        payload.manifest()?.paths.iter().try_for_each(|packed| check(&packed.path))?;
+    }
+    // An empty directory can have a store path's name.
+    for entry in &bundle.descriptor.entries {
+        let mut program =
+            Visible::InNixStore.directory(&bundle.descriptor.paths[usize::from(entry.path)]);
+        program.extend_from_slice(&entry.program);
+        if rustix::fs::access(&*program, Access::EXEC_OK).is_err() {
+            return Err(Impossible::NotOnHost(program.as_slice().into()));
+        }
+    }
+    Ok(Visible::InNixStore)
+}
+
+/// The users who may choose what runs.
+pub(super) struct Owners([u32; 3]);
+
+impl Owners {
+    /// Root and this user; in a build of Nix also whoever set up its sandbox, where root has no number.
+    pub(super) fn trusted(context: &Context<'_>) -> Owners {
+        let user = call::user();
+        let is_build = variable(context.environment, "NIX_STORE") == Some(STORE_DIR.as_bytes());
+        Owners([0, user, if is_build { OVERFLOW_UID } else { user }])
+    }
+}
+
+/// Who may write to a directory, apart from its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Nobody.
+    None,
+    /// Others, who cannot take away what is not theirs.
+    Sticky,
+}
+
+/// Checks that a name is there, and that only its trusted owners can have put it there.
+pub(super) fn check(
+    at: impl AsFd,
+    name: &str,
+    owners: &Owners,
+    sharing: Sharing,
+) -> Result<(), Impossible> {
+    let path = || match name.starts_with('/') {
+        true => Shown::from(name),
+        false => alloc::format!("{STORE_DIR}/{name}").into(),
+    };
+    let Ok(stat) = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        return Err(Impossible::NotOnHost(path()));
+    };
+    let is_link = FileType::from_raw_mode(stat.st_mode).is_symlink();
+    let is_sticky = sharing == Sharing::Sticky && stat.st_mode & 0o1000 != 0;
+    let is_shared = stat.st_mode & 0o022 != 0 && !is_link && !is_sticky;
+    if owners.0.contains(&stat.st_uid) && !is_shared {
+        Ok(())
+    } else {
+        Err(Impossible::ForeignStore(path()))
+    }
+}

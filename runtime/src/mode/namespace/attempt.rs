@@ -1,0 +1,28 @@
+//! Steps that cannot be taken back, tried in a child first where it is doubtful whether they work.
+
+use alloc::vec::Vec;
+
+use crate::error::Impossible;
+use crate::error::refusal::{self, Refusal};
+use crate::system::call;
+use crate::system::child::{self, Child};
+use crate::system::log::Log;
+
+/// Takes steps that cannot be taken back; where it is doubtful whether they work, a child tries them first.
+pub(crate) fn attempt(
+    log: Log,
+    steps: impl Fn(Log) -> Result<(), Refusal>,
+) -> Result<(), Impossible> {
+    if refusal::is_doubtful() {
+        let work = || steps(Log { on: false }).err().map_or(Vec::new(), |refusal| refusal.encode());
+        match child::in_child(work) {
+            Ok(Child::Killed(signal)) => return Err(Impossible::Killed(signal)),
+            Ok(Child::Wrote(bytes)) => match Refusal::decode(&bytes) {
+                Some(refusal) => return Err(refusal.into()),
+                None => log.debug(format_args!("a child entered the namespace")),
+            },
+            Err(errno) => log.debug(format_args!("no trial: {}", call::message(errno))),
+        }
+    }
+    Ok(steps(log)?)
+}

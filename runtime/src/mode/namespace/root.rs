@@ -1,0 +1,237 @@
+//! A new root for hosts without `/nix/store`: an ordinary user cannot create that directory.
+
+use alloc::collections::BinaryHeap;
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::mount::{mount_bind, mount_bind_recursive, mount_move};
+
+use super::mount::{STORE_BELOW, bind_store, refused, set_read_only};
+use crate::cache::directory::Cache;
+use crate::cache::root;
+use crate::error::refusal::{Refusal, Step};
+use crate::error::{Error, Impossible, Shown};
+use crate::system::call;
+use crate::system::file::{self, Permissions};
+use crate::system::log::Log;
+use crate::unpack::node::DIRECTORY_PERMISSIONS;
+
+/// A name of the host's top level, or of its `/nix`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Item {
+    /// Its path without the first `/`.
+    path: CString,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Directory,
+    /// A link, which is copied.
+    Link(CString),
+    /// Anything else: a file stands for it until it is mounted.
+    File,
+}
+
+/// What a new root has to have: the names of the host's top level, and those of its `/nix`.
+pub(crate) struct Root(Vec<Item>);
+
+impl Root {
+    /// Lists the host's names.
+    pub(crate) fn list() -> Result<Root, Impossible> {
+        let list = || list(file::open(CWD, c"/", LISTED, Permissions::empty())?);
+        Ok(list().map(Root).map_err(refused(Step::Mount, "a new root"))?)
+    }
+
+    /// Finds or makes a directory for it in the cache; returns its path there.
+    pub(crate) fn prepare(&self, cache: &Cache) -> Result<CString, Impossible> {
+        let name = self.name();
+        let path = path(&name);
+        // Until it may not be written to, it is not finished.
+        let is_final = |stat: Stat| {
+            stat.st_uid == call::user()
+                && stat.st_mode & 0o777 == DIRECTORY_PERMISSIONS.as_raw_mode()
+        };
+        let stat = rustix::fs::statat(&cache.directory, &*path, AtFlags::SYMLINK_NOFOLLOW);
+        if !stat.is_ok_and(is_final) {
+            root::publish(cache, &name, |directory| self.make(directory))?;
+        }
+        Ok(path)
+    }
+
+    /// What it is called in the cache: a checksum of the host's names, which only root can choose.
+    fn name(&self) -> String {
+        let mut parts = Vec::new();
+        for Item { path, kind } in &self.0 {
+            let (kind, target) = match kind {
+                Kind::Directory => (&b"\0directory\0"[..], &b""[..]),
+                Kind::Link(target) => (&b"\0link\0"[..], target.to_bytes_with_nul()),
+                Kind::File => (&b"\0file\0"[..], &b""[..]),
+            };
+            parts.extend([path.to_bytes(), kind, target]);
+        }
+        alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)))
+    }
+
+    /// Puts it aside if it is in the cache and is not as it was made: then the next start makes it anew.
+    ///
+    /// Returns whether it was altered.
+    pub(crate) fn verify(&self, cache: &Cache) -> Result<bool, Error> {
+        let name = self.name();
+        let is_as_made = match file::open_directory(&cache.directory, &path(&name)) {
+            Err(Errno::NOENT) => true,
+            Err(_) => false,
+            Ok(directory) => {
+                let nix = file::open_directory(&directory, c"nix");
+                nix.and_then(|nix| file::open_directory(nix, c"store")).is_ok()
+                    && list(&directory).is_ok_and(|items| items == self.0)
+            }
+        };
+        if !is_as_made {
+            root::retire(cache, &name)?;
+        }
+        Ok(!is_as_made)
+    }
+
+    /// Makes an empty place for each name, and `nix/store`, in a new directory.
+    pub(crate) fn make(&self, directory: impl AsFd) -> Result<(), Errno> {
+        let directory = directory.as_fd();
+        let writable = Permissions::from_raw_mode(0o755);
+        rustix::fs::mkdirat(directory, c"nix", writable)?;
+        rustix::fs::mkdirat(directory, STORE_BELOW, writable)?;
+        for Item { path, kind } in &self.0 {
+            match kind {
+                Kind::Directory => rustix::fs::mkdirat(directory, &**path, DIRECTORY_PERMISSIONS)?,
+                Kind::Link(target) => rustix::fs::symlinkat(&**target, directory, &**path)?,
+                Kind::File => {
+                    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+                    file::open(directory, path, flags, Permissions::from_raw_mode(0o444))?;
+                }
+            }
+        }
+        rustix::fs::chmodat(directory, c"nix", DIRECTORY_PERMISSIONS, AtFlags::empty())
+    }
+
+    /// Mounts the host's files to their places below `at`.
+    ///
+    /// # Errors
+    ///
+    /// If one is missing then that is there: who looks would take the host for another.
+    pub(crate) fn bind(&self, at: &CStr, log: Log) -> Result<(), Refusal> {
+        for Item { path, kind } in &self.0 {
+            let source = joined(c"", path);
+            let target = joined(at, path);
+            let mounted = match kind {
+                Kind::Link(_) => continue,
+                // What is mounted below is locked to it, so it cannot be left behind.
+                Kind::Directory => mount_bind_recursive(&*source, &*target),
+                Kind::File => mount_bind(&*source, &*target),
+            };
+            match mounted {
+                Ok(()) => {}
+                // Gone since it was listed, unbindable, or a file system whose server is away: most programs
+                // never look.
+                Err(
+                    errno @ (Errno::NOENT
+                    | Errno::NOTDIR
+                    | Errno::INVAL
+                    | Errno::NOTCONN
+                    | Errno::STALE
+                    | Errno::HOSTDOWN
+                    | Errno::TIMEDOUT),
+                ) => {
+                    let source = Shown::from(&*source);
+                    log.debug(format_args!("{source} is missing: {}", call::message(errno)));
+                }
+                Err(errno) => return Err(refused(Step::Mount, &*source)(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Mounts the host's files and the store into the directory `path`, and makes it this process's root.
+    ///
+    /// Both paths are relative to the working directory, the cache. Moving the new root onto `/` before the
+    /// chroot leaves the process at the root of its mount namespace: in a plain chroot, the kernel would
+    /// refuse it user namespaces of its own.
+    pub(crate) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Refusal> {
+        mount_bind(path, path).map_err(refused(Step::Mount, "a new root"))?;
+        self.bind(path, log)?;
+        let target = joined(path, STORE_BELOW);
+        bind_store(store, &target)?;
+        let move_root = || {
+            rustix::process::chdir(path)?;
+            if call::is_root() {
+                // What root creates there would be in the cache, not on the host.
+                set_read_only(c".")?;
+            }
+            mount_move(c".", c"/")?;
+            rustix::process::chroot(c".")
+        };
+        move_root().map_err(refused(Step::Mount, "/"))
+    }
+}
+
+fn joined(directory: &CStr, name: &CStr) -> CString {
+    CString::new([directory.to_bytes(), b"/", name.to_bytes()].concat()).unwrap_or_default()
+}
+
+/// A root directory's path in the cache.
+fn path(name: &str) -> CString {
+    CString::new(alloc::format!("roots/{name}")).unwrap_or_default()
+}
+
+/// How a directory is opened to be listed.
+const LISTED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+fn list(root: impl AsFd) -> Result<Vec<Item>, Errno> {
+    let mut items = BinaryHeap::new();
+    let root = root.as_fd();
+    list_below(root, b"", &mut items)?;
+    let nix = file::open(root, c"nix", LISTED, Permissions::empty());
+    match nix.and_then(|nix| list_below(nix.as_fd(), b"nix/", &mut items)) {
+        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
+        Err(errno) => return Err(errno),
+    }
+    Ok(items.into_sorted_vec())
+}
+
+/// Lists a root directory or `nix` in it, but for the names that are on the way to the store.
+fn list_below(
+    directory: BorrowedFd<'_>,
+    prefix: &[u8],
+    items: &mut BinaryHeap<Item>,
+) -> Result<(), Errno> {
+    file::list(directory, |name, file_type| {
+        let path = [prefix, name.to_bytes()].concat();
+        if matches!(&*path, b"nix" | b"nix/store") {
+            return Ok(());
+        }
+        items.push(Item {
+            path: CString::new(path).map_err(|_| Errno::INVAL)?,
+            kind: kind(directory, name, file_type)?,
+        });
+        Ok(())
+    })
+}
+
+fn kind(directory: BorrowedFd<'_>, name: &CStr, file_type: FileType) -> Result<Kind, Errno> {
+    let file_type = match file_type {
+        // Some file systems do not say it in the listing.
+        FileType::Unknown => {
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            FileType::from_raw_mode(rustix::fs::statat(directory, name, flags)?.st_mode)
+        }
+        known => known,
+    };
+    Ok(match file_type {
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link(rustix::fs::readlinkat(directory, name, Vec::new())?),
+        _ => Kind::File,
+    })
+}

@@ -1,0 +1,80 @@
+//! Mode `ram`: the closure is unpacked into memory and appears at `/nix/store`. No disk is written.
+
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{AtFlags, CWD};
+use rustix::mount::{MountFlags, mount};
+
+use super::namespace::attempt::attempt;
+use super::namespace::identity;
+use super::namespace::mount::{HostStore, STORE_BELOW, cover, refused};
+use super::namespace::root::Root;
+use super::namespace::working_directory::WorkingDirectory;
+use super::visible::Visible;
+use crate::context::Context;
+use crate::error::refusal::Step;
+use crate::error::{Error, Impossible, Size};
+use crate::payload::Payload;
+use crate::system::file::{self, ExactPermissions};
+use crate::system::log::Log;
+use crate::unpack::node::{DIRECTORY_PERMISSIONS, seal};
+use crate::unpack::progress::Progress;
+use crate::unpack::tree::Destination;
+use crate::unpack::{self, room};
+
+/// Unpacks the bundle into memory and makes it visible at `/nix/store`.
+///
+/// # Errors
+///
+/// If the kernel refuses, the bundle is damaged or memory does not suffice. A namespace may have been entered by
+/// then, but nothing that others see has changed.
+#[cold]
+pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
+    let log = context.log;
+    let _permissions = ExactPermissions::begin();
+    let payload = Payload::open_own(&context.bundle.descriptor)?;
+    let here = WorkingDirectory::open();
+    let on_host = HostStore::look()?;
+    let root = Root::list()?;
+    attempt(log, |log| {
+        identity::enter(log)?;
+        let flags = MountFlags::NODEV | MountFlags::NOSUID;
+        mount(c"packed", c"/", c"tmpfs", flags, c"mode=0755")
+            .map_err(refused(Step::Mount, "a file system in memory"))?;
+        // This process's root is still the one below; the way up from there leads into what covers it.
+        let into_it = || {
+            rustix::process::chdir(c"/")?;
+            rustix::process::chdir(c"..")?;
+            root.make(CWD)
+        };
+        into_it().map_err(refused(Step::Mount, "/"))
+    })?;
+    let store = file::open_directory(CWD, STORE_BELOW).map_err(Error::file("open", STORE_BELOW))?;
+    fill(&payload, &store, log)?;
+    root.bind(c".", log)?;
+    if on_host == HostStore::InUse {
+        cover(STORE_BELOW, STORE_BELOW, on_host, log)?;
+    }
+    rustix::fs::chmodat(CWD, c".", DIRECTORY_PERMISSIONS, AtFlags::empty())
+        .and_then(|()| rustix::process::chroot(c"."))
+        .map_err(refused(Step::Mount, "/"))?;
+    here.restore()?;
+    Ok(Visible::InNixStore)
+}
+
+/// Writes all store paths of a bundle into the directory in which they stay.
+fn fill(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
+    let sections = payload.sections()?;
+    let index = sections.index()?;
+    let names = sections.names();
+    let needed = room(&index, &names);
+    log.debug(format_args!("unpacking {} to memory", Size(needed.bytes)));
+    let destination = Destination { directory: store.as_fd(), names: &names, rewriter: None };
+    let fill = || {
+        unpack::unpack(payload, &sections, &index, &destination, &Progress::start())?;
+        names
+            .iter()
+            .flatten()
+            .try_for_each(|name| seal(store, name).map_err(Error::file("change", &**name)))
+    };
+    fill().map_err(|error: Error| error.out_of_space(|| Some(needed), "memory"))
+}
