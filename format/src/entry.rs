@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::descriptor::PathKey;
 use crate::error::{Error, Part};
+use crate::store_path::StorePath;
 use crate::wire::{Reader, Writer};
 
 /// A program of the closure that the bundle runs.
@@ -15,16 +16,19 @@ pub struct Entry {
     pub program: Vec<u8>,
 }
 
+/// The name of the program at `program` below a store path: its last component, or the name of the store path that is
+/// the program itself.
+pub fn entry_name<'a>(path: &'a StorePath, program: &'a [u8]) -> &'a [u8] {
+    match program.rsplit(|byte| *byte == b'/').next() {
+        None | Some(b"") => path.name().as_bytes(),
+        Some(name) => name,
+    }
+}
+
 impl Entry {
-    /// The argv\[0\] that chooses it: the last component of the program's path, or the name of the store
-    /// path that is the program itself. `paths` are the descriptor's.
+    /// The argv\[0\] that chooses it, as [`entry_name`]. `paths` are the descriptor's.
     pub fn name<'a>(&'a self, paths: &'a [PathKey]) -> &'a [u8] {
-        match self.program.rsplit(|byte| *byte == b'/').next() {
-            None | Some(b"") => {
-                paths.get(usize::from(self.path)).map_or(b"", |key| key.path.name().as_bytes())
-            }
-            Some(name) => name,
-        }
+        paths.get(usize::from(self.path)).map_or(b"", |key| entry_name(&key.path, &self.program))
     }
 
     pub(crate) fn encode(&self, writer: &mut Writer) -> Result<(), Error> {

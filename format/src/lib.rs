@@ -32,7 +32,7 @@ pub use descriptor::{
     SectionTable,
 };
 pub use digest::{Digest, Hasher, checksum};
-pub use entry::Entry;
+pub use entry::{Entry, entry_name};
 pub use environment::{Action, Piece, Rule};
 pub use error::{Error, Part};
 pub use index::{

@@ -1,3 +1,5 @@
+//! The parts of a bundle as one input, from which a whole bundle is made.
+
 use format::{Digest, Index, Kind, Manifest, NodeContent, Reference};
 
 /// The parts of a bundle, uncompressed, as one input for a fuzzer.

@@ -4,6 +4,7 @@
 
 pub(crate) mod boot;
 pub mod directory;
+pub(crate) mod lease;
 pub(crate) mod name;
 pub mod place;
 pub(crate) mod record;
@@ -26,9 +27,11 @@ use crate::system::log::Log;
 use crate::unpack;
 use boot::Boot;
 use directory::{Cache, PRIVATE, WORK};
+use lease::Known;
+pub use lease::Ready;
 use place::{Absent, Place};
-use record::{Claim, Known};
-pub use record::{Form, Location, Ready, Record, State};
+use record::Claim;
+pub use record::{Form, Location, Record, State};
 use store_dir::{StoreDir, Unpacking};
 pub use sweep::{Listed, Removed};
 
@@ -116,7 +119,7 @@ impl Cache {
     ///
     /// If the cache cannot be read.
     pub fn find(&self, bundle: &Bundle, form: Form) -> Result<Option<Ready>, Error> {
-        record::find(self, bundle, form, Known::Nothing)
+        lease::find(self, bundle, form, Known::Nothing)
     }
 
     /// Looks for the bundle, and unpacks what is missing of it.
@@ -207,7 +210,7 @@ impl Cache {
 
     /// The bundle that was unpacked under the lock just now.
     fn find_added(&self, bundle: &Bundle, form: Form) -> Result<Ready, Error> {
-        record::find(self, bundle, form, Known::Whole)?
+        lease::find(self, bundle, form, Known::Whole)?
             .ok_or(Error::file("read", &*self.path)(Errno::NOENT))
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 
-use format::{STORE_DIR, StorePath};
+use format::{STORE_DIR, StorePath, entry_name};
 
 use crate::elf::Machine;
 use crate::error::{Error, Result};
@@ -35,10 +35,7 @@ pub(crate) struct Program {
 impl Program {
     /// The argv\[0\] that chooses it, and the bundle's name if it is the first.
     pub(crate) fn name(&self) -> &[u8] {
-        match self.program.rsplit(|byte| *byte == b'/').next() {
-            None | Some(b"") => self.path.name().as_bytes(),
-            Some(name) => name,
-        }
+        entry_name(&self.path, &self.program)
     }
 
     /// The whole path.

@@ -15,7 +15,7 @@ use format::{STORE_DIR, StorePath};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::show;
-use crate::source::store::{Source, Store};
+use crate::source::store::{Origin, Store};
 
 /// Links that are followed on the way to a store path: as many as Linux follows.
 const LINKS: usize = 40;
@@ -48,13 +48,13 @@ impl Closure {
         let mut roots = Vec::new();
         for argument in arguments {
             let root = store_path(store, argument)?;
-            check(store, &root)?;
+            store.require(&root)?;
             if !roots.contains(&root) {
                 roots.push(root);
             }
         }
-        let asked = match (graph, store.source()) {
-            (None, Source::Host) => nix::requisites(&roots, progress)?,
+        let asked = match (graph, store.origin()) {
+            (None, Origin::Host) => nix::requisites(&roots, progress)?,
             _ => None,
         };
         let Closure { roots, mut paths } = match (graph, asked) {
@@ -68,17 +68,9 @@ impl Closure {
         paths.sort_by_cached_key(ToString::to_string);
         paths.dedup();
         // A graph and Nix's database may know one that somebody removed.
-        paths.iter().try_for_each(|path| check(store, path))?;
+        paths.iter().try_for_each(|path| store.require(path))?;
         Ok(Closure { roots, paths })
     }
-}
-
-/// Refuses a store path that is not there.
-fn check(store: &Store, path: &StorePath) -> Result<()> {
-    store.look_for(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::NoStorePath { path: format!("{STORE_DIR}/{path}") },
-        _ => Error::in_store("look for", path.to_string().as_bytes(), source),
-    })
 }
 
 /// Follows `argument`, link by link, until it is a store path or below one.

@@ -18,16 +18,16 @@ const PATH_LEN: usize = 4095;
 pub(crate) struct Store {
     dir: PathBuf,
     fd: OwnedFd,
-    source: Source,
+    origin: Origin,
 }
 
-/// How closures are computed in a store.
+/// Whose store it is, which says how closures are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum Origin {
     /// Nix may know the store paths.
     Host,
     /// `--store-root` was given: files are scanned.
-    Scan,
+    Other,
 }
 
 impl Store {
@@ -37,15 +37,15 @@ impl Store {
     ///
     /// If it is not there or not readable.
     pub(crate) fn open(root: Option<&Path>) -> Result<Store> {
-        let (root, source) = match root {
-            None => (Path::new("/"), Source::Host),
-            Some(root) => (root, Source::Scan),
+        let (root, origin) = match root {
+            None => (Path::new("/"), Origin::Host),
+            Some(root) => (root, Origin::Other),
         };
         let dir = root.join(STORE_DIR.trim_start_matches('/'));
         let dir = std::path::absolute(&dir).map_err(|source| Error::io("find", &dir, source))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&dir, flags, Mode::empty()) {
-            Ok(fd) => Ok(Store { dir, fd, source }),
+            Ok(fd) => Ok(Store { dir, fd, origin }),
             Err(rustix::io::Errno::NOENT) => Err(Error::NoStore { dir: show::path(&dir) }),
             Err(errno) => Err(Error::io("open", &dir, errno.into())),
         }
@@ -56,9 +56,9 @@ impl Store {
         &self.dir
     }
 
-    /// How closures are computed.
-    pub(crate) fn source(&self) -> Source {
-        self.source
+    /// Whose store it is.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// The store paths that are there, sorted; other names, such as `.links`, are left out.
@@ -98,15 +98,22 @@ impl Store {
         self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
-    /// Looks whether a store path is there, as whatever kind of file.
+    /// Refuses a store path that is not there, as whatever kind of file.
     ///
     /// # Errors
     ///
     /// If it is not, or if that cannot be found out.
-    pub(crate) fn look_for(&self, path: &StorePath) -> io::Result<()> {
+    pub(crate) fn require(&self, path: &StorePath) -> Result<()> {
         let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::statat(&self.fd, path.to_string(), flags)?;
-        Ok(())
+        match rustix::fs::statat(&self.fd, path.to_string(), flags) {
+            Ok(_) => Ok(()),
+            Err(rustix::io::Errno::NOENT) => {
+                Err(Error::NoStorePath { path: format!("{STORE_DIR}/{path}") })
+            }
+            Err(errno) => {
+                Err(Error::in_store("look for", path.to_string().as_bytes(), errno.into()))
+            }
+        }
     }
 
     fn open_with(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::directory::{BUNDLES, Cache, PRIVATE, STORES, WORK};
 use super::record::{self, Form, Location, Record};
-use super::{name, remove, store_dir};
+use super::{lease, name, remove, store_dir};
 use crate::error::Error;
 use crate::payload::Bundle;
 use crate::system::file;
@@ -51,7 +51,7 @@ impl Cache {
                 removed = Removed::Gone;
             }
             let name = record::name(bundle, form);
-            if !record::remove(self, &bundles, &name).map_err(Error::file("remove", &*name))? {
+            if !lease::remove(self, &bundles, &name).map_err(Error::file("remove", &*name))? {
                 return Ok(Removed::InUse);
             }
         }
@@ -69,7 +69,7 @@ impl Cache {
         let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(listed) };
         for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
             let read =
-                || Ok((record::read(&bundles, &name)?, record::is_in_use(self, &bundles, &name)?));
+                || Ok((record::read(&bundles, &name)?, lease::is_in_use(self, &bundles, &name)?));
             match read() {
                 Ok((Some(record), in_use)) => listed.push(Listed { record, in_use }),
                 // Without the lock, which is no use on a read-only disk, it can be removed meanwhile.
@@ -92,7 +92,7 @@ impl Cache {
         let mut removed = 0;
         for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
             let remove = || match record::read(&bundles, &name)? {
-                Some(record) if record.last_used < before => record::remove(self, &bundles, &name),
+                Some(record) if record.last_used < before => lease::remove(self, &bundles, &name),
                 _ => Ok(false),
             };
             removed += usize::from(remove().map_err(Error::file("remove", &*name))?);

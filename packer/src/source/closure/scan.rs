@@ -58,7 +58,7 @@ fn references(
     hashes: &Hashes,
     progress: &Progress,
 ) -> Result<BTreeSet<u32>> {
-    super::check(store, path)?;
+    store.require(path)?;
     // A special file has no references; whether it is to be packed is asked later.
     let tree = Tree::read(store, std::slice::from_ref(path), &Exclude::special())?;
     let mut found = BTreeSet::new();
