@@ -59,6 +59,7 @@ fuzz: setup build
 	FUZZ_ALL=1 fuzz/run $(FUZZ_SECONDS) $(PARTS)
 
 lint: setup deny stub-size
+	tests/layers
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p runtime --features stub --profile stub --target $(MUSL) --bin runtime -- -D warnings

@@ -47,6 +47,17 @@ rec {
     cargoBuildFlags = [ "--package=packer" ];
     cargoTestFlags = [ "--package=packer" "--package=format" ];
     env.PACKER_STUB = "${runtime}/bin/runtime";
+    postInstall = ''
+      share=$out/share
+      mkdir -p $share/man/man1 $share/bash-completion/completions $share/zsh/site-functions $share/fish/vendor_completions.d
+      $out/bin/packer completions bash > $share/bash-completion/completions/packer
+      $out/bin/packer completions zsh > $share/zsh/site-functions/_packer
+      $out/bin/packer completions fish > $share/fish/vendor_completions.d/packer.fish
+      $out/bin/packer man > $share/man/man1/packer.1
+      for command in build inspect verify extract cache; do
+        $out/bin/packer man $command > $share/man/man1/packer-$command.1
+      done
+    '';
     meta = {
       description = "Turns a Nix closure into one static executable";
       mainProgram = "packer";

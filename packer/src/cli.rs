@@ -9,12 +9,14 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::error::{Error, Result};
+use crate::output::stub::Stub;
 
 /// Turns a Nix closure into one static executable.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version = version(), about, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -33,6 +35,17 @@ pub(crate) enum Command {
     /// Look after the cache of this machine's user
     #[command(subcommand)]
     Cache(Cache),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print a manual page, for man -l -
+    Man(Man),
+}
+
+/// This packer's version, the version of the bundles it writes, and the machine that its stub is for.
+fn version() -> String {
+    let stub = Stub::load(None).map_or_else(|_| "none".to_owned(), |stub| stub.target());
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{version} (bundle format {}, stub {stub})", format::BUNDLE_VERSION)
 }
 
 /// Parses the command line of this process; ends it after `--help` and `--version`.
@@ -161,6 +174,20 @@ pub(crate) struct Extract {
     /// Directory to write to
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
+}
+
+/// Options of `packer completions`.
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Options of `packer man`.
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The command to describe, such as build [default: packer itself]
+    pub(crate) command: Option<String>,
 }
 
 /// What `packer cache` does.

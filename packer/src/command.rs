@@ -2,8 +2,10 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod completions;
 pub(crate) mod extract;
 pub(crate) mod inspect;
+pub(crate) mod man;
 mod print;
 mod summary;
 pub(crate) mod verify;

@@ -52,10 +52,12 @@ pub(crate) enum Error {
     #[error("{program} failed: {message}")]
     Nix { program: &'static str, message: String },
 
+    #[error("packer has no command {name}")]
+    NoCommand { name: String },
     #[error("{message}")]
     Usage { message: String, tip: Option<String> },
     /// nix-bundle's form.
-    #[error("{target} has no option's name before it")]
+    #[error("write --closure in front of {target}")]
     Positional { target: String, command: String },
 
     #[error("{path} is neither a file nor a directory nor a link")]
@@ -185,6 +187,7 @@ impl Error {
             Error::NixStart { .. } | Error::Nix { .. } => {
                 "repair Nix, or scan the files instead of asking Nix with --store-root /"
             }
+            Error::NoCommand { .. } => "packer --help lists the commands",
             Error::Usage { tip: Some(tip), .. } => return tip.clone(),
             Error::Usage { tip: None, .. } => {
                 "packer --help and packer build --help say what there is"

@@ -16,7 +16,7 @@ mod source;
 use std::process::ExitCode;
 
 use cli::Command;
-use command::{build, cache, extract, inspect, verify};
+use command::{build, cache, completions, extract, inspect, man, verify};
 
 /// Does what the command line asks for, and says so if it fails.
 #[must_use]
@@ -27,6 +27,8 @@ pub fn run() -> ExitCode {
         Command::Verify(options) => verify::verify(&options),
         Command::Extract(options) => extract::extract(&options),
         Command::Cache(command) => cache::cache(command),
+        Command::Completions(options) => completions::completions(&options),
+        Command::Man(options) => man::man(&options),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

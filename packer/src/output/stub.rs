@@ -65,6 +65,11 @@ impl Stub {
         self.machine
     }
 
+    /// The Rust target that it was built for: a stub is always static, with musl.
+    pub(crate) fn target(&self) -> String {
+        format!("{}-unknown-linux-musl", self.machine)
+    }
+
     /// The stub with this descriptor.
     ///
     /// # Errors
