@@ -11,8 +11,11 @@ use crate::skippable::SectionKind;
 use crate::store_path::{StoreHash, StorePath};
 use crate::wire::{Reader, Writer, is_zero};
 
-/// The version of the format that this crate writes and reads.
-pub const BUNDLE_VERSION: u32 = 1;
+/// The version of the format that this crate writes.
+pub const BUNDLE_VERSION: u32 = 2;
+
+/// The oldest version that it reads.
+pub const OLDEST_VERSION: u32 = 1;
 
 /// The owner name of the ELF note whose content is the descriptor.
 pub const NOTE_NAME: &str = "packer";
@@ -101,6 +104,8 @@ pub struct PathKey {
 /// It stands in the stub's memory when the bundle runs, so that such a start reads no file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
+    /// The version of the format; [`Descriptor::encode`] writes the newest.
+    pub version: u32,
     /// Bytes of the stub: the payload begins here.
     pub stub_len: u64,
     /// Bytes of the whole file.
@@ -177,11 +182,11 @@ impl Descriptor {
         let expected: [u8; 8] = reader.array()?;
         let digest = Digest(reader.array()?);
         let mut fields = Reader::new(part, &head);
-        match fields.u32()? {
-            BUNDLE_VERSION => {}
+        let version = match fields.u32()? {
+            version @ OLDEST_VERSION..=BUNDLE_VERSION => version,
             0 if is_zero(bytes) => return Err(Error::EmptyDescriptor),
             found => return Err(Error::Version { found }),
-        }
+        };
         let len = usize::try_from(fields.u32()?).map_err(|_| Error::Length(part))?;
         let body = reader.bytes(len)?;
         if checksum(&[&head, &digest.0, body]) != expected {
@@ -191,7 +196,7 @@ impl Descriptor {
         if !is_zero(reader.bytes(unused)?) {
             return Err(Error::Digest(part));
         }
-        Ok((decode_body(Reader::new(part, body))?, digest))
+        Ok((decode_body(version, Reader::new(part, body))?, digest))
     }
 
     /// Checks the digest of a descriptor that was decoded.
@@ -220,7 +225,7 @@ fn digest(head: &[u8], body: &[u8]) -> Digest {
     hasher.finish()
 }
 
-fn decode_body(mut reader: Reader<'_>) -> Result<Descriptor, Error> {
+fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error> {
     let stub_len = reader.u64()?;
     let file_len = reader.u64()?;
     let mut section = || -> Result<Section, Error> {
@@ -252,7 +257,7 @@ fn decode_body(mut reader: Reader<'_>) -> Result<Descriptor, Error> {
         .map(|_| Rule::decode(&mut reader, paths.len()))
         .collect::<Result<Vec<_>, Error>>()?;
     reader.finish()?;
-    Ok(Descriptor { stub_len, file_len, sections, modes, paths, entries, environment })
+    Ok(Descriptor { version, stub_len, file_len, sections, modes, paths, entries, environment })
 }
 
 #[cfg(test)]
@@ -267,6 +272,7 @@ mod tests {
         let section = |offset, len| Section { offset, len, digest: Digest::of(b"section") };
         let path = StorePath::parse(b"1b9p07z77phvv2hf6gm9f28syp39f1ag-markov").unwrap();
         Descriptor {
+            version: BUNDLE_VERSION,
             stub_len: 1000,
             file_len: 5000,
             sections: SectionTable {
@@ -313,8 +319,8 @@ mod tests {
     fn empty_and_future_are_named() {
         assert_eq!(Descriptor::decode(&[0; DESCRIPTOR_LEN]), Err(Error::EmptyDescriptor));
         let mut future = descriptor().encode().unwrap();
-        future[0] = 2;
-        assert_eq!(Descriptor::decode(&future), Err(Error::Version { found: 2 }));
+        future[0] = 3;
+        assert_eq!(Descriptor::decode(&future), Err(Error::Version { found: 3 }));
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl fmt::Display for Error {
             Error::EmptyDescriptor => f.write_str("the stub has no bundle behind it"),
             Error::Version { found } => write!(
                 f,
-                "bundle format version {found} is not known (this program reads version {})",
+                "bundle format version {found} is not known (this program reads {} to {})",
+                crate::OLDEST_VERSION,
                 crate::BUNDLE_VERSION
             ),
             Error::Length(part) => write!(f, "{part}: wrong length"),

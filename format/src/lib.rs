@@ -28,8 +28,8 @@ mod store_path;
 mod wire;
 
 pub use descriptor::{
-    BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, PathKey, Section,
-    SectionTable,
+    BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, OLDEST_VERSION, PathKey,
+    Section, SectionTable,
 };
 pub use digest::{Digest, Hasher, checksum};
 pub use entry::{Entry, entry_name};
@@ -38,7 +38,7 @@ pub use error::{Error, Part};
 pub use index::{
     Extent, Index, IndexWriter, Kind, Node, NodeContent, Reference, References, Symlink,
 };
-pub use manifest::{Manifest, PackedPath};
+pub use manifest::{Findings, Manifest, PackedPath};
 pub use mode::{Mode, Modes, UnknownMode};
 pub use pyc::{PYC_CHECKED, PYC_FLAGS_OFFSET, PYC_UNCHECKED, is_checked_pyc};
 pub use replacement::{REFERENCE_LEN, UnfitBase, replacement};

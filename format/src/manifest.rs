@@ -26,14 +26,24 @@ pub struct PackedPath {
     pub references: Vec<u32>,
 }
 
+/// What the packer found of relocation, in words: for people only, no reader goes by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Where references cannot be rewritten.
+    pub obstacles: Vec<String>,
+    /// Where they can be, but nobody knows whether the file is right afterwards. Version 1 has none.
+    pub doubts: Vec<String>,
+    /// What would be an obstacle or a doubt but for the packager's word. Version 1 has none.
+    pub vouched: Vec<String>,
+}
+
 /// The manifest: what the bundle is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The packer's name and version.
     pub packer: String,
-    /// Why references cannot be rewritten, in words: the first of the places where they cannot be. Empty if
-    /// they can.
-    pub obstacles: Vec<String>,
+    /// Whether references can be rewritten: the first of the reasons.
+    pub findings: Findings,
     /// The store paths, by rising base name.
     pub paths: Vec<PackedPath>,
 }
@@ -65,9 +75,12 @@ impl Manifest {
         let part = Part::Manifest;
         let mut writer = Writer::default();
         writer.short(part, "bytes in the packer's name", self.packer.as_bytes())?;
-        writer.count(part, "obstacles", self.obstacles.len())?;
-        for obstacle in &self.obstacles {
-            writer.short(part, "bytes in an obstacle", obstacle.as_bytes())?;
+        let Findings { obstacles, doubts, vouched } = &self.findings;
+        for list in [obstacles, doubts, vouched] {
+            writer.count(part, "findings", list.len())?;
+            for finding in list {
+                writer.short(part, "bytes in a finding", finding.as_bytes())?;
+            }
         }
         writer.count(part, "store paths", self.paths.len())?;
         for path in &self.paths {
@@ -82,17 +95,20 @@ impl Manifest {
         Ok(writer.bytes)
     }
 
-    /// Reads an uncompressed manifest.
+    /// Reads an uncompressed manifest of a bundle of this version.
     ///
     /// # Errors
     ///
     /// If it is not one that [`Manifest::encode`] writes.
-    pub fn decode(bytes: &[u8]) -> Result<Manifest, Error> {
+    pub fn decode(bytes: &[u8], version: u32) -> Result<Manifest, Error> {
         let mut reader = Reader::new(Part::Manifest, bytes);
         let packer = text(&mut reader)?;
-        let obstacles = (0..reader.count(u32::MAX, 2, "obstacles")?)
-            .map(|_| text(&mut reader))
-            .collect::<Result<_, Error>>()?;
+        let obstacles = texts(&mut reader)?;
+        let (doubts, vouched) = match version {
+            1 => (Vec::new(), Vec::new()),
+            _ => (texts(&mut reader)?, texts(&mut reader)?),
+        };
+        let findings = Findings { obstacles, doubts, vouched };
         let count = reader.count(limits::STORE_PATHS, 98, "store paths")?;
         let mut paths: Vec<PackedPath> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -107,8 +123,12 @@ impl Manifest {
             paths.push(path);
         }
         reader.finish()?;
-        Ok(Manifest { packer, obstacles, paths })
+        Ok(Manifest { packer, findings, paths })
     }
+}
+
+fn texts(reader: &mut Reader<'_>) -> Result<Vec<String>, Error> {
+    (0..reader.count(u32::MAX, 2, "findings")?).map(|_| text(reader)).collect()
 }
 
 fn text(reader: &mut Reader<'_>) -> Result<String, Error> {
@@ -147,6 +167,21 @@ mod tests {
 
     use super::*;
 
+    fn decode(bytes: &[u8]) -> Result<Manifest, Error> {
+        Manifest::decode(bytes, crate::BUNDLE_VERSION)
+    }
+
+    #[test]
+    fn version_1_has_obstacles_only() {
+        let mut old = manifest();
+        old.findings = Findings { obstacles: vec!["a bare hash".into()], ..Findings::default() };
+        let bytes = old.encode().unwrap();
+        // Two empty lists stand behind the obstacles.
+        let at = 2 + old.packer.len() + 4 + 2 + 11;
+        let bytes = [&bytes[..at], &bytes[at + 8..]].concat();
+        assert_eq!(Manifest::decode(&bytes, 1), Ok(old));
+    }
+
     fn manifest() -> Manifest {
         let path = |base_name: &str, references| PackedPath {
             path: StorePath::parse(base_name.as_bytes()).unwrap(),
@@ -157,7 +192,11 @@ mod tests {
         };
         Manifest {
             packer: "packer 0.1.0".into(),
-            obstacles: vec!["a bare hash".into()],
+            findings: Findings {
+                obstacles: vec!["a bare hash".into()],
+                doubts: vec!["a database".into()],
+                vouched: vec!["another".into()],
+            },
             paths: vec![
                 path("1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc", vec![]),
                 path("2b9p07z77phvv2hf6gm9f28syp39f1ag-markov", vec![0]),
@@ -168,9 +207,9 @@ mod tests {
     #[test]
     fn round_trips() {
         let bytes = manifest().encode().unwrap();
-        assert_eq!(Manifest::decode(&bytes), Ok(manifest()));
+        assert_eq!(decode(&bytes), Ok(manifest()));
         for len in 0..bytes.len() {
-            assert!(Manifest::decode(&bytes[..len]).is_err(), "cut to {len}");
+            assert!(decode(&bytes[..len]).is_err(), "cut to {len}");
         }
     }
 
@@ -187,16 +226,16 @@ mod tests {
         let mut unordered = manifest();
         unordered.paths[0].references = vec![1, 0];
         for bad in [swapped, twice, wild, itself, unordered] {
-            assert!(Manifest::decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
+            assert!(decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn huge_count_is_refused_before_it_is_allocated() {
         let mut bytes = manifest().encode().unwrap();
-        bytes[31..35].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(Manifest::decode(&bytes), Err(Error::Limit { .. })));
-        bytes[31..35].copy_from_slice(&limits::STORE_PATHS.to_le_bytes());
-        assert_eq!(Manifest::decode(&bytes), Err(Error::Length(Part::Manifest)));
+        bytes[60..64].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(decode(&bytes), Err(Error::Limit { .. })));
+        bytes[60..64].copy_from_slice(&limits::STORE_PATHS.to_le_bytes());
+        assert_eq!(decode(&bytes), Err(Error::Length(Part::Manifest)));
     }
 }

@@ -29,7 +29,7 @@ impl fmt::Display for UnknownMode {
 impl core::error::Error for UnknownMode {}
 
 impl Mode {
-    /// All modes, in the order in which they are tried.
+    /// All modes, in the order in which they are tried where relocation is proven.
     pub const ALL: [Mode; 4] = [Mode::Host, Mode::Relocate, Mode::Namespace, Mode::Ram];
 
     /// The mode's name.
@@ -66,9 +66,12 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A set of modes.
+/// A set of modes, and the order in which they are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Modes(u32);
+
+/// The bit that puts `relocate` behind `namespace`. A reader of version 1 refuses it, as every bit it does not know.
+const NAMESPACE_FIRST: u32 = 16;
 
 impl Modes {
     /// Whether `mode` is in the set.
@@ -76,19 +79,35 @@ impl Modes {
         self.0 & mode.bit() != 0
     }
 
+    /// The same modes, with `namespace` before `relocate`: for closures of which nobody knows whether all their files
+    /// are right after relocation.
+    #[must_use]
+    pub fn namespace_first(self) -> Modes {
+        Modes(self.0 | NAMESPACE_FIRST)
+    }
+
+    /// Whether `namespace` is tried before `relocate`.
+    pub fn is_namespace_first(self) -> bool {
+        self.0 & NAMESPACE_FIRST != 0
+    }
+
     /// The modes of the set, in the order in which they are tried.
     pub fn iter(self) -> impl Iterator<Item = Mode> {
-        Mode::ALL.into_iter().filter(move |mode| self.contains(*mode))
+        let order = match self.is_namespace_first() {
+            true => [Mode::Host, Mode::Namespace, Mode::Relocate, Mode::Ram],
+            false => Mode::ALL,
+        };
+        order.into_iter().filter(move |mode| self.contains(*mode))
     }
 
     pub(crate) fn to_bits(self) -> u32 {
         self.0
     }
 
-    /// `None` if a bit is set that is no mode's, or none is.
+    /// `None` if a bit is set that is not known, or no mode is.
     pub(crate) fn from_bits(bits: u32) -> Option<Modes> {
         let modes: Modes = Modes(bits).iter().collect();
-        (modes.0 == bits && bits != 0).then_some(modes)
+        (modes.0 == bits & !NAMESPACE_FIRST && modes.0 != 0).then_some(Modes(bits))
     }
 }
 
@@ -114,7 +133,20 @@ mod tests {
     fn unknown_bits_are_refused() {
         assert_eq!(Modes::from_bits(0), None);
         assert_eq!(Modes::from_bits(16), None);
+        assert_eq!(Modes::from_bits(33), None);
         let all: Modes = Mode::ALL.into_iter().collect();
         assert_eq!(Modes::from_bits(all.to_bits()), Some(all));
+    }
+
+    #[test]
+    fn a_bit_puts_relocate_behind_namespace() {
+        let all: Modes = Mode::ALL.into_iter().collect();
+        assert!(all.iter().eq(Mode::ALL));
+        let doubtful = all.namespace_first();
+        let order = [Mode::Host, Mode::Namespace, Mode::Relocate, Mode::Ram];
+        assert!(doubtful.iter().eq(order));
+        assert_eq!(Modes::from_bits(doubtful.to_bits()), Some(doubtful));
+        let few: Modes = [Mode::Relocate, Mode::Namespace].into_iter().collect();
+        assert!(few.namespace_first().iter().eq([Mode::Namespace, Mode::Relocate]));
     }
 }

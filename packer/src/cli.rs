@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Pack closures into one executable
-    Build(Build),
+    Build(Box<Build>),
     /// Say what is in a bundle
     Inspect(Inspect),
     /// Check every byte behind a bundle's stub
@@ -120,6 +120,15 @@ pub(crate) struct Build {
     /// '/nix/store/*-doc'; a directory goes with all below it; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+
+    /// Vouch for the references in what matches, where the packer cannot judge whether relocation is right; may be
+    /// repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) relocate: Vec<String>,
+
+    /// Never rewrite references in what matches, so that the closure is not relocated; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) no_relocate: Vec<String>,
 
     /// Set a variable for the program: K=V always, K?=V unless it is set; K- removes it, K keeps one that
     /// would be removed or set by default; may be repeated

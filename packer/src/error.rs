@@ -225,7 +225,7 @@ impl Error {
             }
             Error::UnknownMode { .. } => "the modes are host, relocate, namespace and ram",
             Error::NotRelocatable { .. } => {
-                "leave relocate out of --mode, or the file out with --exclude"
+                "leave relocate out of --mode, or the file out with --exclude; --relocate vouches for a file"
             }
             Error::NoStub { .. } => "give a stub that was built for packer with --stub",
             Error::OutputTaken { .. } => "choose another name with -o",

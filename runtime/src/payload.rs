@@ -140,7 +140,7 @@ impl<'a> Payload<'a> {
     ///
     /// If it is not what the packer wrote.
     pub fn manifest(&self) -> Result<Manifest, Error> {
-        Ok(Manifest::decode(&self.section(SectionKind::Manifest)?)?)
+        Ok(Manifest::decode(&self.section(SectionKind::Manifest)?, self.descriptor.version)?)
     }
 
     /// Reads a section's bytes as they are in the file, and checks them.

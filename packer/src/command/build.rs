@@ -16,10 +16,11 @@ use crate::output::frame::FrameCache;
 use crate::output::payload::{Input, Options};
 use crate::output::stub::Stub;
 use crate::output::tar::Layout;
-use crate::plan::verdict::Verdict;
+use crate::plan::verdict::Relocation;
 use crate::plan::{Plan, entry, environment, manifest, modes};
 use crate::progress::Progress;
 use crate::scan::content::Content;
+use crate::scan::proof::Word;
 use crate::source::closure::Closure;
 use crate::source::exclude::Exclude;
 use crate::source::installable;
@@ -41,6 +42,10 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     // What was asked for.
     let stub = Stub::load(options.stub.as_deref())?;
     let exclude = Exclude::new(&options.exclude)?;
+    let word = Word {
+        relocate: Exclude::new(&options.relocate)?,
+        no_relocate: Exclude::new(&options.no_relocate)?,
+    };
     let store = Store::open(options.store_root.as_deref())?;
 
     let asked = installable::build(&options.closure)?;
@@ -58,10 +63,11 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
 
     // Content: digests, references, order.
     progress.start("reading", Some(tree.len()));
-    let content = Content::read(&store, &tree, &hashes, threads, &progress)?;
-    let modes = modes::choose(&options.mode, content.obstacles().next())?;
+    let content = Content::read(&store, &tree, &hashes, word, threads, &progress)?;
+    let findings = content.findings();
+    let modes = modes::choose(&options.mode, &findings)?;
     let rules = wishes.over(environment::defaults(&tree, content.variables()));
-    let manifest = manifest::manifest(&tree, &content);
+    let manifest = manifest::manifest(&tree, &content, &findings);
     let plan = Plan { programs, modes, rules, manifest, roots: closure.roots };
     let layout = Layout::new(&tree, &content);
 
@@ -81,10 +87,11 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let written = bundle::write(&path, stub, &input, &packing, &progress)?;
     drop(progress);
 
+    let (references, files) = content.count_references();
     Summary {
         output: show::path(&path),
         entries: plan.programs.iter().map(|p| Escaped(p.name()).to_string()).collect(),
-        relocation: Verdict::new(&content),
+        relocation: Relocation::new(findings, references, files),
         modes: modes.iter().map(format::Mode::name).collect(),
         store_paths: tree.paths.len(),
         files: tree.file_count(),

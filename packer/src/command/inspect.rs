@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::print;
 use crate::cli;
 use crate::error::Result;
-use crate::plan::verdict::Verdict;
+use crate::plan::verdict::{Relocation, Verdict};
 use crate::source::bundle::Bundle;
 use runtime::error::{Escaped, Size};
 
@@ -32,7 +32,7 @@ struct Report {
     entries: Vec<Entry>,
     modes: Vec<&'static str>,
     /// Nothing if nothing is in the way but the mode is not allowed: then references are not listed.
-    relocation: Option<Verdict>,
+    relocation: Option<Relocation>,
     environment: Vec<String>,
     store_paths: Vec<Path>,
     files: usize,
@@ -150,13 +150,20 @@ impl Report {
         writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
         match &self.relocation {
             None => {}
-            Some(relocation) if relocation.obstacles.is_empty() => {
+            Some(relocation) if relocation.verdict == Verdict::Proven => {
                 writeln!(text, "{:12} {relocation}", "relocation")?;
             }
-            Some(Verdict { obstacles, .. }) => {
-                writeln!(text, "{:12} not relocatable:", "relocation")?;
-                obstacles.iter().try_for_each(|obstacle| writeln!(text, "{:12} {obstacle}", ""))?;
+            Some(relocation) => {
+                writeln!(text, "{:12} {}:", "relocation", relocation.words())?;
+                let Relocation { obstacles, doubts, .. } = relocation;
+                for reason in obstacles.iter().chain(doubts) {
+                    writeln!(text, "{:12} {reason}", "")?;
+                }
             }
+        }
+        for (number, file) in self.relocation.iter().flat_map(|r| &r.vouched).enumerate() {
+            let title = if number == 0 { "vouched for" } else { "" };
+            writeln!(text, "{title:12} {file}")?;
         }
         for (number, rule) in self.environment.iter().enumerate() {
             let title = if number == 0 { "environment" } else { "" };
@@ -202,7 +209,7 @@ impl Report {
 }
 
 /// The packer's verdict, as the bundle has it.
-fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Verdict> {
+fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Relocation> {
     let count = |node: &Node<'_>| match node.kind {
         Kind::Directory => 0,
         Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. }) => {
@@ -210,11 +217,9 @@ fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Ve
         }
     };
     let counts = || index.nodes.iter().map(count).filter(|count| *count > 0);
-    (modes.contains(Mode::Relocate) || !manifest.obstacles.is_empty()).then(|| Verdict {
-        references: counts().sum(),
-        files: counts().count(),
-        obstacles: manifest.obstacles.clone(),
-    })
+    let findings = manifest.findings.clone();
+    (modes.contains(Mode::Relocate) || !findings.obstacles.is_empty())
+        .then(|| Relocation::new(findings, counts().sum(), counts().count()))
 }
 
 /// Decimals are for the eye only.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::command::print;
 use crate::error::Result;
-use crate::plan::verdict::Verdict;
+use crate::plan::verdict::Relocation;
 
 /// What was packed.
 #[derive(Debug, Serialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Summary {
     /// Bytes of the bundle.
     pub(crate) bytes_after: u64,
     pub(crate) seconds: f64,
-    pub(crate) relocation: Verdict,
+    pub(crate) relocation: Relocation,
 }
 
 impl Summary {
@@ -66,7 +66,7 @@ mod tests {
             bytes_before: 106_249_000,
             bytes_after: 33_100_000,
             seconds: seconds(Duration::from_micros(12_345_678)),
-            relocation: Verdict { references: 2267, files: 212, obstacles: Vec::new() },
+            relocation: Relocation::new(format::Findings::default(), 2267, 212),
         };
         assert_eq!(
             summary.line(),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use format::{Descriptor, Digest, Entry, Manifest, PathKey, Piece, Rule, StorePath};
+use format::{
+    BUNDLE_VERSION, Descriptor, Digest, Entry, Manifest, PathKey, Piece, Rule, StorePath,
+};
 
 use super::payload::Written;
 use crate::error::{Error, Result};
@@ -31,6 +33,7 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
         }
     }
     Ok(Descriptor {
+        version: BUNDLE_VERSION,
         stub_len: written.stub_len,
         file_len: written.file_len,
         sections: written.sections,
@@ -110,7 +113,7 @@ mod tests {
         };
         let manifest = Manifest {
             packer: String::new(),
-            obstacles: Vec::new(),
+            findings: format::Findings::default(),
             paths: vec![packed(GLIBC, vec![]), packed(BASH, vec![0]), packed(MARKOV, vec![1])],
         };
         for (listed, implied) in [(GLIBC, 1), (BASH, 2), (MARKOV, 3)] {

@@ -1,6 +1,6 @@
 //! The manifest of a new bundle.
 
-use format::{Manifest, PackedPath};
+use format::{Findings, Manifest, PackedPath};
 
 use super::content_key;
 use crate::scan::content::Content;
@@ -9,19 +9,23 @@ use crate::source::tree::Tree;
 /// The packer that the manifest names.
 const PACKER: &str = concat!("packer ", env!("CARGO_PKG_VERSION"));
 
-/// Obstacles to relocation that the manifest names: more than a person reads, and still small.
-const OBSTACLES: usize = 1000;
+/// Findings of each list that the manifest has: more than a person reads, and still small.
+const FINDINGS: usize = 1000;
 
 /// Characters of one that are kept: it names a file, whose path can have any length.
-const OBSTACLE_LEN: usize = 4096;
+const FINDING_LEN: usize = 4096;
 
 /// Makes the manifest.
-pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
+pub(crate) fn manifest(tree: &Tree, content: &Content, findings: &Findings) -> Manifest {
     let keys = content_key::keys(&tree.paths, &content.paths);
     let paths = tree.paths.iter().zip(&content.paths).zip(keys);
     Manifest {
         packer: PACKER.to_owned(),
-        obstacles: obstacles(content.obstacles()),
+        findings: Findings {
+            obstacles: first(&findings.obstacles),
+            doubts: first(&findings.doubts),
+            vouched: first(&findings.vouched),
+        },
         paths: paths
             .map(|((path, content), key)| PackedPath {
                 path: path.clone(),
@@ -34,10 +38,10 @@ pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
     }
 }
 
-/// The first of the obstacles, and how many more there are.
-fn obstacles<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut all = all.map(|obstacle| obstacle.chars().take(OBSTACLE_LEN).collect());
-    let mut first: Vec<String> = all.by_ref().take(OBSTACLES).collect();
+/// The first of the findings, and how many more there are.
+fn first(all: &[String]) -> Vec<String> {
+    let mut all = all.iter().map(|finding| finding.chars().take(FINDING_LEN).collect());
+    let mut first: Vec<String> = all.by_ref().take(FINDINGS).collect();
     let more = all.count();
     if more > 0 {
         first.push(format!("and {more} more"));
@@ -50,13 +54,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn obstacles_that_are_not_listed_are_counted() {
-        let all: Vec<String> = (0..OBSTACLES + 5).map(|number| number.to_string()).collect();
-        let listed = |count| obstacles(all.iter().take(count).map(String::as_str));
-        assert_eq!(listed(OBSTACLES), all[..OBSTACLES]);
-        let listed = listed(all.len());
-        assert_eq!(listed[..OBSTACLES], all[..OBSTACLES]);
-        assert_eq!(listed[OBSTACLES..], ["and 5 more"]);
-        assert_eq!(obstacles(["é".repeat(70_000).as_str()].into_iter())[0].len(), 2 * OBSTACLE_LEN);
+    fn findings_that_are_not_listed_are_counted() {
+        let all: Vec<String> = (0..FINDINGS + 5).map(|number| number.to_string()).collect();
+        assert_eq!(first(&all[..FINDINGS]), all[..FINDINGS]);
+        let listed = first(&all);
+        assert_eq!(listed[..FINDINGS], all[..FINDINGS]);
+        assert_eq!(listed[FINDINGS..], ["and 5 more"]);
+        assert_eq!(first(&["é".repeat(70_000)])[0].len(), 2 * FINDING_LEN);
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, BufReader, Read, Seek};
 
+use super::tar_blocks::{self, Header};
 use crate::source::reader::BUFFER_LEN;
 use crate::source::reference::{Depth, Hashes, Scanner};
 
@@ -19,11 +20,14 @@ const XZ_MEMORY: u32 = 256 << 10;
 /// Bytes of a zip inside of another file that are kept in memory; a larger one goes to a temporary file.
 const ZIP_MEMORY: usize = 16 << 20;
 
-/// Bytes at the start of a file that tell how it is compressed: the last are those of tar.
-pub(crate) const HEAD_LEN: usize = 262;
+/// Bytes at the start of a file that tell how it is compressed: a tar archive's first header.
+pub(crate) const HEAD_LEN: usize = tar_blocks::BLOCK_LEN;
 
 /// Bytes at the end of a file that tell whether it is a zip: its last record and the longest comment.
 pub(crate) const TAIL_LEN: usize = ZIP_END_LEN + 0xffff;
+
+/// Bytes of a name, or of an image's text, that are looked at.
+const NAME_LIMIT: u64 = 1 << 20;
 
 /// Bytes of a zip's last record, without the comment.
 const ZIP_END_LEN: usize = 22;
@@ -37,6 +41,11 @@ pub(crate) enum Method {
     Zstd,
     Zip,
     Tar,
+    /// A static library, or a Debian package.
+    Ar,
+    Cpio,
+    /// Its text can be compressed.
+    Png,
 }
 
 impl Method {
@@ -44,7 +53,7 @@ impl Method {
     ///
     /// A zip is one by its end: in front of it there may be a script that runs it.
     pub(crate) fn of(head: &[u8], tail: &[u8]) -> Option<Method> {
-        const MAGICS: [(usize, &[u8], Method); 7] = [
+        const MAGICS: [(usize, &[u8], Method); 10] = [
             (0, b"\x1f\x8b\x08", Method::Gzip),
             (0, b"\xfd7zXZ\0", Method::Xz),
             (0, b"BZh", Method::Bzip2),
@@ -52,13 +61,23 @@ impl Method {
             // A frame to skip, as pzstd puts before each other one.
             (1, b"\x2a\x4d\x18", Method::Zstd),
             (0, b"PK\x03\x04", Method::Zip),
-            (257, b"ustar", Method::Tar),
+            (0, b"!<arch>\n", Method::Ar),
+            (0, b"070701", Method::Cpio),
+            (0, b"070702", Method::Cpio),
+            (0, PNG_MAGIC, Method::Png),
         ];
         let is_magic = |(at, magic, _): &&(usize, &[u8], Method)| {
             head.get(*at..).is_some_and(|head| head.starts_with(magic))
         };
         let by_head = MAGICS.iter().find(is_magic).map(|(.., method)| *method);
-        by_head.or_else(|| ends_zip(tail).then_some(Method::Zip))
+        by_head
+            .or_else(|| Header::parse(head).map(|_| Method::Tar))
+            .or_else(|| ends_zip(tail).then_some(Method::Zip))
+    }
+
+    /// Whether bytes in such a file are under a checksum, even where they stand as they are.
+    pub(super) fn is_compressed(self) -> bool {
+        !matches!(self, Method::Tar | Method::Ar | Method::Cpio | Method::Png)
     }
 
     /// The name for a message.
@@ -70,9 +89,15 @@ impl Method {
             Method::Zstd => "zstd",
             Method::Zip => "zip",
             Method::Tar => "tar",
+            Method::Ar => "ar",
+            Method::Cpio => "cpio",
+            Method::Png => "PNG",
         }
     }
 }
+
+/// A PNG's first bytes.
+const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Whether the last bytes of a file are a zip's last record, with a comment of just the length it tells.
 fn ends_zip(tail: &[u8]) -> bool {
@@ -82,12 +107,12 @@ fn ends_zip(tail: &[u8]) -> bool {
     })
 }
 
-/// Whether a compressed file holds the hash of a store path, in itself or in a compressed file in it; or an
-/// archive in a name or in a compressed file.
+/// Whether a file holds the hash of a store path where rewriting cannot reach it: in a compressed file, in a name in an
+/// archive, or in a compressed file in it.
 ///
 /// # Errors
 ///
-/// If it cannot be unpacked, unpacks to more than `limit` bytes, or is too deep.
+/// If it is damaged ([`is_damage`]), unpacks to more than `limit` bytes, is too deep, or is encrypted.
 pub(crate) fn holds_reference(
     file: impl Read + Seek,
     method: Method,
@@ -95,6 +120,14 @@ pub(crate) fn holds_reference(
     limit: u64,
 ) -> io::Result<bool> {
     Search { hashes, rest: Cell::new(limit), found: Cell::new(false) }.run(file, method)
+}
+
+/// Whether an error says that the file is damaged: then nobody else can read further, either.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof
+    )
 }
 
 struct Search<'a> {
@@ -131,6 +164,9 @@ impl Search<'_> {
                 self.zip(file, depth)
             }
             Method::Tar => self.tar(input, depth),
+            Method::Ar => self.ar(input, depth),
+            Method::Cpio => self.cpio(input, depth),
+            Method::Png => self.png(input, depth),
         }
     }
 
@@ -144,19 +180,96 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Looks at the names in a tar archive, and for compressed files; the others are searched as a part of
-    /// the archive.
+    /// Looks at the headers of a tar archive, and for compressed files; what else is in it is searched as a part of the
+    /// archive.
     fn tar(&self, input: &mut dyn Read, depth: u32) -> io::Result<()> {
-        for entry in tar::Archive::new(input).entries()? {
-            let mut entry = entry?;
-            self.name(&entry.path_bytes())?;
-            self.name(&entry.link_name_bytes().unwrap_or_default())?;
-            let (method, mut entry) = peek(&mut entry)?;
-            if let Some(method) = method.filter(|method| *method != Method::Tar) {
-                self.open(&mut entry, method, depth)?;
+        let mut block = [0; tar_blocks::BLOCK_LEN];
+        while tar_blocks::read_block(input, &mut block)? {
+            let Some(header) = Header::parse(&block) else { continue };
+            // Its checksum is over the name.
+            self.name(&block)?;
+            header.skip_map(input)?;
+            let mut member = input.take(header.len);
+            if header.is_name() {
+                let mut name = Vec::new();
+                (&mut member).take(NAME_LIMIT).read_to_end(&mut name)?;
+                self.name(&name)?;
             }
+            self.member(&mut member, depth)?;
+            io::copy(&mut input.take(header.padding()), &mut io::sink())?;
         }
         Ok(())
+    }
+
+    /// Looks into the members of an ar archive: a header of 60 bytes, and the content up to an even length.
+    fn ar(&self, input: &mut dyn Read, depth: u32) -> io::Result<()> {
+        let mut magic = [0; 8];
+        input.read_exact(&mut magic)?;
+        let mut header = [0; 60];
+        while input.read_exact(&mut header).is_ok() {
+            let len = number(&header[48..58], 10)?;
+            self.member(&mut input.take(len), depth)?;
+            io::copy(&mut input.take(len % 2), &mut io::sink())?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the names in a cpio archive (its "new ASCII" format), and into its members.
+    fn cpio(&self, input: &mut dyn Read, depth: u32) -> io::Result<()> {
+        let mut header = [0; 110];
+        while input.read_exact(&mut header).is_ok() {
+            if !header.starts_with(b"07070") {
+                return Err(damage("a cpio header"));
+            }
+            let (len, name_len) = (number(&header[54..62], 16)?, number(&header[94..102], 16)?);
+            let padding = |len: u64| len.next_multiple_of(4) - len;
+            let mut name = Vec::new();
+            input.take(name_len.min(NAME_LIMIT)).read_to_end(&mut name)?;
+            self.name(&name)?;
+            if name.starts_with(b"TRAILER!!!") {
+                break;
+            }
+            let between = padding(header.len() as u64 + name_len);
+            io::copy(&mut input.take(between), &mut io::sink())?;
+            self.member(&mut input.take(len), depth)?;
+            io::copy(&mut input.take(padding(len)), &mut io::sink())?;
+        }
+        Ok(())
+    }
+
+    /// Looks into the compressed text of a PNG: chunks of a length, a type, the content and a checksum.
+    fn png(&self, input: &mut dyn Read, depth: u32) -> io::Result<()> {
+        let mut magic = [0; PNG_MAGIC.len()];
+        input.read_exact(&mut magic)?;
+        let mut header = [0; 8];
+        while input.read_exact(&mut header).is_ok() {
+            let [a, b, c, d, kind @ ..] = header;
+            let mut chunk = input.take(u32::from_be_bytes([a, b, c, d]).into());
+            if [b"zTXt", b"iTXt", b"iCCP"].contains(&&kind) {
+                let mut text = Vec::new();
+                (&mut chunk).take(NAME_LIMIT).read_to_end(&mut text)?;
+                if let Some(data) = compressed_text(kind, &text) {
+                    self.content(flate2::read::ZlibDecoder::new(data), depth)?;
+                }
+            }
+            io::copy(&mut chunk, &mut io::sink())?;
+            io::copy(&mut input.take(4), &mut io::sink())?;
+        }
+        Ok(())
+    }
+
+    /// Looks into a member of an archive if it is compressed or an archive itself, and reads it to its end.
+    fn member(&self, member: &mut dyn Read, depth: u32) -> io::Result<()> {
+        let (method, mut member) = peek(member)?;
+        if let Some(method) = method {
+            self.deeper(&mut member, method, depth)?;
+        }
+        io::copy(&mut member, &mut io::sink()).map(|_| ())
+    }
+
+    fn deeper(&self, input: &mut dyn Read, method: Method, depth: u32) -> io::Result<()> {
+        let too_deep = || io::Error::other("nested more than four levels deep");
+        self.open(input, method, depth.checked_sub(1).ok_or_else(too_deep)?)
     }
 
     /// Searches what one level of compression holds.
@@ -166,9 +279,7 @@ impl Search<'_> {
             BufReader::with_capacity(BUFFER_LEN, Searched { input, search: self, scanner });
         let (method, mut input) = peek(&mut input)?;
         if let Some(method) = method {
-            let depth = depth.checked_sub(1);
-            let too_deep = || io::Error::other("too many compressed files in one another");
-            self.open(&mut input, method, depth.ok_or_else(too_deep)?)?;
+            self.deeper(&mut input, method, depth)?;
         }
         io::copy(&mut input, &mut io::sink()).map(|_| ())
     }
@@ -182,6 +293,32 @@ impl Search<'_> {
         self.found.set(true);
         Err(io::Error::other("a reference"))
     }
+}
+
+/// The zlib stream in a PNG's chunk: behind a keyword and the method; in iTXt behind a flag, the method, a language and
+/// a keyword in it.
+fn compressed_text(kind: [u8; 4], chunk: &[u8]) -> Option<&[u8]> {
+    let behind_string = |bytes: &'_ [u8]| bytes.iter().position(|byte| *byte == 0).map(|at| at + 1);
+    let rest = &chunk[behind_string(chunk)?..];
+    match (kind, rest) {
+        ([b'i', b'T', ..], [1, _method, rest @ ..]) => {
+            let rest = &rest[behind_string(rest)?..];
+            Some(&rest[behind_string(rest)?..])
+        }
+        ([b'i', b'T', ..], _) => None,
+        (_, [_method, rest @ ..]) => Some(rest),
+        _ => None,
+    }
+}
+
+/// A number in a header of text.
+fn number(field: &[u8], radix: u32) -> io::Result<u64> {
+    let text = str::from_utf8(field).map(str::trim).unwrap_or_default();
+    u64::from_str_radix(text, radix).map_err(|_| damage("a header"))
+}
+
+fn damage(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{what} is damaged"))
 }
 
 /// Looks at the first bytes; returns all of them again.
@@ -249,6 +386,7 @@ mod tests {
             Method::Zstd => compressed = zstd::encode_all(bytes, 3).unwrap(),
             Method::Zip => compressed = zip(bytes, zip::CompressionMethod::Deflated, ""),
             Method::Tar => compressed = tar("member", bytes),
+            Method::Ar | Method::Cpio | Method::Png => unreachable!("they are made by hand"),
         }
         compressed
     }
@@ -359,11 +497,96 @@ mod tests {
 
     #[test]
     fn damaged_files_are_an_error() {
-        for method in METHODS {
+        for method in METHODS.into_iter().filter(|method| *method != Method::Tar) {
             let mut bytes = compress(method, &crate::output::frame::tests::noise(5000));
             bytes.truncate(bytes.len() / 2);
             // A zip that is cut has no end.
-            assert!(search(&bytes).is_err(), "{method:?}");
+            assert!(is_damage(&search(&bytes).unwrap_err()), "{method:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_header_does_not_end_a_tar_archive() {
+        let page = compress(Method::Gzip, &text());
+        let mut two = tar("first", b"nothing here");
+        two.truncate(2 * tar_blocks::BLOCK_LEN);
+        two.extend(tar("page.gz", &page));
+        assert!(search(&two).unwrap());
+        // Its second header; the first tells that it is an archive.
+        two[2 * tar_blocks::BLOCK_LEN] ^= 1;
+        assert!(!search(&two).unwrap(), "what stands behind a damaged header belongs to nobody");
+        two.extend(tar("page.gz", &page));
+        assert!(search(&two).unwrap(), "the archive goes on behind it");
+    }
+
+    #[test]
+    fn tars_in_tars_are_under_their_headers_checksums() {
+        let inner = tar(&format!("nix/store/{GLIBC}/bin/sh"), b"");
+        assert!(search(&tar("inner.tar", &inner)).unwrap());
+        assert!(!search(&tar("inner.tar", &tar("name", &text()))).unwrap());
+        // Without a magic number, as tar wrote them in 1979.
+        let mut old = tar::Header::new_old();
+        old.set_path("page.gz").unwrap();
+        let page = compress(Method::Gzip, &text());
+        old.set_size(page.len() as u64);
+        old.set_cksum();
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append(&old, page.as_slice()).unwrap();
+        assert!(search(&builder.into_inner().unwrap()).unwrap());
+    }
+
+    #[test]
+    fn archives_without_compression_are_looked_into() {
+        let page = compress(Method::Xz, &text());
+        let ar = |content: &[u8]| {
+            let header = format!(
+                "{:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                "member",
+                0,
+                0,
+                0,
+                644,
+                content.len()
+            );
+            [b"!<arch>\n", header.as_bytes(), content, b"\n"].concat()
+        };
+        let cpio = |name: &str, content: &[u8]| {
+            let number = |number: usize| format!("{number:08x}");
+            let fields =
+                [0, 0, 0, 0, 1, 0, content.len(), 0, 0, 0, 0, name.len() + 1, 0].map(number);
+            let mut bytes = format!("070701{}{name}\0", fields.concat()).into_bytes();
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes.extend_from_slice(content);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        };
+        assert!(search(&ar(&page)).unwrap());
+        assert!(!search(&ar(&text())).unwrap(), "it stands there as it is");
+        assert!(search(&cpio("member", &page)).unwrap());
+        assert!(search(&cpio(&format!("nix/store/{GLIBC}"), b"")).unwrap());
+        assert!(!search(&cpio("member", &text())).unwrap());
+        // What dpkg-deb makes.
+        assert!(search(&ar(&compress(Method::Zstd, &tar("usr/bin/x", &text())))).unwrap());
+    }
+
+    #[test]
+    fn compressed_text_of_images_is_looked_into() {
+        let mut zlib = Vec::new();
+        let level = flate2::Compression::default();
+        flate2::read::ZlibEncoder::new(&text()[..], level).read_to_end(&mut zlib).unwrap();
+        let png = |kind: &[u8; 4], content: &[u8]| {
+            let len = u32::try_from(content.len()).unwrap().to_be_bytes();
+            [PNG_MAGIC, &len, kind, content, &[0; 4]].concat()
+        };
+        let cases: [(&[u8; 4], Vec<u8>, bool); 5] = [
+            (b"zTXt", [b"Software\0\0", zlib.as_slice()].concat(), true),
+            (b"iTXt", [b"Software\0\x01\0en\0\0", zlib.as_slice()].concat(), true),
+            (b"iTXt", [b"Software\0\0\0en\0\0", text().as_slice()].concat(), false),
+            (b"tEXt", [b"Software\0", text().as_slice()].concat(), false),
+            (b"IDAT", zlib.clone(), false),
+        ];
+        for (kind, content, expected) in cases {
+            assert_eq!(search(&png(kind, &content)).unwrap(), expected, "{}", kind.escape_ascii());
         }
     }
 }

@@ -6,9 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 
 use format::nar::NarHasher;
-use format::{Digest, Hasher, Reference};
+use format::{Digest, Findings, Hasher, Reference};
 
-use super::proof::Survey;
+use super::pieces::Pieces;
+use super::proof::{Rules, Survey, Word};
 use super::variables::{NameScanner, Names};
 use crate::error::Result;
 use crate::parallel;
@@ -66,9 +67,11 @@ impl Content {
         store: &Store,
         tree: &Tree,
         hashes: &Hashes,
+        word: Word,
         threads: NonZeroUsize,
         progress: &Progress,
     ) -> Result<Content> {
+        let rules = Rules { hashes, pieces: Pieces::new(hashes), word };
         // The largest first, so that no thread is left alone with it at the end.
         let mut order: Vec<usize> = (0..tree.paths.len()).collect();
         order.sort_by_key(|path| std::cmp::Reverse(tree.path_len(*path)));
@@ -77,7 +80,7 @@ impl Content {
         parallel::in_order(
             threads,
             order.len(),
-            |turn| read_path(store, tree, order[turn], hashes, progress),
+            |turn| read_path(store, tree, order[turn], &rules, progress),
             |content| {
                 if let Some(path) = turns.next() {
                     paths[*path] = Some(content);
@@ -103,9 +106,16 @@ impl Content {
         self.paths[tree.path_of(node)].survey.checked_pycs.contains(&node)
     }
 
-    /// What keeps the references from being rewritten, in words.
-    pub(crate) fn obstacles(&self) -> impl Iterator<Item = &str> {
-        self.paths.iter().flat_map(|path| &path.survey.obstacles).map(String::as_str)
+    /// What was found of relocation, in words.
+    pub(crate) fn findings(&self) -> Findings {
+        let all = |list: fn(&Survey) -> &Vec<String>| {
+            self.paths.iter().flat_map(|path| list(&path.survey)).cloned().collect()
+        };
+        Findings {
+            obstacles: all(|survey| &survey.obstacles),
+            doubts: all(|survey| &survey.doubts),
+            vouched: all(|survey| &survey.vouched),
+        }
     }
 
     /// The variables that some program may read.
@@ -136,9 +146,10 @@ fn read_path(
     store: &Store,
     tree: &Tree,
     path: usize,
-    hashes: &Hashes,
+    rules: &Rules<'_>,
     progress: &Progress,
 ) -> Result<PathContent> {
+    let hashes = rules.hashes;
     let mut nar = NarHasher::begin();
     let mut found = BTreeSet::new();
     let mut files = Vec::new();
@@ -149,7 +160,7 @@ fn read_path(
         let node = tree.node(number);
         nar.node(number, node.parent, &node.name, node.kind.in_nar());
         let mut hasher = Hasher::new();
-        let mut surveyed = survey.node(tree, number, hashes);
+        let mut surveyed = survey.node(tree, number, rules);
         hashes.find(&node.name, |_, number| {
             found.insert(number);
         });
@@ -174,7 +185,7 @@ fn read_path(
             variables.end_file();
             files.push((number, hasher.finish()));
         }
-        surveyed.end(store, hashes)?;
+        surveyed.end(store)?;
     }
     let (nar_hash, nar_len) = nar.finish();
     let references = found.into_iter().filter(|number| *number as usize != path).collect();
@@ -208,7 +219,9 @@ mod tests {
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
         let hashes = Hashes::of_paths(&tree.paths);
         let threads = NonZeroUsize::new(3).unwrap();
-        let content = Content::read(&store, &tree, &hashes, threads, &Progress::hidden()).unwrap();
+        let content =
+            Content::read(&store, &tree, &hashes, Word::default(), threads, &Progress::hidden())
+                .unwrap();
         (tree, content)
     }
 

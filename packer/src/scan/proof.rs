@@ -3,16 +3,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use format::Reference;
+use runtime::error::Escaped;
 
-use super::compressed;
+use super::aarch64::MoveScanner;
+use super::compressed::{self, Method};
+use super::kind::{self, Bearing};
+use super::pieces::{PieceScanner, Pieces};
+use super::store_name::StoreNameScanner;
+use crate::elf::Machine;
 use crate::error::{Error, Result};
+use crate::source::exclude::Exclude;
 use crate::source::reference::{Form, Hashes, Occurrence, PREFIX};
 use crate::source::store::Store;
-use crate::source::tree::Tree;
-use runtime::error::Escaped;
+use crate::source::tree::{Kind, Tree};
 
 /// Directories of a store path whose files nobody executes: a reference that stays there does no harm.
 const DOCUMENTATION: [&[u8]; 3] = [b"share/man/", b"share/doc/", b"share/info/"];
+
+/// Lines from which a text is taken for a list to look things up in.
+const LIST_LINES: usize = 8;
+
+/// What a proof goes by.
+pub(crate) struct Rules<'a> {
+    pub(crate) hashes: &'a Hashes,
+    pub(crate) pieces: Pieces,
+    /// The packager's own word for files that the proof cannot judge.
+    pub(crate) word: Word,
+}
+
+/// What the packager says of files: `--relocate` and `--no-relocate`.
+#[derive(Default)]
+pub(crate) struct Word {
+    /// Files in which references can be rewritten.
+    pub(crate) relocate: Exclude,
+    /// Files in which they cannot.
+    pub(crate) no_relocate: Exclude,
+}
 
 /// Where the hashes in a store path's files stand.
 #[derive(Debug, Default)]
@@ -21,52 +47,100 @@ pub(crate) struct Survey {
     pub(crate) references: BTreeMap<u32, Vec<Reference>>,
     /// The compiled Python modules that check their sources.
     pub(crate) checked_pycs: BTreeSet<u32>,
-    /// What cannot, in words.
+    /// What cannot be rewritten, in words.
     pub(crate) obstacles: Vec<String>,
+    /// What nobody knows: it can be rewritten, but a file may be wrong afterwards.
+    pub(crate) doubts: Vec<String>,
+    /// What would be an obstacle or a doubt but for the packager's word.
+    pub(crate) vouched: Vec<String>,
 }
 
 /// A file, link or directory that is surveyed.
 pub(crate) struct Surveyed<'a> {
     survey: &'a mut Survey,
+    rules: &'a Rules<'a>,
+    tree: &'a Tree,
     node: u32,
     /// The path below the store: `<hash>-<name>/…`.
     location: Vec<u8>,
-    /// The first and the last bytes of the content, which tell if it is compressed.
+    /// The first and the last bytes of the content, which tell its kind.
     head: Vec<u8>,
     tail: Vec<u8>,
+    /// Whether no byte of it is zero.
+    is_text: bool,
     /// Where the first hash of a form that cannot be rewritten is, and how many there are.
     bare: Option<(u64, u32)>,
     wide: Option<(u64, u32)>,
+    pieces: PieceScanner<'a>,
+    moves: Option<MoveScanner>,
+    names: Option<StoreNameScanner>,
 }
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Obstacle,
+    Doubt,
+}
+use Weight::{Doubt, Obstacle};
 
 impl Survey {
     /// Starts with a node: its name, and then its content or target.
     pub(crate) fn node<'a>(
         &'a mut self,
-        tree: &Tree,
+        tree: &'a Tree,
         number: u32,
-        hashes: &Hashes,
+        rules: &'a Rules<'a>,
     ) -> Surveyed<'a> {
-        let location = tree.location(number);
-        let (head, tail) = (Vec::new(), Vec::new());
-        let mut node =
-            Surveyed { survey: self, node: number, location, head, tail, bare: None, wide: None };
-        if hashes.first(&tree.node(number).name).is_some() {
-            node.obstacle("its name holds a store hash");
+        let node = tree.node(number);
+        let is_executable = matches!(node.kind, Kind::File { executable: true, .. });
+        let mut surveyed = Surveyed {
+            survey: self,
+            rules,
+            tree,
+            node: number,
+            location: tree.location(number),
+            head: Vec::new(),
+            tail: Vec::new(),
+            is_text: true,
+            bare: None,
+            wide: None,
+            pieces: PieceScanner::new(&rules.pieces),
+            moves: None,
+            names: is_executable.then(StoreNameScanner::default),
+        };
+        if rules.hashes.first(&node.name).is_some() {
+            surveyed.find(Obstacle, "its name holds a store hash");
         }
-        node
+        if rules.word.no_relocate.matches(&surveyed.location) {
+            let location = Escaped(&surveyed.location);
+            let what = "kept from relocation by --no-relocate";
+            surveyed.survey.obstacles.push(format!("{}/{location}: {what}", format::STORE_DIR));
+        }
+        surveyed
     }
 }
 
 impl Surveyed<'_> {
     /// Takes the next bytes of a file's content.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        let missing = compressed::HEAD_LEN - self.head.len();
+        if self.head.is_empty() && Machine::of_program(bytes) == Some(Machine::Aarch64) {
+            self.moves = Some(MoveScanner::default());
+        }
+        let missing = kind::HEAD_LEN - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
         let last = &bytes[bytes.len().saturating_sub(compressed::TAIL_LEN)..];
         let passed = (self.tail.len() + last.len()).saturating_sub(compressed::TAIL_LEN);
         self.tail.drain(..passed);
         self.tail.extend_from_slice(last);
+        self.is_text = self.is_text && memchr::memchr(0, bytes).is_none();
+        self.pieces.feed(bytes);
+        if let Some(moves) = &mut self.moves {
+            moves.feed(bytes);
+        }
+        if let Some(names) = &mut self.names {
+            names.feed(bytes);
+        }
     }
 
     /// Takes a hash that was found in the content or the target.
@@ -86,52 +160,165 @@ impl Surveyed<'_> {
         *count = count.saturating_add(1);
     }
 
-    /// Ends a node; if it is a compressed file, looks for references inside.
+    /// Ends a node: says what its kind, its forms of hashes and what is inside of it mean for relocation.
     ///
     /// # Errors
     ///
     /// If it cannot be opened again.
-    pub(crate) fn end(mut self, store: &Store, hashes: &Hashes) -> Result<()> {
+    pub(crate) fn end(mut self, store: &Store) -> Result<()> {
         for (found, one, many) in [
             (self.bare, "a store hash without its path", "store hashes without their paths"),
             (self.wide, "a reference in UTF-16 or UTF-32", "references in UTF-16 or UTF-32"),
         ] {
             match found {
                 None => {}
-                Some((at, 1)) => self.obstacle(&format!("{one}, at byte {at}")),
+                Some((at, 1)) => self.find(Obstacle, &format!("{one}, at byte {at}")),
                 Some((at, count)) => {
-                    self.obstacle(&format!("{count} {many}, the first at byte {at}"));
+                    self.find(Obstacle, &format!("{count} {many}, the first at byte {at}"));
                 }
             }
+        }
+        let pieces = std::mem::replace(&mut self.pieces, PieceScanner::new(&self.rules.pieces));
+        if let Some(at) = pieces.end() {
+            self.find(Obstacle, &format!("a store hash in pieces, the first at byte {at}"));
+        }
+        if let Some(at) = self.moves.take().and_then(MoveScanner::end) {
+            self.find(Obstacle, &format!("a path in the store in pieces, at byte {at}"));
+        }
+        if let Some(at) = self.names.take().and_then(StoreNameScanner::end) {
+            self.find(Doubt, &format!("names /nix without a hash, at byte {at}"));
+        }
+        let head = &self.head[..self.head.len().min(compressed::HEAD_LEN)];
+        let method = Method::of(head, &self.tail);
+        let is_compressed = method.is_some_and(Method::is_compressed);
+        if self.survey.references.contains_key(&self.node) && !is_compressed {
+            self.references(store)?;
         }
         if self.location.ends_with(b".pyc") && format::is_checked_pyc(&self.head) {
             self.survey.checked_pycs.insert(self.node);
         }
-        let Some(method) = compressed::Method::of(&self.head, &self.tail) else { return Ok(()) };
-        if self.is_documentation() {
-            // Bytes that a compressed file holds uncompressed are under its checksum.
-            self.survey.references.remove(&self.node);
+        match method {
+            Some(method) => self.look_into(method, store),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges a file that holds references, which it can do because they stand there as they are.
+    fn references(&mut self, store: &Store) -> Result<()> {
+        if !matches!(self.tree.node(self.node).kind, Kind::File { .. }) {
             return Ok(());
         }
-        let file = store
-            .open_file(&self.location)
-            .map_err(|error| Error::in_store("read", &self.location, error))?;
+        let name = self.tree.node(self.node).name.clone();
+        let holds = "holds a reference, and";
+        match kind::bearing(&name, &self.head, self.is_text) {
+            Bearing::Known => {}
+            Bearing::Doubtful(reason) => self.find(Doubt, &format!("{holds} {reason}")),
+            Bearing::Broken(reason) => self.leave(&format!("{holds} {reason}")),
+        }
+        if let Some(digest) = self.digest_beside(&name) {
+            self.leave(&format!("{holds} {digest} has its digest"));
+        }
+        if self.is_text && self.is_sorted_list(store)? {
+            self.find(Doubt, &format!("{holds} it is a sorted list"));
+        }
+        Ok(())
+    }
+
+    /// A file that is checked against another one when it is loaded: libraries that check themselves, as FIPS 140
+    /// demands. NSS has `libx.chk` for `libx.so`, others `.libx.so.hmac`, OpenSSL a configuration.
+    fn digest_beside(&self, name: &[u8]) -> Option<String> {
+        if !self.head.starts_with(b"\x7fELF") {
+            return None;
+        }
+        let stem = name.split(|byte| *byte == b'.').next().unwrap_or(name);
+        let beside = [
+            [name, b".hmac"].concat(),
+            [b".", name, b".hmac"].concat(),
+            [name, b".chk"].concat(),
+            [stem, b".chk"].concat(),
+        ];
+        let parent = self.tree.node(self.node).parent?;
+        let mut siblings = self.tree.children(parent).map(|child| &self.tree.node(child).name);
+        let found = siblings.find(|sibling| beside.contains(sibling)).cloned();
+        let is_configuration = || self.tree.nodes.iter().any(|node| node.name == b"fipsmodule.cnf");
+        let found = found.or_else(|| {
+            (name == b"fips.so" && is_configuration()).then(|| b"fipsmodule.cnf".to_vec())
+        });
+        found.map(|found| Escaped(&found).to_string())
+    }
+
+    /// Whether each line begins with a path in the store and the lines are in order: somebody may look one up.
+    fn is_sorted_list(&self, store: &Store) -> Result<bool> {
+        let starts = |line: &[u8]| line.starts_with(PREFIX);
+        if !starts(&self.head) {
+            return Ok(false);
+        }
+        let Kind::File { len, .. } = self.tree.node(self.node).kind else { return Ok(false) };
+        let whole = match usize::try_from(len) {
+            Ok(len) if len == self.head.len() => self.head.clone(),
+            _ => self.open(store).and_then(|mut file| {
+                let mut whole = Vec::new();
+                std::io::Read::read_to_end(&mut file, &mut whole)
+                    .map_err(|error| Error::in_store("read", &self.location, error))?;
+                Ok(whole)
+            })?,
+        };
+        let lines: Vec<&[u8]> =
+            whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        Ok(lines.len() >= LIST_LINES && lines.iter().all(|line| starts(line)) && lines.is_sorted())
+    }
+
+    /// Looks for references where rewriting cannot reach them.
+    fn look_into(&mut self, method: Method, store: &Store) -> Result<()> {
+        if self.is_documentation() {
+            if method.is_compressed() {
+                // Bytes that a compressed file holds uncompressed are under its checksum.
+                self.survey.references.remove(&self.node);
+            }
+            return Ok(());
+        }
         let name = method.name();
-        match compressed::holds_reference(file, method, hashes, compressed::LIMIT) {
+        let file = self.open(store)?;
+        match compressed::holds_reference(file, method, self.rules.hashes, compressed::LIMIT) {
             Ok(false) => {}
-            Ok(true) => self.obstacle(&format!("a reference inside a {name} file")),
+            Ok(true) => self.find(Obstacle, &format!("a reference inside a {name} file")),
             Err(error) => {
-                self.obstacle(&format!("a {name} file that cannot be looked into ({error})"));
+                let what = format!("a {name} file that cannot be looked into ({error})");
+                // What is damaged ends for everybody where it ended here, and no reference was in it up to there.
+                let weight = if compressed::is_damage(&error) { Doubt } else { Obstacle };
+                self.find(weight, &what);
             }
         }
         Ok(())
     }
 
-    fn obstacle(&mut self, what: &str) {
-        if !self.is_documentation() {
-            let location = Escaped(&self.location);
-            self.survey.obstacles.push(format!("{}/{location}: {what}", format::STORE_DIR));
+    fn open(&self, store: &Store) -> Result<std::fs::File> {
+        store
+            .open_file(&self.location)
+            .map_err(|error| Error::in_store("read", &self.location, error))
+    }
+
+    /// Finds that rewriting makes the file wrong: in documentation it stays as it is.
+    fn leave(&mut self, what: &str) {
+        if self.is_documentation() {
+            self.survey.references.remove(&self.node);
         }
+        self.find(Obstacle, what);
+    }
+
+    fn find(&mut self, weight: Weight, what: &str) {
+        if self.is_documentation() {
+            return;
+        }
+        let finding = format!("{}/{}: {what}", format::STORE_DIR, Escaped(&self.location));
+        let list = if self.rules.word.relocate.matches(&self.location) {
+            &mut self.survey.vouched
+        } else if weight == Obstacle {
+            &mut self.survey.obstacles
+        } else {
+            &mut self.survey.doubts
+        };
+        list.push(finding);
     }
 
     fn is_documentation(&self) -> bool {
@@ -152,14 +339,17 @@ mod tests {
     use crate::source::exclude::Exclude;
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
 
-    /// What is in the way, and how many references can be rewritten.
+    /// What is in the way or doubtful, and how many references can be rewritten.
     fn survey(store: &TestStore) -> (Vec<String>, usize) {
         let store = store.file(&format!("{GLIBC}/lib/libc.so"), "").open();
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
         let hashes = Hashes::of_paths(&tree.paths);
-        let threads = NonZeroUsize::MIN;
-        let content = Content::read(&store, &tree, &hashes, threads, &Progress::hidden()).unwrap();
-        (content.obstacles().map(str::to_owned).collect(), content.count_references().0)
+        let (threads, word) = (NonZeroUsize::MIN, Word::default());
+        let content =
+            Content::read(&store, &tree, &hashes, word, threads, &Progress::hidden()).unwrap();
+        let findings = content.findings();
+        let lists = [&findings.obstacles, &findings.doubts];
+        (lists.into_iter().flatten().cloned().collect(), content.count_references().0)
     }
 
     /// As `survey`, for one file.
@@ -185,8 +375,12 @@ mod tests {
             ("/nix/store/HASH-glibc/lib:/nix/store/HASH-glibc", 2, ""),
             ("//nix/store/HASH-glibc", 1, ""),
             ("file:///nix/store/HASH-glibc", 1, ""),
-            // No reference: not to Nix either.
-            ("/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1a", 0, ""),
+            // No reference to Nix; but a program could put it together.
+            (
+                "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1a",
+                0,
+                "a store hash in pieces, the first at byte 11",
+            ),
             ("/nix/store/1B9P07Z77PHVV2HF6GM9F28SYP39F1AG-glibc", 0, ""),
             ("/nix/store/00000000000000000000000000000000-absent", 0, ""),
             // What would name another file, or none, if it were replaced.

@@ -10,8 +10,8 @@ use format::{BASE32_DIGITS, HASH_TEXT_LEN, StoreHash, StorePath};
 const FILTER_CHARACTERS: usize = 4;
 
 /// The value of each byte as a digit of Nix's base 32; [`NO_DIGIT`] for all others.
-const VALUES: [u8; 256] = values();
-const NO_DIGIT: u8 = 0xff;
+pub(crate) const VALUES: [u8; 256] = values();
+pub(crate) const NO_DIGIT: u8 = 0xff;
 
 const fn values() -> [u8; 256] {
     let mut values = [NO_DIGIT; 256];
@@ -39,6 +39,11 @@ impl Hashes {
             filter[filter_index(text)] = true;
         }
         Hashes { numbers, filter }
+    }
+
+    /// The text of each hash, with its number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8; HASH_TEXT_LEN], u32)> {
+        self.numbers.iter().map(|(text, number)| (text, *number))
     }
 
     /// Numbers the hashes of store paths as these are.
@@ -75,22 +80,27 @@ impl Hashes {
     /// Calls `found` with the place and the number of each hash whose characters stand `stride` bytes from
     /// one another, with zeros between.
     fn find_wide(&self, bytes: &[u8], stride: usize, mut found: impl FnMut(usize, u32)) {
-        // Characters in a row that end before this place, for each remainder.
-        let mut runs = [0; STRIDES[1]];
-        for (at, byte) in bytes.iter().enumerate() {
-            let run = &mut runs[at % stride];
-            if VALUES[usize::from(*byte)] == NO_DIGIT {
-                *run = 0;
-                continue;
-            }
-            let follows = *run > 0 && bytes[at + 1 - stride..at].iter().all(|gap| *gap == 0);
-            *run = if follows { *run + 1 } else { 1 };
-            if *run >= HASH_TEXT_LEN {
-                let first = at - (HASH_TEXT_LEN - 1) * stride;
-                let text = std::array::from_fn(|character| bytes[first + character * stride]);
-                if let Some(number) = self.numbers.get(&text) {
-                    found(first, *number);
-                }
+        let is_digit = |at: usize| VALUES[usize::from(bytes[at])] != NO_DIGIT;
+        let has_gap = |at: usize| bytes[at + 1 - stride..at].iter().all(|gap| *gap == 0);
+        for remainder in 0..stride {
+            let mut first = remainder;
+            while first + (HASH_TEXT_LEN - 1) * stride < bytes.len() {
+                let at = |character| first + character * stride;
+                // From the back, as above.
+                let wrong = (0..HASH_TEXT_LEN).rev().find(|character| {
+                    !is_digit(at(*character)) || *character > 0 && !has_gap(at(*character))
+                });
+                first = match wrong {
+                    Some(character) if !is_digit(at(character)) => at(character + 1),
+                    Some(character) => at(character),
+                    None => {
+                        let text = std::array::from_fn(|character| bytes[at(character)]);
+                        if let Some(number) = self.numbers.get(&text) {
+                            found(first, *number);
+                        }
+                        at(1)
+                    }
+                };
             }
         }
     }
