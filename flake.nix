@@ -1,5 +1,5 @@
 {
-  description = "Turns a Nix closure into one static executable that runs on any Linux machine";
+  description = "Turns a Nix closure into one static executable that runs where there is no Nix";
 
   # Its rustc is new enough: see rust-version in Cargo.toml.
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
