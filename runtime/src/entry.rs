@@ -1,4 +1,4 @@
-//! The program: which one, with which environment, and its execution.
+//! Chooses the program, changes its environment, and executes it.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -13,17 +13,20 @@ use crate::error::{Error, Shown};
 use crate::mode::visible::Visible;
 use crate::system::call;
 
-/// Chooses the entry by the last component of argv\[0\], as busybox does; else the first.
+/// Chooses the entry whose name is the last component of argv\[0\], as busybox does. Without such
+/// an entry it is the first one.
 pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry {
     let name = argv0.map(CStr::to_bytes).and_then(|argv0| argv0.rsplit(|c| *c == b'/').next());
-    // login(1) puts a dash in front.
+    // login(1) puts a dash before the name of a login shell.
     let name = name.map(|name| name.strip_prefix(b"-").unwrap_or(name));
     let named = descriptor.entries.iter().find(|entry| Some(entry.name(&descriptor.paths)) == name);
-    // The descriptor's decoder refuses an empty list.
+    // Decoding the descriptor refuses an empty list of entries.
     named.unwrap_or(&descriptor.entries[0])
 }
 
-/// Executes the entry with the caller's whole environment; returns only if that fails.
+/// Executes the entry with the caller's environment, changed by the bundle's rules.
+///
+/// Returns only if that fails.
 pub fn exec(
     context: &Context<'_>,
     entry: &Entry,
@@ -51,7 +54,7 @@ pub fn exec(
     Error::Exec { program: program.into(), errno }
 }
 
-/// A string of the new environment.
+/// A variable of the program's environment, as `K=V`.
 enum Changed<'a> {
     Kept(&'a CStr),
     New(CString),
@@ -66,7 +69,7 @@ impl Changed<'_> {
     }
 }
 
-/// Applies the bundle's rules; everything else stays, in its order.
+/// Applies the bundle's rules. All other variables keep their values and their order.
 fn apply<'a>(
     descriptor: &Descriptor,
     visible: &Visible,
@@ -96,7 +99,7 @@ fn apply<'a>(
                 Some(new)
             }
         };
-        // A caller can give a variable twice, and some programs take the last.
+        // The caller can pass a variable twice, and some programs read the last one: replace all.
         changed.retain(|string| !sets_name(string));
         if let Some(new) = new {
             changed.insert(first.unwrap_or(changed.len()), Changed::New(new));
@@ -105,7 +108,7 @@ fn apply<'a>(
     changed
 }
 
-/// The variable's name and its new value: `K=V`.
+/// Returns the variable with its new value, as `K=V`.
 fn value(descriptor: &Descriptor, visible: &Visible, rule: &Rule) -> CString {
     let mut string = rule.name.clone();
     string.push(b'=');

@@ -1,4 +1,4 @@
-//! Steps that cannot be taken back, tried in a child first where it is doubtful whether they work.
+//! Takes steps that cannot be undone; if they may fail halfway, a child process tries them first.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use crate::system::call;
 use crate::system::child::{self, Child};
 use crate::system::log::Log;
 
-/// Takes steps that cannot be taken back; where it is doubtful whether they work, a child tries them first.
+/// Takes steps that cannot be undone; if they may fail halfway, a child process tries them first.
 pub(crate) fn attempt(
     log: Log,
     steps: impl Fn(Log) -> Result<(), Refusal>,
