@@ -59,18 +59,18 @@ impl fmt::Display for What<'_> {
     }
 }
 
-/// The hint where descriptors ran out.
+/// The hint for too many open files.
 const MORE_FILES: &str = "raise the limit of open files: ulimit -n 64";
 
-/// The hint where the cache's path is unfit for relocation.
+/// The hint for a cache whose path is unfit for relocation.
 const SHORT_PATH: &str =
     "set PACKED_CACHE to a short path of letters and digits, such as /var/tmp/NAME";
 
-/// The hint where no directory can hold the cache.
+/// The hint for hosts where no directory can hold the cache.
 const OWN_DIRECTORY: &str =
     "set PACKED_CACHE to a directory of yours from which programs may be executed";
 
-/// What to do about an error that means the same whatever was tried.
+/// Returns the hint for an errno that means the same after every operation.
 fn errno_hint(errno: Errno) -> Option<&'static str> {
     match errno {
         Errno::MFILE => Some(MORE_FILES),
@@ -162,8 +162,8 @@ impl fmt::Display for Hint<'_> {
     }
 }
 
-/// The hint fits the last mode's reason: it is the one that could do without all the others' needs. But where
-/// a directory is all that is missing, everybody can have one.
+/// Writes the hint for the mode `relocate` if it was tried: all that it needs is a suitable
+/// directory. Otherwise the hint is for the last mode, which needs the least.
 fn no_mode_hint(
     f: &mut fmt::Formatter<'_>,
     tried: &[(Mode, Impossible)],
@@ -190,7 +190,7 @@ fn no_mode_hint(
     }
 }
 
-/// What to do about it.
+/// Writes what to do about the cause.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -215,7 +215,7 @@ impl fmt::Display for Cause {
                      \"{program}\" flags=(unconfined) {{ userns, }}' >{file} && apparmor_parser -r {file}",
                 )
             }
-            // SELinux's have four fields and more.
+            // An SELinux label has four or more fields.
             Cause::Label(label) if label.as_bytes().contains(&b':') => write!(
                 f,
                 "SELinux refuses it to {label}: run the container with --security-opt label=disable; \
@@ -299,7 +299,8 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// Modes with the same reason share it: `namespace, ram: unshare: Operation not permitted`.
+/// Writes each mode with its reason. Modes with the same reason share it: `namespace, ram: unshare:
+/// Operation not permitted`.
 fn reasons(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt::Result {
     let mut texts = tried.iter().map(|(mode, reason)| (mode, reason.to_string())).peekable();
     while let Some((mode, reason)) = texts.next() {
