@@ -48,23 +48,23 @@ pub fn exec(
         call::exec(&program, arguments, environment)
     } else {
         let environment = apply(descriptor, visible, environment);
-        let environment: Vec<&CStr> = environment.iter().map(Changed::as_c_str).collect();
+        let environment: Vec<&CStr> = environment.iter().map(Variable::as_c_str).collect();
         call::exec(&program, arguments, &environment)
     };
     Error::Exec { program: program.into(), errno }
 }
 
 /// A variable of the program's environment, as `K=V`.
-enum Changed<'a> {
+enum Variable<'a> {
     Kept(&'a CStr),
     New(CString),
 }
 
-impl Changed<'_> {
+impl Variable<'_> {
     fn as_c_str(&self) -> &CStr {
         match self {
-            Changed::Kept(string) => string,
-            Changed::New(string) => string,
+            Variable::Kept(string) => string,
+            Variable::New(string) => string,
         }
     }
 }
@@ -74,10 +74,10 @@ fn apply<'a>(
     descriptor: &Descriptor,
     visible: &Visible,
     environment: &[&'a CStr],
-) -> Vec<Changed<'a>> {
-    let mut changed: Vec<Changed<'a>> = environment.iter().copied().map(Changed::Kept).collect();
+) -> Vec<Variable<'a>> {
+    let mut changed: Vec<Variable<'a>> = environment.iter().copied().map(Variable::Kept).collect();
     for rule in &descriptor.environment {
-        let sets_name = |string: &Changed<'_>| {
+        let sets_name = |string: &Variable<'_>| {
             string
                 .as_c_str()
                 .to_bytes()
@@ -102,7 +102,7 @@ fn apply<'a>(
         // The caller can pass a variable twice, and some programs read the last one: replace all.
         changed.retain(|string| !sets_name(string));
         if let Some(new) = new {
-            changed.insert(first.unwrap_or(changed.len()), Changed::New(new));
+            changed.insert(first.unwrap_or(changed.len()), Variable::New(new));
         }
     }
     changed

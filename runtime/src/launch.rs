@@ -41,7 +41,7 @@ fn launch(
     if let Some(command) = settings.command {
         return command::run(command, descriptor, &context);
     }
-    if call::has_callers_files() {
+    if call::is_set_group_id() {
         return Err(Error::SetGroup);
     }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
@@ -52,7 +52,7 @@ fn launch(
 /// Reports a bug in the launcher and ends the process.
 pub fn bug(info: &PanicInfo<'_>) -> ! {
     log::say(format_args!(
-        "bug in the launcher: {info}\nhint: please report this line and what PACKED=info prints"
+        "bug in the launcher: {info}\nhint: please report this line and the output of PACKED=info"
     ));
     call::exit(125)
 }

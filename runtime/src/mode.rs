@@ -38,7 +38,7 @@ pub fn make_visible(context: &Context<'_>) -> Result<Visible, Error> {
             Mode::Host => host::find(context),
             Mode::Relocate => relocate::enter(context),
             Mode::Namespace => namespace::enter(context),
-            Mode::Ram => match barrier(&tried) {
+            Mode::Ram => match namespace_refusal(&tried) {
                 Some(reason) => Err(reason),
                 None => ram::enter(context),
             },
@@ -74,7 +74,7 @@ fn install_or_fail(
             Ok(visible)
         }
         Err(reason) => {
-            log.debug(format_args!("not into the host's store: {reason}"));
+            log.debug(format_args!("not installed in the host's store: {reason}"));
             Err(most_relevant(tried))
         }
     }
@@ -82,7 +82,7 @@ fn install_or_fail(
 
 /// Returns why another mode need not try to enter a namespace: the kernel would refuse it again,
 /// and the failed attempt may have changed this process.
-fn barrier(tried: &[(Mode, Impossible)]) -> Option<Impossible> {
+fn namespace_refusal(tried: &[(Mode, Impossible)]) -> Option<Impossible> {
     tried.iter().find_map(|(_, reason)| match reason {
         Impossible::Refused(Refusal { step: Step::Mount, .. }) => None,
         Impossible::Refused(refusal) => Some(Impossible::Refused(refusal.clone())),

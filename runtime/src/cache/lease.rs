@@ -17,7 +17,7 @@ use crate::system::file::{self, Permissions};
 
 /// Seconds by which a record's time of last use may be wrong: writing it costs more than reading
 /// it.
-const FRESH: i64 = 24 * 60 * 60;
+const LAST_USED_ERROR: i64 = 24 * 60 * 60;
 
 /// The lowest number for the lease's descriptor: lower numbers are for the program, as with `exec
 /// 3<file` in a shell.
@@ -98,7 +98,7 @@ pub(super) fn find(
         let is_whole = |head: &Head| {
             is_ours(&stat)
                 && (known == Known::Whole
-                    || head.state.is_sure() && has_entry(cache, bundle, head.location))
+                    || head.state.is_reliable() && has_entry(cache, bundle, head.location))
         };
         let Some(Head { location, .. }) = head.filter(is_whole) else {
             return Ok(None);
@@ -139,7 +139,7 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
 /// Writes the time of this use to the record, at most once a day. [`Cache::collect`] reads it.
 fn mark_used(lease: &OwnedFd, last: i64) {
     let (now, _) = call::time(Clock::Real);
-    if now.saturating_sub(last) > FRESH {
+    if now.saturating_sub(last) > LAST_USED_ERROR {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         // This fails on a read-only disk, where no bundle can be removed either.
         let _ =
@@ -149,11 +149,11 @@ fn mark_used(lease: &OwnedFd, last: i64) {
 
 /// Whether a program of the bundle is running.
 pub(super) fn is_in_use(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    Ok(unused(cache, bundles, name)?.is_none())
+    Ok(lock_if_unused(cache, bundles, name)?.is_none())
 }
 
 /// Locks the file that a lease of the bundle locks; `None` if a program holds the lease.
-fn unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
+fn lock_if_unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
     match cache.lease {
         Lease::Record => try_lock(file::open(
             bundles,
@@ -188,7 +188,7 @@ pub(super) fn remove(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bo
         };
     let cache_lock = match cache.lease {
         Lease::Record => None,
-        Lease::Cache => match unused(cache, bundles, name)? {
+        Lease::Cache => match lock_if_unused(cache, bundles, name)? {
             None => return Ok(false),
             lock => lock,
         },

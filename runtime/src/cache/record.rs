@@ -77,7 +77,7 @@ pub enum State {
 
 impl State {
     /// Whether no store path can have been lost.
-    pub(super) fn is_sure(self) -> bool {
+    pub(super) fn is_reliable(self) -> bool {
         match self {
             State::Settled => true,
             State::Written(boot) => Boot::current() == Some(boot),
@@ -266,7 +266,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Record>, Error> {
 pub(super) fn known(cache: &Cache, location: Location) -> Result<BTreeMap<CString, State>, Error> {
     let mut known = BTreeMap::new();
     for record in all(cache)? {
-        if record.location == location && record.state.is_sure() {
+        if record.location == location && record.state.is_reliable() {
             for name in record.names.into_iter().filter_map(|name| CString::new(name).ok()) {
                 // If one record says that a store path is on the disk, it is, whatever other
                 // records say.

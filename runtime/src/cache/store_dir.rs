@@ -170,10 +170,10 @@ impl StoreDir {
         missing: &mut [Option<CString>],
     ) -> Result<bool, Error> {
         let Unpacking { sections, work, log, .. } = *unpacking;
-        let is_doubtful = |(name, missing): (&CString, &Option<CString>)| {
+        let name_if_doubtful = |(name, missing): (&CString, &Option<CString>)| {
             (missing.is_none() && !known.contains_key(name)).then(|| name.clone())
         };
-        let names: Vec<_> = self.names.iter().zip(&*missing).map(is_doubtful).collect();
+        let names: Vec<_> = self.names.iter().zip(&*missing).map(name_if_doubtful).collect();
         let count = names.iter().flatten().count();
         if count == 0 {
             return Ok(false);
@@ -254,7 +254,7 @@ fn as_is(cache: &Cache, manifest: &Manifest) -> Result<(Location, StoreDir), Err
     let stores = cache.subdirectory(STORES, PRIVATE)?;
     for number in 0..STORE_LIMIT {
         let (directory, hashes) = open_pair(&stores, number)?;
-        if fits(&hashes, manifest)? {
+        if is_compatible(&hashes, manifest)? {
             let names = names(manifest);
             let store = StoreDir { directory, hashes: Some(hashes), names, rewriter: None };
             return Ok((Location::Store(number), store));
@@ -274,7 +274,7 @@ pub(super) fn open_pair(stores: &OwnedFd, number: u32) -> Result<(OwnedFd, Owned
 }
 
 /// Whether no existing store path has another NAR hash than in `manifest`.
-fn fits(hashes: &OwnedFd, manifest: &Manifest) -> Result<bool, Error> {
+fn is_compatible(hashes: &OwnedFd, manifest: &Manifest) -> Result<bool, Error> {
     for path in &manifest.paths {
         let name = c_string(path.path.to_string());
         match rustix::fs::readlinkat(hashes, &name, Vec::new()) {

@@ -86,7 +86,7 @@ struct Facts {
     unprivileged_userns_clone: Option<u64>,
     apparmor_restricts: bool,
     /// Whether this is root without the capability to mount.
-    root_may_not: bool,
+    root_without_capability: bool,
     /// The security module's label, if it restricts this process.
     label: Option<Vec<u8>>,
     seccomp: bool,
@@ -178,7 +178,7 @@ impl Facts {
             max_mount_namespaces: number(c"/proc/sys/user/max_mnt_namespaces"),
             unprivileged_userns_clone: number(c"/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor_restricts: apparmor_restricts(),
-            root_may_not: call::is_root() && !may_mount(),
+            root_without_capability: call::is_root() && !may_mount(),
             label: label(),
             seccomp: is_filtered(),
             nested: is_nested(&read(c"/proc/self/uid_map")),
@@ -216,7 +216,7 @@ impl Facts {
             Errno::PERM | Errno::ACCESS if self.apparmor_restricts => {
                 Some(Cause::NoProfile { program: own_file() })
             }
-            Errno::PERM if self.root_may_not => Some(Cause::NoCapability),
+            Errno::PERM if self.root_without_capability => Some(Cause::NoCapability),
             // Security modules mostly return EACCES, and filters mostly EPERM.
             Errno::ACCESS => label().or_else(seccomp),
             Errno::PERM => {
@@ -278,7 +278,7 @@ mod tests {
                 Cause::Seccomp,
             ),
             (
-                Facts { seccomp: true, root_may_not: true, ..plain() },
+                Facts { seccomp: true, root_without_capability: true, ..plain() },
                 (Step::Unshare, Errno::PERM),
                 Cause::NoCapability,
             ),

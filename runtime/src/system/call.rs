@@ -88,7 +88,7 @@ pub fn is_privileged() -> bool {
 }
 
 /// Whether the process runs as its caller's user, who is not root, but with another group.
-pub fn has_callers_files() -> bool {
+pub fn is_set_group_id() -> bool {
     // SAFETY: reads the auxiliary vector.
     let [user, real_user, group, real_group] =
         [libc::AT_EUID, libc::AT_UID, libc::AT_EGID, libc::AT_GID]

@@ -19,9 +19,10 @@ pub(crate) fn attempt(
             Ok(Child::Killed(signal)) => return Err(Impossible::Killed(signal)),
             Ok(Child::Wrote(bytes)) => match Refusal::decode(&bytes) {
                 Some(refusal) => return Err(refusal.into()),
-                None => log.debug(format_args!("a child entered the namespace")),
+                None => log.debug(format_args!("a child process entered the namespace")),
             },
-            Err(errno) => log.debug(format_args!("no trial: {}", call::message(errno))),
+            Err(errno) => log
+                .debug(format_args!("cannot try it in a child process: {}", call::message(errno))),
         }
     }
     Ok(steps(log)?)

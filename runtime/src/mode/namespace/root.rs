@@ -148,7 +148,10 @@ impl Root {
                     | Errno::TIMEDOUT),
                 ) => {
                     let source = Shown::from(&*source);
-                    log.debug(format_args!("{source} is missing: {}", call::message(errno)));
+                    log.debug(format_args!(
+                        "{source} is not in the new root: {}",
+                        call::message(errno)
+                    ));
                 }
                 Err(errno) => return Err(refused(Step::Mount, &*source)(errno)),
             }
