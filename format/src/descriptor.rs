@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_future_are_named() {
+    fn empty_descriptor_and_other_version_are_refused() {
         assert_eq!(Descriptor::decode(&[0; DESCRIPTOR_LEN]), Err(Error::EmptyDescriptor));
         let mut future = descriptor().encode().unwrap();
         future[0] = 2;

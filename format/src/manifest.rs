@@ -175,18 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_manifests_are_refused() {
         let mut swapped = manifest();
         swapped.paths.swap(0, 1);
         let mut twice = manifest();
         twice.paths[1].path = twice.paths[0].path.clone();
-        let mut wild = manifest();
-        wild.paths[0].references = vec![2];
+        let mut out_of_range = manifest();
+        out_of_range.paths[0].references = vec![2];
         let mut itself = manifest();
         itself.paths[0].references = vec![0];
         let mut unordered = manifest();
         unordered.paths[0].references = vec![1, 0];
-        for bad in [swapped, twice, wild, itself, unordered] {
+        for bad in [swapped, twice, out_of_range, itself, unordered] {
             assert!(Manifest::decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
         }
     }

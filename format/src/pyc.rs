@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_that_check_their_source_are_known_by_their_head() {
+    fn checked_modules_are_recognised() {
         assert!(is_checked_pyc(b"\xa7\x0d\x0d\x0a\x03\0\0\0digest.."));
         for other in [
             &b"\xa7\x0d\x0d\x0a\x01\0\0\0digest.."[..],

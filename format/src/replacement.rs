@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn base_with_a_meaning_of_its_own_is_refused() {
+    fn base_with_a_special_character_is_refused() {
         for byte in *b" :$\n'\xff" {
             let base = [b"/home/", &[byte][..]].concat();
             assert_eq!(replacement(&base, Digest::of(b"")), Err(UnfitBase::Byte(byte)));

@@ -127,7 +127,7 @@ pub enum Impossible {
 pub enum Unusable {
     /// A system call failed.
     Failed(&'static str, Errno),
-    /// It belongs to this user, who could change what runs.
+    /// It belongs to the user with this number, who could change what runs.
     ForeignOwner(u32),
     /// Other users may write to it, and could change what runs.
     WritableByOthers,

@@ -1,5 +1,5 @@
-//! Identifies a boot. Records store the boot ID instead of syncing: the kernel loses nothing that
-//! was written in the same boot.
+//! Identifies a boot. Records store the boot ID instead of syncing: until that boot ends, nothing
+//! that was written in it can be lost.
 
 use core::fmt;
 

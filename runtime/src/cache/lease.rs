@@ -17,10 +17,10 @@ use crate::system::file::{self, Permissions};
 
 /// Seconds by which a record's time of last use may be wrong: writing it costs more than reading
 /// it.
-const LAST_USED_ERROR: i64 = 24 * 60 * 60;
+const LAST_USED_PRECISION: i64 = 24 * 60 * 60;
 
-/// The lowest number for the lease's descriptor: lower numbers are for the program, as with `exec
-/// 3<file` in a shell.
+/// The lowest number for the lease's descriptor. Lower numbers are for the program: a shell script
+/// may use `exec 3<file`, for example.
 const LEASE_NUMBER: i32 = 100;
 
 /// A bundle whose store paths are whole.
@@ -139,7 +139,7 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
 /// Writes the time of this use to the record, at most once a day. [`Cache::collect`] reads it.
 fn mark_used(lease: &OwnedFd, last: i64) {
     let (now, _) = call::time(Clock::Real);
-    if now.saturating_sub(last) > LAST_USED_ERROR {
+    if now.saturating_sub(last) > LAST_USED_PRECISION {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         // This fails on a read-only disk, where no bundle can be removed either.
         let _ =

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_a_form_of_their_own() {
+    fn relocated_names_are_recognised() {
         let base = b"/home/alice/.cache/packed";
         let path = StorePath::parse(b"1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc-2.33").unwrap();
         let name = relocated_name(base, Digest::of(b"key"), &path).unwrap();

@@ -70,8 +70,8 @@ pub(super) const HEAD_LEN: usize = 96;
 pub enum State {
     /// They are on the disk: they were synced, or found whole in a later boot.
     Settled,
-    /// They were written in this boot without syncing. If the boot has ended, some may have been
-    /// lost.
+    /// They were written without syncing, in the boot with this ID. If that boot has ended, some
+    /// may have been lost.
     Written(Boot),
 }
 

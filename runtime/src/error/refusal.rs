@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_follow_from_what_the_host_says() {
+    fn causes_follow_from_the_hosts_settings() {
         let plain = || Facts { proc: true, max_user_namespaces: Some(9), ..Facts::default() };
         let setting = |name, allows| Cause::Setting { name, value: 0, allows };
         let cases = [
