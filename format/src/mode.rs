@@ -1,22 +1,22 @@
-//! The modes in which a closure becomes visible, and sets of them.
+//! The modes that make a closure visible, and sets of modes.
 
 use core::fmt;
 use core::str::FromStr;
 
-/// How a closure becomes visible to the program.
+/// How a bundle makes its closure visible to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// The host's own store has every store path: exec it there.
+    /// The host's own store has every store path: the program runs from there.
     Host,
-    /// References are rewritten to the cache while unpacking: exec it there.
+    /// Unpacking rewrites references to the cache: the program runs from there.
     Relocate,
-    /// The cache appears at `/nix/store` in a mount namespace.
+    /// The cache is mounted at `/nix/store` in a mount namespace.
     Namespace,
-    /// As `Namespace`, unpacked into memory.
+    /// Like `Namespace`, but the bundle is unpacked to memory.
     Ram,
 }
 
-/// A name that is no mode's.
+/// The error for a name that is not a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownMode;
 
@@ -29,7 +29,7 @@ impl fmt::Display for UnknownMode {
 impl core::error::Error for UnknownMode {}
 
 impl Mode {
-    /// All modes, in the order in which they are tried.
+    /// All modes, in the order in which a start tries them.
     pub const ALL: [Mode; 4] = [Mode::Host, Mode::Relocate, Mode::Namespace, Mode::Ram];
 
     /// The mode's name.
@@ -76,7 +76,7 @@ impl Modes {
         self.0 & mode.bit() != 0
     }
 
-    /// The modes of the set, in the order in which they are tried.
+    /// The modes of the set, in the order in which a start tries them.
     pub fn iter(self) -> impl Iterator<Item = Mode> {
         Mode::ALL.into_iter().filter(move |mode| self.contains(*mode))
     }
@@ -85,7 +85,7 @@ impl Modes {
         self.0
     }
 
-    /// `None` if a bit is set that is no mode's, or none is.
+    /// Returns `None` if no bit is set, or one that has no mode.
     pub(crate) fn from_bits(bits: u32) -> Option<Modes> {
         let modes: Modes = Modes(bits).iter().collect();
         (modes.0 == bits && bits != 0).then_some(modes)
