@@ -1,4 +1,4 @@
-//! The manifest of a new bundle.
+//! Makes the manifest of a new bundle.
 
 use format::{Manifest, PackedPath};
 
@@ -6,13 +6,13 @@ use super::content_key;
 use crate::scan::content::Content;
 use crate::source::tree::Tree;
 
-/// The packer that the manifest names.
+/// The name and version of the packer, as the manifest has it.
 const PACKER: &str = concat!("packer ", env!("CARGO_PKG_VERSION"));
 
-/// Obstacles to relocation that the manifest names: more than a person reads, and still small.
+/// The largest number of obstacles in the manifest: more than a person reads, and still small.
 const OBSTACLES: usize = 1000;
 
-/// Characters of one that are kept: it names a file, whose path can have any length.
+/// The largest number of characters of an obstacle: it names a file, and paths can have any length.
 const OBSTACLE_LEN: usize = 4096;
 
 /// Makes the manifest.
@@ -34,7 +34,7 @@ pub(crate) fn manifest(tree: &Tree, content: &Content) -> Manifest {
     }
 }
 
-/// The first of the obstacles, and how many more there are.
+/// Returns the first obstacles, and a line with the number of further ones.
 fn obstacles<'a>(all: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut all = all.map(|obstacle| obstacle.chars().take(OBSTACLE_LEN).collect());
     let mut first: Vec<String> = all.by_ref().take(OBSTACLES).collect();

@@ -1,16 +1,16 @@
-//! The modes that a bundle may use.
+//! Chooses the modes that a bundle may use.
 
 use format::{Mode, Modes};
 
 use crate::error::{Error, Result};
 
-/// Reads the list of `--mode`; without one, all modes that are known to be right for the closure.
+/// Parses the list of `--mode`. Without a list, chooses all modes; `relocate` only if there is no obstacle.
 ///
-/// `obstacle` is the first thing that keeps its references from being rewritten.
+/// `obstacle` is the first obstacle of the closure, if there is one.
 ///
 /// # Errors
 ///
-/// If a name is no mode's, or the closure is not fit for the mode.
+/// If a name is not a mode, or the list has `relocate` and the closure has an obstacle.
 pub(crate) fn choose(names: &[String], obstacle: Option<&str>) -> Result<Modes> {
     if names.is_empty() {
         let is_fit = |mode: &Mode| *mode != Mode::Relocate || obstacle.is_none();

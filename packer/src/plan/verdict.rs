@@ -1,4 +1,4 @@
-//! The verdict on relocation, as people read it: whether all references can be rewritten.
+//! The verdict on relocation: whether all references can be rewritten.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::scan::content::Content;
 
-/// Whether references can be rewritten.
+/// The verdict; the field names are keys of the JSON output.
 #[derive(Debug, Serialize)]
 pub(crate) struct Verdict {
-    /// References that can be.
+    /// The number of references that can be rewritten.
     pub(crate) references: usize,
-    /// Files and links that have some.
+    /// The number of files and symbolic links with such references.
     pub(crate) files: usize,
-    /// What cannot be; empty if all can.
+    /// What prevents relocation; empty if all references can be rewritten.
     pub(crate) obstacles: Vec<String>,
 }
 
