@@ -1,4 +1,4 @@
-//! References that are rewritten while a bundle is unpacked, and taken back when it is verified.
+//! A fuzz target that rewrites references, as unpacking does, and restores them, as verifying does.
 
 use format::{
     Digest, Extent, Index, Kind, Manifest, NodeContent, PackedPath, REFERENCE_LEN, Reference,
@@ -6,8 +6,10 @@ use format::{
 };
 use runtime::unpack::rewrite::Rewriter;
 
-/// The length of the pieces, the number of references, for each the bytes before it and its store path, and the
-/// file between them.
+/// Target: rewrites and restores the references of a file, in pieces of different lengths.
+///
+/// The input: the length of the pieces; the number of references; for each reference, the number of bytes before it
+/// and its store path; the other bytes of the file.
 pub(crate) fn relocation(data: &[u8]) -> bool {
     let Some((&[piece, count], rest)) = data.split_first_chunk() else { return false };
     let Some((gaps, mut rest)) = rest.split_at_checked(2 * usize::from(count)) else {
