@@ -6,9 +6,9 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use tests::{Host, Nix, User, once, probe, run};
 
-use crate::host::Expected::{Installs, Runs};
-use crate::host::{Machine, Row};
 use crate::refusals::{DOCKER_READ_ONLY, DOCKER_READ_ONLY_FIXED, UNSHARE_EPERM};
+use crate::row::Expected::{Installs, Runs};
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let (relocate, namespace, ram) = (Runs("relocate"), Runs("namespace"), Runs("ram"));

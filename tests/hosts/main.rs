@@ -5,28 +5,45 @@
 // Test code: a harness that can't do its work stops the test, and says why.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-mod bundle;
+/// The columns: bundles.
+mod column;
+/// Rows: containers of podman and crun.
 mod containers;
+/// The user land of Debian 11.
+mod debian_11;
+/// Rows: system calls that a filter refuses.
 mod filters;
+/// Rows: home directories, and other places for the cache.
 mod homes;
-mod host;
+/// Rows: Linux 5.10, in a virtual machine.
 mod kernels;
+/// Rows: resource limits, umasks and many mounts.
 mod limits;
+/// Rows: namespaces that cannot be made, and sandboxes.
 mod namespaces;
+/// Rows: root without all of root's capabilities.
 mod powers;
+/// What the launcher says where it gives up.
 mod refusals;
+/// Rows: a chroot, an empty root, a root without /proc or /dev.
 mod roots;
+/// The rows: hosts, and what is expected there.
+mod row;
+/// The table that is printed.
 mod table;
+/// Rows: an older user land.
 mod userlands;
+/// Rows: root and ordinary users, with each kind of /nix.
 mod users;
+/// The virtual machine.
 mod virtual_machine;
 
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
-use bundle::PACKED;
-use host::Row;
+use column::PACKED;
+use row::Row;
 use table::{Cell, Table};
 
 /// Services are waited for more than they work.

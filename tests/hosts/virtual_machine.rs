@@ -1,3 +1,5 @@
+//! A virtual machine that runs a bundle on an older kernel.
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -5,9 +7,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
-use tests::{Ended, debian_11, run, source};
+use tests::{Ended, run, source};
 
-use crate::bundle::PACKED;
+use crate::column::PACKED;
+use crate::debian_11::debian_11;
 
 /// A machine with Debian 11 and its kernel, and the bundles at `/srv/<column>`.
 ///

@@ -1,3 +1,5 @@
+//! A closure: store paths that Nix makes for the tests.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! Nix expressions and commands: what is built, evaluated and asked without a network.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

@@ -1,3 +1,5 @@
+//! What came out of a program: its status, its stdout and stderr, and checks of them.
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
 

@@ -33,7 +33,6 @@ mod store;
 mod terminal;
 pub mod tree;
 mod user;
-mod userland;
 
 use std::io::Write as _;
 
@@ -57,7 +56,6 @@ pub use start::{Directory, Running, Start, until};
 pub use store::Store;
 pub use terminal::Terminal;
 pub use user::User;
-pub use userland::debian_11;
 
 /// Prints a figure that a test is to show in every run: what `println!` prints is shown only if it fails.
 pub fn figure(text: std::fmt::Arguments<'_>) {

@@ -1,3 +1,5 @@
+//! Programs that cargo has built, and commands of the machine.
+
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

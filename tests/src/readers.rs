@@ -1,3 +1,5 @@
+//! Everything that reads a bundle, called on the same bytes.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! A start of a program, set up down to the last descriptor, and the wait for its end.
+
 use std::env::consts;
 use std::ffi::{CString, OsStr};
 use std::fs::File;

@@ -1,3 +1,5 @@
+//! A row of the matrix: a kind of host, what is expected of bundles there, and the machine of a cell.
+
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
@@ -5,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::{Directory, Ended, Host, Start};
 
-use crate::bundle::{Form, Packed};
+use crate::column::{Form, Packed};
 use crate::table::Cell;
 
 /// A kind of host, and what is expected of bundles there.
