@@ -47,8 +47,8 @@ pub struct Start {
     stdin: Vec<u8>,
 }
 
-/// A safety net, not a measurement: nothing that a test starts takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// A safety net, not a measurement: even on a busy machine nothing that a test starts takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(1800);
 
 impl Start {
     pub(crate) fn new(program: PathBuf, root: &Arc<Root>, user: &User) -> Start {
