@@ -122,3 +122,16 @@ fn waiting_for_long_is_said() {
     waiting.wait().expect_code(0);
     assert_eq!(fs::read_to_string(&said).unwrap(), text);
 }
+
+/// systemd-tmpfiles(8) removes old files below /var/tmp, but not from a directory that is locked.
+#[test]
+fn a_cache_in_a_temporary_directory_is_locked_as_a_whole() {
+    let host = Host::ordinary();
+    let program = host.install(Bundle::of(&Closure::probe()).entry("/bin/probe").pack().path);
+    let report = host.start(&program).without_env("HOME").run().report();
+    let lock = report.get("descriptor 100").expect("a lock is held");
+    let (place, _) = lock.split_once(' ').expect("a path and its flags");
+    // In a mount namespace of the program's own, only the end of its path is to be seen.
+    assert!(place.rsplit('/').next().is_some_and(|name| name.starts_with("packed-")), "{lock}");
+    assert!(lock.contains("FLOCK") && lock.contains("READ"), "{lock}");
+}

@@ -8,3 +8,5 @@ mod damaged;
 mod planted_cache;
 /// Store paths that somebody has put into the host's store.
 mod planted_store;
+/// Set-user-id bundles and those with capabilities.
+mod raised_rights;
