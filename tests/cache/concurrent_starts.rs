@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGKILL;
-use tests::{Bundle, Host, Nix, Store, User, figure, packer, until};
+use tests::{Bundle, Host, Nix, Store, User, packer, say, until};
 
 use crate::packer_cache::hold_lock;
 
@@ -95,7 +95,7 @@ fn a_hundred_first_starts_unpack_each_path_once() {
                 // Who is killed may have published some of them.
                 let all = versions + 1;
                 assert!(paths == all || killed > 0 && paths <= all, "{paths} of {all}, {mode}");
-                figure(format_args!(
+                say(&format!(
                     "{STARTS} first starts at once of {versions} versions, {killed} killed, \
                      {paths} of {all} store paths unpacked by the others: {mode}"
                 ));
@@ -164,7 +164,7 @@ fn nothing_is_removed_from_under_a_running_program() {
             removed += counts.sum::<u32>();
         }
         assert!(removed > 0, "{mode}: nothing was removed");
-        figure(format_args!("{starts} starts while {removed} bundles were removed: {mode}"));
+        say(&format!("{starts} starts while {removed} bundles were removed: {mode}"));
     }
 }
 
