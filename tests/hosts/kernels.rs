@@ -23,6 +23,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 ended
             })
         })
+        .needing(&["debootstrap", "mke2fs", "qemu-system-x86_64"])
     };
     let runs = Runs("namespace");
     vec![

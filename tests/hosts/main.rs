@@ -1,6 +1,7 @@
 //! The host matrix: every bundle on every host, as a table of the mode that was taken and the result.
 //!
-//! Each cell is a test called `host/bundle`. Rows are in the files named by what they are about.
+//! Each cell is a test called `host/bundle`. Rows are in the files named by what they are about. Those that need more
+//! than `make test` installs are ignored tests: `make test-hosts` runs them.
 
 // Test code: a harness that can't do its work stops the test, and says why.
 #![allow(clippy::expect_used, clippy::print_stdout)]
@@ -21,6 +22,8 @@ mod kernels;
 mod limits;
 /// Rows: namespaces that cannot be made, and sandboxes.
 mod namespaces;
+/// Programs that some rows need.
+mod needed;
 /// Rows: root without all of root's capabilities.
 mod powers;
 /// What the launcher says where it gives up.
@@ -75,12 +78,14 @@ fn main() {
         for packed in &PACKED {
             let (row, table) = (Arc::clone(&row), Arc::clone(&table));
             let name = format!("{}/{}", row.name, packed.name);
-            trials.push(Trial::test(name, move || {
+            let is_ignored = !row.needs.is_empty();
+            let run = move || {
                 let mut cell = Cell::new(&table, number, row.name, packed.name);
                 row.check(packed, &mut cell);
                 cell.passed();
                 Ok(())
-            }));
+            };
+            trials.push(Trial::test(name, run).with_ignored_flag(is_ignored));
         }
     }
     drop(table);

@@ -17,6 +17,7 @@ pub(crate) fn rows() -> Vec<Row> {
             assert!(version.stdout().starts_with("11."), "another user land: {version:?}");
             machine
         })
+        .needing(&["debootstrap"])
     };
     vec![row("user, Debian 11", User::ordinary), row("root, Debian 11", User::root)]
 }
