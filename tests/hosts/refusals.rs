@@ -1,6 +1,6 @@
 //! What the launcher says where it gives up; two lines each.
 
-use crate::host::Expected::{self, Refuses};
+use crate::row::Expected::{self, Refuses};
 
 pub(crate) const SWITCHED_OFF: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \

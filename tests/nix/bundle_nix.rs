@@ -138,7 +138,7 @@ fn options() -> BTreeSet<String> {
 fn every_option_is_an_attribute() {
     let expression = format!("builtins.attrNames (builtins.functionArgs ({}))", bundle());
     let mut command = nix_command("nix-instantiate");
-    let names = run(command.args(["--eval", "--strict", "--json", "-E", &expression])).stdout();
+    let names = run(command.args(["--eval", "--strict", "--json", "-E", &expression])).text();
     let names: BTreeSet<String> = serde_json::from_str(&names).expect("Nix prints JSON");
     // The first closure is `drv`, each further one is in `extra`; the derivation has a name.
     let mut expected = options();
