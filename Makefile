@@ -1,59 +1,81 @@
-# One command per gate, the same for people and for CI.
+# One command for each check, the same for people and for CI.
 #
-#   make test    everything that is needed is set up, then all tests run; they need root, or sudo
-#   make test-long  the tests that are too long for that: every error at every system call of a first start
-#   make lint    formatting, lints, documentation, dependencies, the stub's size
-#   make demo    the markov example, from a Nix closure to an answer over HTTP
-#   make fuzz    every parser for ten minutes (FUZZ_SECONDS); make test has some seconds; PARTS="scan index" for some
+#   make test    installs what the tests need, then runs them; needs root or sudo
+#   make test-hosts  runs what make test leaves out: containers and older systems, which need larger packages
+#   make test-long  runs the slow tests: every error at every system call of a first start
+#   make lint    checks formatting, lints, layers, documentation, dependencies and the stub's size
+#   make demo    packs and runs the markov example, from a Nix closure to an answer over HTTP
+#   make fuzz    fuzzes each parser for ten minutes (FUZZ_SECONDS); PARTS="scan index" selects parsers
 #   make -s offline-bundler   prints a flake for nix bundle --bundler that needs no network
-#   make bench   bundles and their peers, measured in one run; writes docs/benchmarks.md; PARTS="start first" for some
+#   make bench   measures bundles and other tools, writes docs/benchmarks.md; PARTS="start first" selects parts
 
 SHELL := /bin/sh
 MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-# What the build, Nix, the examples and the tests use of Debian; essential packages are not named.
-PACKAGES := bubblewrap bzip2 ca-certificates crun curl debian-archive-keyring debootstrap e2fsprogs g++ gcc \
-	libc6-dev musl-tools nix-bin openssh-client patchelf podman python3 python3-pip qemu-system-x86 strace \
-	sudo tar uidmap xz-utils zstd
+# The Debian packages that the build, Nix, the examples and the tests use, except essential ones.
+PACKAGES := bubblewrap bzip2 ca-certificates curl g++ gcc libc6-dev musl-tools nix-bin openssh-client patchelf python3 \
+	python3-pip strace sudo tar xz-utils zstd
 
-# The peers that the bench compares with.
+# What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11.
+HOST_PACKAGES := crun debian-archive-keyring debootstrap e2fsprogs podman qemu-system-x86 uidmap
+
+# The other tools that the benchmarks compare with.
 PEERS := bubblewrap fuse3 makeself squashfs-tools squashfuse
 WRAPPE_VERSION := 1.0.6
 WRAPPE := $(abspath $(TARGET))/tools/wrappe-$(WRAPPE_VERSION)/bin/wrappe
 
-# For each target.
+# Seconds for each fuzz target.
 FUZZ_SECONDS := 600
 
-# Bytes. Every bundle carries the stub.
+# The largest size of the stub in bytes. Every bundle contains the stub.
 STUB_LIMIT := 524288
 
-# A licence or a known bad version is no reason to build a newer tool: pinned, so that a gate changes by commit only.
+# The version is fixed, so that a check changes only by a commit.
 CARGO_DENY := 0.20.2
 DENY := $(TARGET)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
-ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH))
+# An ordinary user's PATH may be without root's programs.
+ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH):/usr/sbin:/sbin)
 
 AS_ROOT = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)"
 
-.PHONY: all build test test-long fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
+# Always with all features of the workspace, so that nothing is built twice.
+CARGO_TEST := cargo test --locked --workspace
+
+# The test programs with long tests in them; in hosts, what is ignored is for make test-hosts.
+LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/%,$(wildcard tests/*/main.rs)))
+
+.PHONY: all build programs test test-hosts test-long fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
 all: build
 
 build: rust
 	cargo build --release --locked -p packer
 
-test: setup build
+# What the tests pack and run.
+programs: build
 	cargo build --release --locked --target $(MUSL) -p probe -p markov-server
-	cargo test --locked --workspace --tests --no-run
-	fuzz/run 3
-	@# cargo builds as the caller; the tests alone are root.
-	$(AS_ROOT) cargo test --locked --workspace --tests --no-fail-fast
 
-test-long: setup build
-	cargo build --release --locked --target $(MUSL) -p probe
-	cargo test --locked -p tests --tests --no-run
-	$(AS_ROOT) cargo test --locked -p tests --tests --no-fail-fast -- --ignored
+test: setup programs
+	$(CARGO_TEST) --tests --no-run
+	fuzz/run 3
+	@# cargo runs as the caller; only the tests run as root.
+	$(AS_ROOT) $(CARGO_TEST) --tests --no-fail-fast
+	@echo
+	@echo "Left out, each with every bundle: make test-hosts"
+	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored | sed -n 's,\(/[^/]*\)\{0\,1\}: test$$,,p' | uniq | sed 's/^/  /'
+	@echo "Left out, since they are long: make test-long"
+	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored --format terse | sed -n 's/: test$$//p' | sed 's/^/  /'
+
+test-hosts: PACKAGES += $(HOST_PACKAGES)
+test-hosts: setup programs
+	$(CARGO_TEST) --test hosts --no-run
+	$(AS_ROOT) $(CARGO_TEST) --test hosts -- --ignored
+
+test-long: setup programs
+	$(CARGO_TEST) $(LONG) --no-run
+	$(AS_ROOT) $(CARGO_TEST) $(LONG) --no-fail-fast -- --ignored
 
 fuzz: setup build
 	FUZZ_ALL=1 fuzz/run $(FUZZ_SECONDS) $(PARTS)
@@ -75,7 +97,7 @@ offline-bundler: setup build
 bench: PACKAGES += $(PEERS)
 bench: setup build $(WRAPPE)
 	cargo build --release --locked -p benches
-	@# The hosts' files are on the disk that is measured, wherever /tmp is.
+	@# The files of the hosts must be on the measured disk; /tmp may be on another one.
 	mkdir -p $(TARGET)/benches/tmp
 	$(ROOT) TMPDIR=$(abspath $(TARGET))/benches/tmp WRAPPE=$(WRAPPE) $(TARGET)/release/benches $(PARTS)
 
@@ -89,7 +111,7 @@ $(DENY):
 	cargo install cargo-deny --locked --version $(CARGO_DENY) --root $(TARGET)/tools/cargo-deny-$(CARGO_DENY)
 
 stub-size: build
-	@# The one that the packer just built carries.
+	@# The newest stub is the one inside the packer that was just built.
 	@stub=$$(ls -t $(TARGET)/release/build/packer-*/out/stub/$(MUSL)/stub/runtime | head -n 1); \
 		size=$$(stat -c %s "$$stub"); \
 		echo "the stub has $$size bytes of $(STUB_LIMIT)"; [ $$size -le $(STUB_LIMIT) ]
@@ -114,5 +136,5 @@ rust:
 	@[ -d "$$(rustc --print target-libdir --target $(MUSL))" ] || rustup target add $(MUSL)
 
 crates: rust
-	@# All of them, also those of other systems: `cargo metadata --offline` reads them, and so do tests and cargo-deny.
+	@# All crates, including those for other systems: `cargo metadata --offline`, the tests and cargo-deny read them.
 	cargo fetch --locked --quiet

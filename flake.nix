@@ -1,7 +1,7 @@
 {
-  description = "Turns a Nix closure into one static executable that runs on any Linux machine";
+  description = "Turns a Nix closure into one static executable that runs where there is no Nix";
 
-  # Its rustc is new enough: see rust-version in Cargo.toml.
+  # This release has a new enough rustc: see rust-version in Cargo.toml.
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
 
   outputs = { self, nixpkgs }:
@@ -17,7 +17,7 @@
       packages = each (pkgs: { packer, runtime, bundle, ... }: {
         inherit packer runtime;
         default = packer;
-        # Bundles; `nix build .#markov.closure` is what they are packed from.
+        # Bundles; `nix build .#markov.closure` builds the closure of one.
         markov = import ./nix/markov.nix { inherit pkgs bundle; };
         markov-slim = import ./nix/markov.nix { inherit pkgs bundle; supervisor = "runit"; name = "markov-slim"; };
       });
@@ -33,7 +33,7 @@
 
       checks = each (pkgs: { packer, runtime, bundle, ... }: {
         inherit packer runtime;
-        # In the store that has its closure, and in one that has nothing but the bundle.
+        # `hello` runs in a store that has the closure, `alone` in one that has only the bundle.
         hello = pkgs.runCommand "hello-runs" { bundle = bundle { drv = pkgs.hello; }; closure = pkgs.hello; } ''
           [ "$($bundle)" = "$($closure/bin/hello)" ] && PACKED=verify $bundle > $out
         '';
@@ -53,7 +53,7 @@
       lib = each (_: { bundle, ... }: { inherit bundle; });
       bundlers = each (_: { bundler, ... }: { default = bundler; });
 
-      # Not as `packer`: that is another program in nixpkgs.
+      # Not named `packer`, which is another program in nixpkgs.
       overlays.default = final: _: { packed = import ./nix/packer.nix { pkgs = final; }; };
     };
 }

@@ -1,11 +1,11 @@
-# A store path around a program that is already built: $out/bin/NAME, and, when given, a reference to another path.
+# Makes a store path from a program that is already built: $out/bin/NAME, and if given, a reference to another path.
 #
-# The program must be static, or need `libraries` of the Debian-made set only, of which the first is the C library.
+# The program must be static, or need only `libraries` of the Debian-made set; the first one is the C library.
 { pkgs, name, program, reference ? null, libraries ? [ ] }:
 
 pkgs.runCommand name
   {
-    # A path of this machine must not get into the result, only the file's content.
+    # Copies the file to the store, so that the result does not depend on its path on this machine.
     program = if builtins.isString program then builtins.path { name = name; path = program; } else program;
     inherit reference libraries;
   } ''

@@ -1,13 +1,13 @@
-# bundle { drv = pkgs.hello; } → a derivation whose output is the executable itself, built in the sandbox.
+# bundle { drv = pkgs.hello; } → a derivation whose output is the bundle itself, built in the sandbox.
 #
-# `packer` is what builds it; nothing else is needed, not even a shell. Each option of `packer build` that means
-# something in a build is an attribute: what it does, `packer build --help` says.
+# The builder is `packer`; the build needs nothing else, not even a shell. Each option of `packer build` that is useful
+# in a Nix build is an attribute; `packer build --help` explains the options.
 { packer, system ? packer.system }:
 
 { drv
   # More store paths to pack.
 , extra ? [ ]
-  # One program or several of them; null: the only one in bin/.
+  # One program, or a list of programs; null: the only one in bin/.
 , entry ? "/bin/${drv.meta.mainProgram or drv.pname or (builtins.parseDrvName drv.name).name}"
 , env ? [ ]
 , exclude ? [ ]
@@ -15,7 +15,7 @@
 , mode ? [ ]
 , stub ? null
 , threads ? null
-  # Of the derivation.
+  # The name of the derivation; null: the name of the first entry, or of `drv` if `entry` is null.
 , name ? null
 }:
 
@@ -25,7 +25,8 @@ let
   option = flag: values: builtins.concatMap (value: [ flag (text value) ]) (list values);
   closures = map text ([ drv ] ++ extra);
 
-  # A name must not refer to anything, not every file's name is one of Nix's, and a program can be a store path.
+  # The default name. A name must have no string context. Nix allows only some characters in names. If the program is
+  # a store path itself, its hash is left out.
   program = builtins.unsafeDiscardStringContext (baseNameOf (builtins.head (list entry ++ [ drv.name ])));
   named = builtins.match "[0-9a-z]{32}-(.+)" program;
   legal = builtins.concatStringsSep "-" (builtins.filter builtins.isString (builtins.split "[^[:alnum:]+._?=-]+"
@@ -45,12 +46,12 @@ derivation {
     ++ option "--stub" stub
     ++ option "--threads" threads;
 
-  # The closure comes in .attrs.json, whatever its size: neither by the environment nor by the command line.
+  # Nix passes the closure in .attrs.json, since the sizes of the environment and the command line are limited.
   __structuredAttrs = true;
   exportReferencesGraph.closure = closures;
-  # It is whole by itself.
+  # The bundle refers to no store path.
   outputChecks.out.allowedReferences = [ ];
 } // {
-  # What it was packed from, as in `nix build .#markov.closure`.
+  # The input of the bundle, as in `nix build .#markov.closure`.
   closure = drv;
 }

@@ -1,11 +1,11 @@
-# What `nix bundle` calls, with a derivation or an app.
+# The function that `nix bundle` calls with a derivation or an app.
 { bundle }:
 
 it:
 if it.type or null != "app" then bundle { drv = it; }
 else
   let
-    # Its program is a path below a store path. Cutting keeps the string's context, matching would lose it.
+    # The program of an app is a path below a store path. substring keeps the string context; match would lose it.
     base = builtins.head (builtins.match "${builtins.storeDir}/([^/]+).*" it.program);
     length = builtins.stringLength "${builtins.storeDir}/${base}";
   in

@@ -1,10 +1,10 @@
-# Everything that can be built here: nix/build ATTRIBUTE.
+# All attributes for nix/build ATTRIBUTE.
 #
-# `pkgs` is the Debian-made set unless another is given; the expressions below use names that nixpkgs has, too.
+# `pkgs` is the Debian-made set by default; the expressions below use only names that nixpkgs has too.
 { inputs ? ../target/nix-inputs
 , system ? builtins.currentSystem
 , pkgs ? import ./debian { inherit inputs system; }
-  # For `packer`, and for `probe`: the program that cargo built, and a path that the probe shall refer to.
+  # For `packer` and `probe`: the program that cargo built, and a path that the probe refers to.
 , program ? throw "it needs a program: nix/build probe --argstr program /path/of/a/static/program"
 , reference ? null
 }:
@@ -12,7 +12,7 @@
 rec {
   inherit pkgs;
 
-  # Built by cargo before Nix starts (nix/build does that), since there is no Rust in the Debian-made set.
+  # nix/build runs cargo to build it before Nix starts, since the Debian-made set has no Rust.
   markov-server = import ./binary.nix {
     inherit pkgs;
     name = "markov-server";

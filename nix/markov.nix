@@ -1,7 +1,7 @@
-# markov as one executable, with the original service: its REST server in Go, redis, and a supervisor.
+# markov as a bundle, with the original service: its REST server in Go, redis, and a supervisor.
 #
-# `pkgs` is nixpkgs or the Debian-made set of nix/debian, which has no Go: there, `markov-server` is that of
-# examples/markov/server. The scripts are the example's.
+# `pkgs` is nixpkgs, or the Debian-made set of nix/debian. The latter has no Go: give it the `markov-server` from
+# examples/markov/server. The scripts come from examples/markov.
 { pkgs
 , bundle
 , supervisor ? "circus"
@@ -17,7 +17,7 @@
     vendorHash = "sha256:048wygrmv26fsnypsp6vxf89z3j0gs9f1w4i63khx7h134yxhbc6";
   }
 , server ? "${markov-server}/bin/markov"
-  # The original looks for redis on a TCP port and nowhere else.
+  # The original server can reach redis only through a TCP port.
 , redisAddr ? "127.0.0.1:6379"
 , name ? "markov"
 }:

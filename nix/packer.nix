@@ -1,11 +1,11 @@
-# packer from nixpkgs: the programs, and what makes bundles with them.
+# packer built with nixpkgs: its programs, and the functions that make bundles.
 { pkgs }:
 
 let
   top = toString ../.;
   workspace = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace;
 
-  # What cargo reads; all else can change without a new build.
+  # The files that cargo reads. Changes to other files cause no new build.
   parts = [ "Cargo.lock" "Cargo.toml" ] ++ map (member: builtins.head (builtins.match "([^/]+).*" member)) workspace.members;
   src = builtins.path {
     name = "packer-source";
@@ -22,7 +22,7 @@ let
   words = file: builtins.replaceStrings [ "\n" ] [ " " ] (builtins.readFile file);
 in
 rec {
-  # The stub: as packer's own build script makes it, but with nixpkgs' compilers for musl.
+  # The stub, built as in packer/build.rs, but with the musl compilers of nixpkgs.
   runtime = pkgs.pkgsStatic.rustPlatform.buildRustPackage (common // {
     pname = "packer-runtime";
     cargoBuildFlags = [ "--package=runtime" "--bin=runtime" ];
@@ -30,14 +30,14 @@ rec {
     buildType = "stub";
     env = {
       RUSTFLAGS = words ../runtime/rustflags;
-      # Read for zstd's sources, in which nothing else is C.
+      # For zstd, which is the only C code.
       CFLAGS = words ../runtime/cflags;
     };
-    # Nothing is added to it: every bundle carries it.
+    # Add nothing to the stub, since it is part of every bundle.
     auditable = false;
     hardeningDisable = [ "all" ];
     dontStrip = true;
-    # It has no standard library, and so no tests; packer's run its code.
+    # The stub has no standard library, and therefore no tests; packer's tests run its code.
     doCheck = false;
     meta.description = "The static program at the front of a bundle";
   });

@@ -1,5 +1,5 @@
-# For tests: modules that hold references, each compiled in one of Python's three ways (PEP 552), and a program that
-# imports them and says (-v) what it compiles.
+# For tests: modules with references, each compiled in one of the three ways of Python (PEP 552), and a program that
+# imports them and prints (-v) what it compiles.
 { pkgs }:
 
 pkgs.runCommand "python-modules" { python = pkgs.python3; } ''

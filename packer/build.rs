@@ -1,20 +1,23 @@
-//! Makes the stub that packer carries, so that a plain `cargo build` is enough.
+//! Builds the stub that packer embeds, so that a plain `cargo build` is enough.
 //!
-//! `PACKER_STUB=FILE` takes that file instead: Nix builds the stub on its own, and so does whoever
-//! builds for another architecture.
+//! `PACKER_STUB=FILE` embeds that file instead. Nix uses it, because it builds the stub separately. It also
+//! serves builds for another processor type.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-/// One of zstd's decoders of each kind, its dynamic choice of BMI2 kept; no tables for unwinding, since the
-/// stub aborts. 411 -> 333 KB; the time to decode is the same. A file, which nix/packer.nix reads too.
+/// C compiler flags for zstd. nix/packer.nix reads the same file.
+///
+/// They keep one decoder of each kind, and the choice of BMI2 at run time. They omit unwind tables, because
+/// the stub aborts on panic. This reduces the stub from 411 to 333 KB; the decoding time stays the same.
 const CFLAGS: &str = include_str!("../runtime/cflags");
 
-/// Not position independent: no relocations to do at each start. Constants in one segment with the code: a
-/// start maps two segments, not four, and takes fewer page faults. Paths are relative to the workspace, where
-/// cargo runs the linker.
+/// Compiler flags for the stub. Paths are relative to the workspace, where cargo runs the linker.
+///
+/// The stub is not position independent, so a start processes no ELF relocations. Constants are in the same
+/// segment as the code, so a start maps two segments instead of four and has fewer page faults.
 const RUSTFLAGS: &str = include_str!("../runtime/rustflags");
 
 fn main() -> ExitCode {
@@ -51,7 +54,7 @@ fn stub() -> Result<PathBuf, String> {
     build(&workspace, &target, &compiler)
 }
 
-/// The musl target's core library must be there.
+/// Checks that the standard library of the musl target is installed.
 fn check_target(target: &str) -> Result<(), String> {
     let output = Command::new(variable("RUSTC")?)
         .args(["--print", "target-libdir", "--target", target])
@@ -63,12 +66,12 @@ fn check_target(target: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the stub needs Rust's target {target}, which is not installed\n\
+        "the stub needs the Rust target {target}, which is not installed\n\
          hint: rustup target add {target}   (or build with PACKER_STUB=FILE)"
     ))
 }
 
-/// The compiler for zstd's C code: one that knows musl's headers.
+/// Finds a C compiler with musl's headers, for zstd's C code.
 fn c_compiler(arch: &str, target: &str) -> Result<OsString, String> {
     let variable = format!("CC_{}", target.replace('-', "_"));
     println!("cargo::rerun-if-env-changed={variable}");
@@ -87,7 +90,7 @@ fn c_compiler(arch: &str, target: &str) -> Result<OsString, String> {
     };
     names.iter().find(works).map(OsString::from).ok_or_else(|| {
         format!(
-            "the stub needs a C compiler for musl, and there is none of {}\n\
+            "the stub needs a C compiler for musl; none of these is installed: {}\n\
              hint: apt install musl-tools   (or set {variable}, or build with PACKER_STUB=FILE)",
             names.join(", ")
         )
@@ -107,11 +110,11 @@ fn build(workspace: &Path, target: &str, compiler: &OsStr) -> Result<PathBuf, St
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace)?)
         .env(format!("CC_{}", target.replace('-', "_")), compiler)
         .env(format!("CFLAGS_{}", target.replace('-', "_")), CFLAGS.trim_end())
-        // The outer build has just brought the lock file up to date.
+        // --locked: the outer build has already updated the lock file.
         .args(["build", "--locked", "--package=runtime", "--bin=runtime", "--features=stub"])
         .args(["--profile=stub", "--target", target, "--target-dir"])
         .arg(&target_dir)
-        // What the script writes there is for cargo.
+        // The stdout of a build script is for instructions to cargo.
         .stdout(Stdio::null())
         .status()
         .map_err(|error| format!("cannot run cargo for the stub: {error}"))?;
@@ -121,7 +124,7 @@ fn build(workspace: &Path, target: &str, compiler: &OsStr) -> Result<PathBuf, St
     Ok(target_dir.join(target).join("stub/runtime"))
 }
 
-/// Flags, and no path of this machine in the stub's messages.
+/// Returns [`RUSTFLAGS`], and flags that remove this machine's paths from panic messages.
 fn rustflags(workspace: &Path) -> Result<OsString, String> {
     let workspace = workspace
         .canonicalize()
@@ -141,8 +144,9 @@ fn rustflags(workspace: &Path) -> Result<OsString, String> {
     Ok(flags)
 }
 
-/// Whether a variable describes the outer build: its target, profile, flags and wrappers (clippy's
-/// among them) are not the stub's. Settings of the user's, such as `CARGO_HOME`, stay.
+/// Whether a variable describes the outer build: its target, profile, flags and wrappers such as clippy's.
+///
+/// The build of the stub must not inherit these. It inherits the user's settings, such as `CARGO_HOME`.
 fn is_outer_build(name: &str) -> bool {
     const NAMES: [&str; 21] = [
         "CARGO",

@@ -1,6 +1,6 @@
-//! The two halves of a first start, each alone and without any safety: the limit of what can be reached.
+//! The two halves of a first start, decoding and writing, each alone and without checks: a lower limit for its time.
 //!
-//! Both print how many nanoseconds they took, on as many threads as there are processors.
+//! Both use one thread for each core, and print their time in nanoseconds.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use format::{Frame, SeekTable};
 use zstd_safe::DCtx;
 
-/// Reads a bundle's frames and decodes them to nowhere.
+/// Reads and decodes the frames of a bundle; discards the result.
 pub(crate) fn decode(bundle: &Path, payload: &str) {
     let payload: u64 = payload.parse().expect("the payload's offset is a number");
     let file = File::open(bundle).expect("open the bundle");
@@ -36,7 +36,7 @@ pub(crate) fn decode(bundle: &Path, payload: &str) {
     });
 }
 
-/// The seek table is what the file ends with: rows of 8 bytes, then a count and 5 bytes more.
+/// Reads the seek table, which is the end of the file: rows of 8 bytes, then their count and 5 more bytes.
 fn seek_table(file: &File) -> io::Result<SeekTable> {
     let end = file.metadata()?.len();
     let mut count = [0; 4];
@@ -47,23 +47,23 @@ fn seek_table(file: &File) -> io::Result<SeekTable> {
     SeekTable::decode(&bytes).map_err(|error| io::Error::other(error.to_string()))
 }
 
-/// What a tree consists of, with paths relative to it.
+/// The contents of a directory tree; paths are relative to its top.
 #[derive(Default)]
 struct Tree {
     directories: Vec<PathBuf>,
-    /// The files of each directory: path, mode and content.
+    /// The files of each directory: path, permissions and content.
     files: Vec<Vec<(PathBuf, u32, Vec<u8>)>>,
-    /// Names of a file that has another one already.
+    /// Further names of files: the first name, and this one.
     hard_links: Vec<(PathBuf, PathBuf)>,
     symlinks: Vec<(PathBuf, PathBuf)>,
 }
 
-/// Reads a tree into memory and writes it again: the same files with the same names, links, modes and
-/// times. Directories stay writable.
+/// Reads a tree into memory and writes it to another directory: the same files with the same names, links,
+/// permissions and times. Directories stay writable.
 pub(crate) fn write(from: &Path, to: &Path) {
     let mut tree = Tree::default();
     tree.read(from, Path::new(""), &mut BTreeMap::new()).expect("read the tree");
-    // Two threads in one directory would wait for its lock; what takes longest begins first.
+    // Each directory belongs to one thread, since two threads would wait for its lock. The largest come first.
     tree.files.sort_by_key(|files| Reverse(files.len()));
     let next = AtomicUsize::new(0);
     let begin = Instant::now();
@@ -72,8 +72,8 @@ pub(crate) fn write(from: &Path, to: &Path) {
     }
     parallel(|| {
         while let Some(files) = tree.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            for (path, mode, content) in files {
-                create(&to.join(path), *mode, content).expect("write a file");
+            for (path, permissions, content) in files {
+                create(&to.join(path), *permissions, content).expect("write a file");
             }
         }
     });
@@ -115,8 +115,8 @@ impl Tree {
     }
 }
 
-fn create(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+fn create(path: &Path, permissions: u32, content: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(permissions).open(path)?;
     file.write_all_at(content, 0)?;
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
     file.set_times(FileTimes::new().set_accessed(time).set_modified(time))

@@ -1,4 +1,4 @@
-//! What is packed: real closures, with an entry that does nothing.
+//! Real closures, packed with an entry that does nothing.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,23 +7,23 @@ use tests::{Builder, Bundle, Closure};
 
 use crate::{fixture, floor};
 
-/// A closure and a program in it that only exits.
+/// A packed closure with an entry that only exits.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) bundle: Bundle,
-    /// The entry: a path in the store.
+    /// The path of the entry in the store.
     pub(crate) entry: PathBuf,
 }
 
 impl Subject {
-    /// An attribute of `nix/default.nix`, with a store path for the entry beside it. Of two versions of a
-    /// subject, that store path alone differs.
+    /// Packs an attribute of `nix/default.nix`, and one more store path for the entry. Two versions of a subject
+    /// differ only in this store path.
     pub(crate) fn of(attribute: &str, version: u32) -> Subject {
         let (builder, entry) = Subject::describe(attribute, version);
         Subject { bundle: builder.pack(), entry }
     }
 
-    /// How such a bundle is packed, and its entry.
+    /// Returns how to pack such a bundle, and its entry.
     pub(crate) fn describe(attribute: &str, version: u32) -> (Builder, PathBuf) {
         let tiny = tiny(version);
         let builder = Bundle::of(&Closure::example(attribute));
@@ -31,14 +31,14 @@ impl Subject {
         (builder, tiny.path.join("bin/tiny"))
     }
 
-    /// The entry's path below the directory that has `nix/store` in it.
+    /// The path of the entry below the directory that contains `nix/store`.
     pub(crate) fn entry_below(&self) -> String {
         let below = self.entry.strip_prefix("/").unwrap_or(&self.entry);
         below.display().to_string()
     }
 }
 
-/// A store path with nothing but the entry and a version in it.
+/// Makes a store path that contains only the entry and a version.
 fn tiny(version: u32) -> Closure {
     let directory = fixture::directory().join(format!("tiny-{version}"));
     floor::compile("tiny", &directory.join("bin/tiny"));

@@ -1,4 +1,4 @@
-//! The first start: what unpacking costs, against other unpackers and against its own two halves.
+//! The first start: compares the time of unpacking with other tools and with its own two halves.
 
 use tests::Nix;
 
@@ -14,7 +14,7 @@ use crate::worker::{Case, Disk, Sample, Samples};
 
 const ROUNDS: u64 = 15;
 
-/// The peak memory that a first start may have, in MiB.
+/// The limit on the peak memory of a first start, in MiB.
 const MEMORY_LIMIT: f64 = 64.0;
 
 const TAR: &str = "tar --zstd";
@@ -118,7 +118,7 @@ fn limits(part: &mut Part, samples: &Samples, disk: &str) {
     }
 }
 
-/// The ratio of each sample to something of the same round.
+/// Returns the ratio of each sample to a time of the same round.
 pub(crate) fn ratio(samples: &[Sample], other: impl Fn(usize) -> f64) -> Spread {
     let ratios =
         samples.iter().enumerate().map(|(round, sample)| nanoseconds(sample) / other(round));

@@ -1,4 +1,4 @@
-//! What is made once and kept below the target directory.
+//! Fixtures: files that are made once and kept below the target directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::process::Command;
 
 use tests::{Bundle, run, target};
 
-/// The bench's own directory.
+/// Returns the directory of the benchmarks.
 pub(crate) fn directory() -> PathBuf {
     let directory = target().join("benches");
     fs::create_dir_all(&directory).expect("make the bench's directory");
     directory
 }
 
-/// Makes a file or directory, unless it is there; `make` is given the path to write to.
+/// Makes a file or directory if it does not exist; `make` gets the path to write to.
 pub(crate) fn once(path: PathBuf, make: impl FnOnce(&Path)) -> PathBuf {
     if !path.exists() {
         let half = path.with_extension("half");
-        // From a run that was stopped; most often there is none.
+        // Left by an interrupted run.
         shell("rm -rf \"$1\"", &[&half]);
         let parent = path.parent().expect("a fixture has a directory");
         fs::create_dir_all(parent).expect("make a fixture's directory");
@@ -27,13 +27,13 @@ pub(crate) fn once(path: PathBuf, make: impl FnOnce(&Path)) -> PathBuf {
     path
 }
 
-/// Makes something out of a bundle: it is kept beside the bundle, which has a directory for each set of
-/// inputs.
+/// Makes a file from a bundle, and keeps it beside the bundle. Bundles with different inputs are in different
+/// directories.
 pub(crate) fn beside(bundle: &Bundle, name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     once(bundle.path.with_file_name(name), make)
 }
 
-/// The closure of a bundle, as files: the directory above `nix/store`.
+/// Extracts the closure of a bundle; returns the directory above `nix/store`.
 pub(crate) fn extracted(bundle: &Bundle) -> PathBuf {
     beside(bundle, "extracted", |to| {
         let mut command = Command::new(tests::packer());
@@ -41,7 +41,7 @@ pub(crate) fn extracted(bundle: &Bundle) -> PathBuf {
     })
 }
 
-/// The payload alone: a zstd stream of a tar archive.
+/// Copies the payload of a bundle to a file: a zstd stream of a tar archive.
 pub(crate) fn payload(bundle: &Bundle) -> PathBuf {
     beside(bundle, "payload.tar.zst", |to| {
         let offset = (bundle.payload() + 1).to_string();
@@ -49,7 +49,7 @@ pub(crate) fn payload(bundle: &Bundle) -> PathBuf {
     })
 }
 
-/// Runs a line of shell, which must do its work; the arguments are `$1` and so on.
+/// Runs a line of shell, which must succeed; the arguments are `$1` and so on.
 pub(crate) fn shell(line: &str, arguments: &[&Path]) {
     let mut command = Command::new("sh");
     run(command.args(["-ec", line, "sh"]).args(arguments)).expect_code(0);

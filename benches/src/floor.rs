@@ -1,4 +1,4 @@
-//! Minimal programs that do only the system calls of a start: what no launcher can be faster than.
+//! Minimal programs that do only the system calls of a start. No launcher can be faster.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Stores made by hand, of any size: words that compress as text does.
+//! Generates stores of any size; the files contain words, which compress like text.
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
@@ -9,55 +9,55 @@ use tests::{Builder, Bundle, Closure};
 
 use crate::{fixture, floor};
 
-/// Files in one directory.
+/// The number of files in one directory.
 const FANOUT: u64 = 100;
 
-/// Words that files are made of.
+/// The number of different words in all files.
 const VOCABULARY: usize = 4096;
 
-/// A store by its size.
+/// The size of a generated store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Its name, and that of its directory.
+    /// The name of the store and of its directory.
     pub(crate) name: &'static str,
-    /// Store paths; the first has the entry and refers to all others.
+    /// The number of store paths; the first has the entry and refers to all others.
     pub(crate) paths: u64,
-    /// Files, spread evenly.
+    /// The number of files, spread evenly over the store paths.
     pub(crate) files: u64,
-    /// Bytes of one file, about.
+    /// The average number of bytes of a file.
     pub(crate) file_len: u64,
-    /// Bytes of one more file, which is sparse; 0 for none.
+    /// Bytes of one additional sparse file; 0 for none.
     pub(crate) sparse_len: u64,
 }
 
-/// 50 000 files of 1 GB.
+/// 50 000 files with 1 GB in total.
 pub(crate) const LARGE: Shape =
     Shape { name: "large", paths: 50, files: 50_000, file_len: 20_000, sparse_len: 0 };
 
-/// Half of it.
+/// Half of [`LARGE`].
 pub(crate) const HALF: Shape = Shape { name: "half", files: 25_000, ..LARGE };
 
 /// 2 000 store paths.
 pub(crate) const MANY_PATHS: Shape =
     Shape { name: "many-paths", paths: 2000, files: 10_000, file_len: 2000, sparse_len: 0 };
 
-/// Half of it.
+/// Half of [`MANY_PATHS`].
 pub(crate) const SOME_PATHS: Shape =
     Shape { name: "some-paths", paths: 1000, files: 5000, ..MANY_PATHS };
 
-/// More than 4 GiB, nearly all of it a hole.
+/// More than 4 GiB, nearly all of it a hole in a sparse file.
 pub(crate) const SPARSE: Shape =
     Shape { name: "sparse", paths: 1, files: 10, file_len: 20_000, sparse_len: 5 << 30 };
 
 impl Shape {
-    /// Says what it is.
+    /// Describes the size.
     pub(crate) fn describe(&self) -> String {
         let bytes = self.files * self.file_len + self.sparse_len;
         let Shape { paths, files, .. } = self;
         format!("{paths} store paths, {files} files, {:.2} GB", bytes as f64 / 1e9)
     }
 
-    /// How the store is packed, which is made if it is not there. Level 3: what matters is the number.
+    /// Returns how to pack the store, after making it if needed. Level 3 is fast; only the number of files matters.
     pub(crate) fn builder(&self) -> Builder {
         let root = self.root();
         let closure = Closure { path: Path::new("/nix/store").join(self.base_name(0)) };
@@ -65,13 +65,13 @@ impl Shape {
         builder.option("--store-root", root).option("--level", "3")
     }
 
-    /// Makes the store, once; returns the directory above `nix/store`.
+    /// Makes the store once; returns the directory above `nix/store`.
     fn root(&self) -> PathBuf {
         let place = fixture::directory().join("stores").join(self.name);
         fixture::once(place, |root| self.make(&root.join("nix/store")))
     }
 
-    /// Reads all files, so that the time of packing is not that of the disk.
+    /// Reads all files into the page cache, so that packing does not wait for the disk.
     pub(crate) fn warm_up(&self) {
         fixture::shell("find \"$1\" -type f -exec cat {} + >/dev/null", &[&self.root()]);
     }
@@ -102,8 +102,7 @@ impl Shape {
         fs::set_permissions(program, Permissions::from_mode(0o755)).expect("set a mode");
     }
 
-    /// Writes between half and one and a half times the length; one file of eight refers to its own store
-    /// path.
+    /// Writes a file of half to one and a half times `file_len`; one file in eight refers to its own store path.
     fn write(&self, path: &Path, owner: &str, words: &[Vec<u8>], random: &mut Random) {
         let mut file = BufWriter::new(File::create(path).expect("make a file"));
         let len = self.file_len / 2 + random.below(self.file_len.max(1));
@@ -119,7 +118,7 @@ impl Shape {
         file.flush().expect("write a file");
     }
 
-    /// A base name with a hash of its own: any 32 digits will do.
+    /// Makes a base name with a unique hash; any 32 digits are a valid hash.
     fn base_name(&self, number: u64) -> String {
         const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
         let mut random = Random(number.wrapping_add(1).wrapping_mul(0xD134_2543_DE82_EF95));
@@ -129,7 +128,7 @@ impl Shape {
     }
 }
 
-/// xorshift64: Marsaglia, "Xorshift RNGs", 2003. The same numbers in every run.
+/// xorshift64: Marsaglia, "Xorshift RNGs", 2003. It gives the same numbers in every run.
 struct Random(u64);
 
 impl Random {
@@ -137,11 +136,11 @@ impl Random {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // The low bits are the weaker ones.
+        // The low bits are less random.
         (self.0 >> 16) % limit
     }
 
-    /// Two to nine letters and a space.
+    /// Makes a word: two to nine letters and a space.
     fn word(&mut self) -> Vec<u8> {
         let len = 2 + self.below(8);
         let letter = |_| b'a' + u8::try_from(self.below(26)).unwrap_or(0);

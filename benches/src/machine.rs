@@ -1,11 +1,11 @@
-//! What the figures were measured on.
+//! Describes the machine on which the benchmarks ran.
 
 use std::fs;
 use std::process::Command;
 
 use tests::{run, target};
 
-/// The machine in one line: processor, cores, memory, kernel, file system.
+/// Describes the machine in one line: processor, cores, memory, kernel, file system.
 pub(crate) fn describe() -> String {
     let processor =
         field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.into());
@@ -24,7 +24,7 @@ pub(crate) fn describe() -> String {
     )
 }
 
-/// The value of the first line `name : value` of a file.
+/// Returns the value of the first line `name : value` in a file.
 fn field(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

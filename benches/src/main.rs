@@ -1,18 +1,18 @@
 //! Measures bundles and their peers on the same closures, in one run: `make bench`.
 //!
 //! ```text
-//! part     which question is answered     stage   where it is: a host with a worker on it
+//! part     what it measures               stage   a host with a worker on it
 //!   start    the next start               worker  starts programs in turn and times each
 //!   first    the first start              spawn   one program: its time, its peak memory
-//!   update   one store path is another    spread  many samples → median and quartiles
-//!   size     bytes                        report  tables → docs/benchmarks.md
+//!   update   a changed store path         spread  many samples → median and quartiles
+//!   size     the size of bundles          report  tables → docs/benchmarks.md
 //!   scale    many files, large files      picture charts → docs/benchmarks.svg
 //! ```
 //!
-//! Every part compares in the same run: one round starts every case once, in an order that changes from
-//! round to round, and ratios are taken inside a round. So what disturbs the machine disturbs all alike.
+//! Each part compares cases in the same run. One round starts every case once; the order changes from round to
+//! round. Ratios compare samples of the same round, so other load on the machine affects both alike.
 
-// A bench that can't do its work stops and says why; it talks to a person.
+// A benchmark that fails may panic and print: its user is a developer.
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod bare;
@@ -42,7 +42,7 @@ use std::process::ExitCode;
 
 use part::Part;
 
-/// Does the work of a part.
+/// A function that measures a part.
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        // The program itself, on a host.
+        // This program starts itself on a host.
         ["worker"] => worker::main(),
         ["decode", bundle, payload] => bare::decode(Path::new(bundle), payload),
         ["write", from, to] => bare::write(Path::new(from), Path::new(to)),
@@ -67,12 +67,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures the parts that are named, or all.
+/// Measures the parts with these names; without names, all parts.
 fn measure(names: &[&str]) -> ExitCode {
     let known = |name: &&str| PARTS.iter().any(|(part, _)| part == name);
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         let parts = PARTS.map(|(part, _)| part).join(" ");
-        eprintln!("{unknown} is no part\nhint: the parts are {parts}");
+        eprintln!("{unknown} is not a part\nhint: the parts are {parts}");
         return ExitCode::FAILURE;
     }
     for (name, measure) in PARTS {

@@ -1,4 +1,4 @@
-//! What a part of the bench found.
+//! The result of a part of the benchmarks.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use crate::table::Table;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Part {
     pub(crate) title: String,
-    /// Ratios with a limit; they come first.
+    /// Figures with a limit; the report has them first.
     pub(crate) limits: Vec<Limit>,
     pub(crate) tables: Vec<Table>,
     pub(crate) charts: Vec<Chart>,
-    /// How it was measured, and what could not be.
+    /// Notes on the method, and on cases that could not be measured.
     pub(crate) notes: Vec<String>,
 }
 
-/// A figure that must not be above another.
+/// A figure and its limit.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Limit {
     what: String,
@@ -38,7 +38,7 @@ impl Part {
         }
     }
 
-    /// Compares a figure with its limit.
+    /// Adds a figure with its limit.
     pub(crate) fn limit(&mut self, what: impl Into<String>, measured: f64, limit: f64) {
         self.limits.push(Limit { what: what.into(), measured, limit });
     }

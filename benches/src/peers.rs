@@ -1,4 +1,4 @@
-//! Other ways to the same end: each makes what it needs of a closure, and says how it is started.
+//! Other tools with the same purpose: each file packs a closure with one tool, and says how to start the result.
 
 pub(crate) mod bubblewrap;
 pub(crate) mod makeself;

@@ -1,4 +1,4 @@
-//! Charts → an SVG file.
+//! Draws charts as an SVG file.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spread::Spread;
 
-/// Values to compare, one below the other.
+/// A chart that compares values, one below the other.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Chart {
     pub(crate) title: String,
@@ -15,16 +15,16 @@ pub(crate) struct Chart {
     pub(crate) marks: Vec<Mark>,
 }
 
-/// How values become lengths.
+/// The scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Axis {
-    /// From 0.
+    /// Starts at 0.
     Linear,
-    /// From the power of ten below the smallest value.
+    /// Starts at the power of ten below the smallest value.
     Logarithmic,
 }
 
-/// One value.
+/// One value of a chart.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub(crate) label: String,
@@ -32,25 +32,25 @@ pub(crate) struct Mark {
     pub(crate) whose: Whose,
 }
 
-/// Decides the colour.
+/// Who a value belongs to; it decides the colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Whose {
-    /// A bundle's.
+    /// A bundle.
     Ours,
-    /// Another tool's.
+    /// Another tool.
     Peer,
-    /// What nobody can be faster than.
+    /// A minimal program; nothing can be faster.
     Floor,
 }
 
-/// Pixels.
+// Sizes in pixels.
 const WIDTH: f64 = 860.0;
 const LABELS: f64 = 300.0;
 const VALUES: f64 = 90.0;
 const ROW: f64 = 20.0;
 const HEAD: f64 = 44.0;
 
-/// Draws the charts below each other.
+/// Draws the charts, one below the other.
 pub(crate) fn draw(charts: &[&Chart]) -> String {
     let height = |chart: &Chart| HEAD + ROW * chart.marks.len() as f64 + 16.0;
     let total: f64 = charts.iter().map(|chart| height(chart)).sum();
@@ -107,7 +107,7 @@ fn one(svg: &mut String, chart: &Chart, top: f64) {
     }
 }
 
-/// Three digits that matter.
+/// Formats a value with three significant digits.
 pub(crate) fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         100.0.. => 0,

@@ -1,4 +1,4 @@
-//! The results → `docs/benchmarks.md` and `docs/benchmarks.svg`.
+//! Writes the results to `docs/benchmarks.md` and `docs/benchmarks.svg`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use tests::source;
 use crate::part::Part;
 use crate::{fixture, machine, picture};
 
-/// Keeps a part's result, so that the report is whole when parts are measured one at a time.
+/// Keeps the result of a part, so that the report is complete when parts are measured one at a time.
 pub(crate) fn keep(name: &str, part: &Part) {
     let path = kept(name);
     fs::create_dir_all(path.parent().expect("a file has a directory")).expect("make a directory");
@@ -16,7 +16,7 @@ pub(crate) fn keep(name: &str, part: &Part) {
     fs::write(path, text).expect("keep a result");
 }
 
-/// Writes the report of all parts that were measured on this machine, now or before.
+/// Writes the report of all parts with a result on this machine, from this run or an earlier one.
 pub(crate) fn write(names: &[&str]) {
     let parts: Vec<Part> = names.iter().filter_map(|name| read(name)).collect();
     let mut text = format!(
@@ -43,6 +43,6 @@ fn kept(name: &str) -> PathBuf {
 
 fn read(name: &str) -> Option<Part> {
     let text = fs::read(kept(name)).ok()?;
-    // Kept by another version of the bench: as good as not measured.
+    // Ignores a result that another version of the benchmarks wrote.
     serde_json::from_slice(&text).ok()
 }

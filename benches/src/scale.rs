@@ -1,4 +1,4 @@
-//! Large closures: time that grows with them, memory that does not.
+//! Large closures: checks that time grows no faster than the size, and that memory does not grow.
 
 use std::fs;
 use std::path::Path;
@@ -17,13 +17,13 @@ use crate::worker::{Case, Disk, Sample};
 
 const ROUNDS: u64 = 3;
 
-/// The peak memory that a first start may have, in MiB.
+/// The limit on the peak memory of a first start, in MiB.
 const MEMORY_LIMIT: f64 = 64.0;
 
-/// How much longer something may take of which there is twice as much: a tenth over twice as long.
+/// The limit on the ratio of times when the size doubles: 10 % more than twice as long.
 const DOUBLE: f64 = 2.2;
 
-/// What was measured of one closure, in seconds.
+/// Measured times of one closure, in seconds.
 struct Figures {
     pack: f64,
     first: f64,
@@ -90,7 +90,7 @@ fn closure(part: &mut Part, table: &mut Table, shape: Shape) -> Figures {
     Figures { pack, first: slowest }
 }
 
-/// A first start, and one after it in the same cache.
+/// Makes the cases of a first start and the next start in the same cache.
 fn starts(mode: &str, program: &Path) -> Vec<Case> {
     let case = |name: &str| {
         let case = Case::new(&format!("{name}, {mode}"), program).fresh(mode);

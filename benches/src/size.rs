@@ -1,4 +1,4 @@
-//! Bytes: bundles at several levels against archives of the same closure.
+//! Size: compares bundles at several levels with archives of the same closure.
 
 mod choices;
 
@@ -19,10 +19,10 @@ use crate::table::Table;
 const CLOSURES: [&str; 3] = ["markov", "markov-slim", "python-example"];
 const LEVELS: [i32; 6] = [3, 9, 12, 15, 19, 22];
 
-/// KiB.
+/// The limit on the size of the stub, in KiB.
 const STUB_LIMIT: f64 = 512.0;
 
-/// Bytes of one file, and the seconds of a processor that making it took where that is of interest.
+/// The size of one file in bytes, and for bundles the processor time to pack it in seconds.
 struct Row {
     name: String,
     bytes: u64,
@@ -52,7 +52,7 @@ pub(crate) fn measure() -> Part {
     part
 }
 
-/// Packs a closure of which one small store path is another, with what is kept of the first build.
+/// Packs a closure twice, with one small store path changed: the second build uses the frame cache.
 fn repacked(part: &mut Part) {
     let kept = directory().join("frames");
     shell("rm -rf \"$1\" && mkdir \"$1\"", &[&kept]);
@@ -69,12 +69,12 @@ fn repacked(part: &mut Part) {
         {again:.1} s. Packing uses all processors."));
 }
 
-/// The tar stream of a bundle.
+/// Decompresses the tar stream of a bundle to a file.
 fn archive(bundle: &Bundle) -> PathBuf {
     beside(bundle, "payload.tar", |to| shell("zstd -dcq \"$1\" >\"$2\"", &[&payload(bundle), to]))
 }
 
-/// Packs anew, for the time.
+/// Packs a closure, to measure the size and the time.
 fn packed(attribute: &str, level: i32) -> Row {
     let output = directory().join(format!("size-{attribute}-{level}"));
     let (builder, _) = Subject::describe(attribute, 1);

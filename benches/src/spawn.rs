@@ -1,4 +1,4 @@
-//! One program, from before it is spawned to after it has ended: the one file with unsafe code.
+//! Runs one program and measures it, from before the spawn until its end. The only file here with unsafe code.
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -23,21 +23,21 @@ pub(crate) struct Program {
     pub(crate) environment: Vec<CString>,
 }
 
-/// How a program went.
+/// The measurements of a program that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {
-    /// From before the spawn until it was waited for.
+    /// The time from before the spawn until wait4 returned.
     pub(crate) took: Duration,
-    /// Processor time of it and its children, in all threads.
+    /// The processor time of the program and its children, in all threads.
     pub(crate) worked: Duration,
-    /// The most memory that it or a child it waited for had at once, in KiB. Never less than the spawning
-    /// process has, which its pages are counted as until exec.
+    /// The peak memory of the program or of a child that it waited for, in KiB. It is never less than the memory of
+    /// the spawning process, whose pages count until exec.
     pub(crate) peak: u64,
-    /// Its exit status; nothing if a signal ended it.
+    /// The exit status; `None` if a signal ended the program.
     pub(crate) code: Option<i32>,
 }
 
-/// Runs a command of this machine, which must do its work; its environment is added to this process's.
+/// Runs a command, which must succeed; its environment is added to that of this process.
 pub(crate) fn timed(command: &Command) -> Ended {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let arguments: Vec<CString> = words.map(|word| c_string(word.as_bytes())).collect();
@@ -59,19 +59,19 @@ pub(crate) fn timed(command: &Command) -> Ended {
     ended
 }
 
-/// A string for exec.
+/// Makes a string for exec.
 pub(crate) fn c_string(text: impl Into<Vec<u8>>) -> CString {
     CString::new(text).expect("no NUL in strings for exec")
 }
 
-/// A string of the environment.
+/// Makes a string of the environment.
 pub(crate) fn variable(name: &str, value: &str) -> CString {
     c_string(format!("{name}={value}"))
 }
 
-/// Spawns a program and waits for it; what it writes to stdout goes to `stdout`.
+/// Spawns a program and waits for it; its stdout is `stdout`.
 ///
-/// glibc's posix_spawn shares the memory until exec, so the time does not depend on the caller's size.
+/// posix_spawn of glibc shares the memory until exec, so the time does not depend on the size of the caller.
 pub(crate) fn run(program: &Program, stdout: &File) -> nix::Result<Ended> {
     let mut actions = PosixSpawnFileActions::init()?;
     actions.add_dup2(stdout.as_raw_fd(), 1)?;
@@ -82,12 +82,12 @@ pub(crate) fn run(program: &Program, stdout: &File) -> nix::Result<Ended> {
     let pid = posix_spawn(path.as_c_str(), &actions, &attributes, arguments, environment)?;
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both pointers are to memory of ours; the child is ours and is waited for once.
+    // SAFETY: both pointers point to local variables; the child is ours, and this is the only wait for it.
     let waited = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, usage.as_mut_ptr()) };
     let took = begin.elapsed();
 
     Errno::result(waited)?;
-    // SAFETY: integers, which were zero before the call.
+    // SAFETY: all fields are integers, and they were zero before the call.
     let usage = unsafe { usage.assume_init() };
     let time = |time: libc::timeval| {
         let part = |number: i64| u64::try_from(number).unwrap_or(0);

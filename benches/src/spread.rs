@@ -1,20 +1,20 @@
-//! Many samples → one number, and how far they scatter.
+//! Summarises many samples: the median and the quartiles.
 
 use serde::{Deserialize, Serialize};
 
 /// The median and the quartiles.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Spread {
-    /// A quarter of the samples is below.
+    /// The first quartile: a quarter of the samples is below it.
     pub(crate) low: f64,
-    /// Half of the samples is below.
+    /// Half of the samples are below it.
     pub(crate) median: f64,
-    /// A quarter of the samples is above.
+    /// The third quartile: a quarter of the samples is above it.
     pub(crate) high: f64,
 }
 
 impl Spread {
-    /// Sorts the samples and takes three of them.
+    /// Computes the median and the quartiles.
     pub(crate) fn of(samples: impl IntoIterator<Item = f64>) -> Spread {
         let mut samples: Vec<f64> = samples.into_iter().collect();
         assert!(!samples.is_empty(), "nothing was measured");
@@ -23,7 +23,7 @@ impl Spread {
         Spread { low: at(1), median: at(2), high: at(3) }
     }
 
-    /// The same in another unit.
+    /// Converts the values to another unit.
     pub(crate) fn scaled(self, factor: f64) -> Spread {
         let Spread { low, median, high } = self;
         Spread { low: low * factor, median: median * factor, high: high * factor }

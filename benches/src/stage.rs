@@ -1,4 +1,4 @@
-//! Where something is measured: a host, and on it a worker.
+//! A stage: a host, and a worker on it that measures.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use tests::{Bundle, Host, Nix, User, packer, run};
 
 use crate::worker::{self, Case, Disk, Plan, Samples};
 
-/// A host with what is measured installed on it.
+/// A host with the measured programs and the worker installed.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) host: Host,
@@ -17,12 +17,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A host of an ordinary user.
+    /// Makes a host of an ordinary user.
     pub(crate) fn new(nix: Nix) -> Stage {
         Stage::of(User::ordinary(), nix)
     }
 
-    /// A host of this user.
+    /// Makes a host of this user.
     pub(crate) fn of(user: User, nix: Nix) -> Stage {
         let host = Host::new(user, nix);
         let own = std::env::current_exe().expect("a program has a path");
@@ -30,12 +30,12 @@ impl Stage {
         Stage { host, worker }
     }
 
-    /// Puts a file where everybody may read and run it.
+    /// Copies a file to the host, where all users may read and run it.
     pub(crate) fn install(&self, file: &Path, name: &str) -> PathBuf {
         self.host.install_as(file, Path::new("/srv").join(name))
     }
 
-    /// Puts a bundle's closure on the host; returns the directory with `nix/store` in it.
+    /// Extracts the closure of a bundle on the host; returns the directory that contains `nix/store`.
     pub(crate) fn install_closure(&self, bundle: &Bundle) -> String {
         let mut command = Command::new(packer());
         let outside = self.host.outside("/srv/closure");
@@ -43,7 +43,7 @@ impl Stage {
         "/srv/closure".to_owned()
     }
 
-    /// Makes an empty copy of the host's top level with a `/nix/store`, to mount things into.
+    /// Makes an empty copy of the host's top-level directory with a `/nix/store`, as mount points.
     pub(crate) fn install_skeleton(&self) -> String {
         let top = self.host.outside("/srv/skeleton");
         fs::create_dir_all(top.join("nix/store")).expect("make a directory");
@@ -62,8 +62,7 @@ impl Stage {
         "/srv/skeleton".to_owned()
     }
 
-    /// Starts a case's bundle for the first time, so that it is unpacked, and makes sure that it chooses
-    /// this mode.
+    /// Starts the bundle of a case for the first time, which unpacks it; checks that it chooses this mode.
     pub(crate) fn prepare(&self, case: &Case, mode: &str) {
         let start = self.host.start(&case.program).env("PACKED_LOG", "debug");
         let start =
@@ -78,7 +77,7 @@ impl Stage {
         );
     }
 
-    /// Has long rounds carried out, each by a worker of its own; the first is not counted.
+    /// Runs long rounds, each in a new worker; the first round is not counted.
     pub(crate) fn measure_rounds(&self, rounds: u64, turns: &[Vec<Case>], disk: Disk) -> Samples {
         let mut samples = Samples::new();
         for seed in 0..=rounds {
@@ -91,7 +90,7 @@ impl Stage {
         samples
     }
 
-    /// Has a plan carried out.
+    /// Runs a plan in a worker on the host.
     pub(crate) fn measure(&self, plan: &Plan) -> Samples {
         let plan = serde_json::to_vec(plan).expect("a plan is JSON");
         let ended = self.host.start(&self.worker).arg("worker").stdin(&plan).run();

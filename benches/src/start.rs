@@ -1,4 +1,4 @@
-//! The next start: what a bundle that is unpacked costs over running its entry directly.
+//! The next start: the overhead of an unpacked bundle, compared with running its entry directly.
 
 mod scene;
 
@@ -14,13 +14,13 @@ use crate::table::Table;
 use crate::worker::Samples;
 use scene::{DIRECT, Scene};
 
-/// How often each host's worker has its turn: so hosts are interleaved too.
+/// The number of turns of each host's worker. The hosts take turns, too.
 const TURNS: u64 = 10;
 
-/// Microseconds over the entry itself, by round, for each case by its whole name.
+/// The overhead over the entry itself in microseconds, by round, for each case by its full name.
 type Overheads = BTreeMap<String, Vec<f64>>;
 
-/// Measures all modes on the hosts where they are used.
+/// Measures all modes, each on the hosts where bundles use it.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("The next start");
     let subject = Subject::of("markov", 1);
@@ -32,9 +32,9 @@ pub(crate) fn measure() -> Part {
         scene::absent(&subject, &large),
         scene::memory(&subject),
     ];
-    match squashfs::obstacle() {
+    match squashfs::unavailable() {
         None => scenes.push(scene::squashfuse(&subject)),
-        Some(obstacle) => part.note(format!("squashfuse: not possible here: {obstacle}")),
+        Some(reason) => part.note(format!("squashfuse: not possible here: {reason}")),
     }
     let mut samples: Vec<Vec<Samples>> = scenes.iter().map(|_| Vec::new()).collect();
     for turn in 0..TURNS {

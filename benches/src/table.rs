@@ -1,4 +1,4 @@
-//! A table in Markdown, which people can read in a terminal too.
+//! A Markdown table, aligned so that it is also readable in a terminal.
 
 use std::fmt;
 

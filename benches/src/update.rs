@@ -1,5 +1,4 @@
-//! A second bundle whose closure differs in one small store path: its first start, with the first bundle
-//! unpacked.
+//! An update: the first start of a bundle whose closure differs in one small store path from an unpacked bundle.
 
 use tests::Nix;
 
@@ -14,7 +13,7 @@ use crate::worker::{Case, Disk};
 
 const ROUNDS: u64 = 15;
 
-/// Measures the update of the markov closure's entry.
+/// Measures an update of the store path with the entry, in the markov closure.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("An update");
     let stage = Stage::new(Nix::Absent);

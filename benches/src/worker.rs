@@ -1,6 +1,6 @@
-//! Starts programs in turn, on a host, and times each.
+//! The worker: starts programs on a host in turn, and measures each.
 //!
-//! A process of its own, and a small one: a child's peak memory is never below its parent's.
+//! It is a separate, small process, because the peak memory of a child is never below that of its parent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -14,26 +14,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::spawn::{self, Program, c_string, variable};
 
-/// What the worker does.
+/// The work of a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// Decides the order of the turns in every round.
+    /// Determines the order of the turns in each round.
     pub(crate) seed: u64,
-    /// How often it starts every case.
+    /// How often to start each case.
     pub(crate) rounds: u64,
-    /// Rounds before these, which are not counted.
+    /// The number of rounds before these, which are not counted.
     pub(crate) warm_up: u64,
-    /// What a round consists of. Their order is another in every round; inside a turn it stays.
+    /// The turns of a round. Their order changes from round to round; the order of cases inside a turn stays.
     pub(crate) turns: Vec<Vec<Case>>,
     pub(crate) disk: Disk,
 }
 
-/// What the disk does when a case begins.
+/// The state of the disk when a case starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Disk {
-    /// Nothing: all that was written before is on it, by sync(2).
+    /// Idle: sync(2) has written everything back.
     Quiet,
-    /// Whatever the kernel still has to write back.
+    /// The kernel may still write back files of earlier cases.
     Busy,
 }
 
@@ -42,21 +42,21 @@ pub(crate) enum Disk {
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
-    /// `{}` stands for the case's directory.
+    /// The arguments; `{}` stands for the case's directory.
     pub(crate) arguments: Vec<String>,
-    /// Additions to the worker's own; `{}` as above.
+    /// Variables that are added to the worker's environment; `{}` stands for the case's directory.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) clock: Clock,
-    /// A directory that is made in every round; cases of a turn with the same name share it.
+    /// The name of a directory that is made in every round; cases of a turn with the same name share it.
     pub(crate) directory: Option<String>,
 }
 
-/// Who looks at the clock.
+/// Who measures the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Clock {
-    /// The worker: the whole process counts.
+    /// The worker measures the whole process.
     Outside,
-    /// The program, which prints nanoseconds: what it prepares does not count.
+    /// The program measures itself without its preparation, and prints nanoseconds.
     Inside,
 }
 
@@ -64,22 +64,22 @@ pub(crate) enum Clock {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) nanoseconds: u64,
-    /// See [`spawn::Ended::peak`]; 0 if the program looked at the clock.
+    /// See [`spawn::Ended::peak`]; 0 if the program measures itself.
     pub(crate) peak_kib: u64,
-    /// Bytes that the case's directory takes on the disk after it; 0 if there is none.
+    /// Bytes on the disk in the case's directory after the start; 0 without a directory.
     pub(crate) disk: u64,
 }
 
 /// The samples of each case, by round.
 pub(crate) type Samples = BTreeMap<String, Vec<Sample>>;
 
-/// Adds samples of further rounds.
+/// Appends samples of further rounds.
 pub(crate) fn add(samples: &mut Samples, more: Samples) {
     more.into_iter().for_each(|(name, more)| samples.entry(name).or_default().extend(more));
 }
 
 impl Case {
-    /// A case without arguments.
+    /// Makes a case without arguments.
     pub(crate) fn new(name: &str, program: impl Into<PathBuf>) -> Case {
         Case {
             name: name.to_owned(),
@@ -101,23 +101,23 @@ impl Case {
         self
     }
 
-    /// Gives it a fresh directory in every round.
+    /// Gives the case a new directory in every round.
     pub(crate) fn fresh(mut self, directory: &str) -> Case {
         self.directory = Some(directory.to_owned());
         self
     }
 
-    /// Lets the program look at the clock.
+    /// Lets the program measure itself.
     pub(crate) fn timing_itself(mut self) -> Case {
         self.clock = Clock::Inside;
         self
     }
 }
 
-/// Reads a plan from stdin, carries it out and writes the samples to stdout.
+/// Reads a plan from stdin, runs it and writes the samples to stdout.
 pub(crate) fn main() {
     let plan: Plan = serde_json::from_reader(stdin()).expect("the plan is on stdin");
-    // Short names: relocated store paths have the length that they had.
+    // A short path: a rewritten reference is as long as the original one, which limits the length of the cache path.
     let top = std::env::current_dir().expect("there is a working directory").join("r");
     let null = OpenOptions::new().write(true).open("/dev/null").expect("open /dev/null");
     let mut samples = Samples::new();
@@ -180,7 +180,7 @@ impl Case {
     }
 }
 
-/// The numbers below `count`, in an order that `seed` determines.
+/// Returns the numbers below `count`, in an order that depends on `seed`.
 fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     let mut state = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -195,7 +195,7 @@ fn shuffled(count: usize, seed: u64) -> Vec<usize> {
     order
 }
 
-/// Bytes on the disk, each file once, whatever its number of names.
+/// Returns the bytes that a tree takes on the disk; counts a file with several names once.
 fn disk(path: &Path, seen: &mut BTreeSet<u64>) -> io::Result<u64> {
     let meta = path.symlink_metadata()?;
     if meta.nlink() > 1 && !meta.is_dir() && !seen.insert(meta.ino()) {
@@ -210,7 +210,7 @@ fn disk(path: &Path, seen: &mut BTreeSet<u64>) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Removes a tree whose directories may be read-only.
+/// Removes a tree, also if its directories are read-only.
 fn remove(path: &Path) -> io::Result<()> {
     fn unlock(path: &Path) -> io::Result<()> {
         if path.symlink_metadata()?.is_dir() {

@@ -1,4 +1,4 @@
-//! The descriptor: the record inside the stub from which everything else is found.
+//! The descriptor: the table inside the stub that says where everything else is.
 
 use alloc::vec::Vec;
 
@@ -17,44 +17,44 @@ pub const BUNDLE_VERSION: u32 = 2;
 /// The oldest version that it reads.
 pub const OLDEST_VERSION: u32 = 1;
 
-/// The owner name of the ELF note whose content is the descriptor.
+/// The owner name of the ELF note that contains the descriptor.
 pub const NOTE_NAME: &str = "packer";
 
-/// The type of that note.
+/// The type of that ELF note.
 pub const NOTE_TYPE: u32 = 1;
 
-/// Bytes of the descriptor, used or not.
+/// Bytes of the descriptor, with the unused ones.
 ///
-/// Two pages: room for the entries of coreutils and some environment rules, while a start touches only
-/// the bytes in use. Changing it breaks old files.
+/// Two pages have room for the entries of coreutils and some environment rules; a start reads only
+/// the bytes in use and checks that the others are zero. A change breaks old files.
 pub const DESCRIPTOR_LEN: usize = 8192;
 
-/// Bytes before the checksum: the version and the used length.
+/// Bytes before the checksum: the version and the length of the body.
 const HEAD_LEN: usize = 8;
 
-/// A part of the file outside of the frames.
+/// The position of a section in the file, and its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {
     /// Bytes from the start of the file.
     pub offset: u64,
     /// Bytes.
     pub len: u64,
-    /// Digest of these bytes.
+    /// The digest of these bytes.
     pub digest: Digest,
 }
 
 impl Section {
-    /// Bytes from the start of the file up to the section's end.
+    /// Returns the section's end, in bytes from the start of the file.
     ///
     /// # Errors
     ///
-    /// If that is more than a u64 holds.
+    /// If the end does not fit a u64.
     pub fn end(&self) -> Result<u64, Error> {
         self.offset.checked_add(self.len).ok_or(Error::Length(Part::Descriptor))
     }
 }
 
-/// Where the sections are.
+/// The positions of all sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SectionTable {
     /// The compressed manifest.
@@ -66,7 +66,7 @@ pub struct SectionTable {
 }
 
 impl SectionTable {
-    /// Makes the table: section by section, in the order of [`SectionKind::ALL`].
+    /// Makes the table. It calls `make` for each section, in the order of [`SectionKind::ALL`].
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl SectionTable {
         Ok(SectionTable { manifest, index, seek_table })
     }
 
-    /// Where a section is.
+    /// Returns the position of a section.
     pub fn get(&self, kind: SectionKind) -> &Section {
         match kind {
             SectionKind::Manifest => &self.manifest,
@@ -90,44 +90,45 @@ impl SectionTable {
     }
 }
 
-/// A store path that the start needs to know, with its content key.
+/// A store path that a start needs, with its content key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathKey {
     /// The store path.
     pub path: StorePath,
-    /// Its content key; see [`crate::PackedPath::key`].
+    /// The content key; see [`crate::PackedPath::key`].
     pub key: Digest,
 }
 
-/// The descriptor: where everything is, and all that a start needs once the closure is unpacked.
+/// The descriptor: all that a start needs when the closure is already unpacked, and where the rest
+/// is.
 ///
-/// It stands in the stub's memory when the bundle runs, so that such a start reads no file.
+/// The kernel maps it together with the stub, so a start need not read the file for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     /// The version of the format; [`Descriptor::encode`] writes the newest.
     pub version: u32,
-    /// Bytes of the stub: the payload begins here.
+    /// Bytes of the stub. The payload follows it.
     pub stub_len: u64,
     /// Bytes of the whole file.
     pub file_len: u64,
-    /// Where the manifest, the index and the seek table are.
+    /// The positions of the manifest, the index and the seek table.
     pub sections: SectionTable,
     /// The modes that the packer allows.
     pub modes: Modes,
-    /// The store paths that entries and rules name, and those that no other one refers to.
+    /// The store paths that entries and rules name, and those that no other store path refers to.
     pub paths: Vec<PathKey>,
-    /// The programs; the first is the default. Never empty.
+    /// The programs; the first is the default. There is at least one.
     pub entries: Vec<Entry>,
-    /// The environment rules, in order.
+    /// The environment rules, in the order in which they apply.
     pub environment: Vec<Rule>,
 }
 
 impl Descriptor {
-    /// Writes the descriptor, with zeros behind the bytes in use.
+    /// Encodes the descriptor and fills it up with zeros.
     ///
     /// # Errors
     ///
-    /// If entries and rules do not fit, or a bound of the format is broken.
+    /// If entries and rules do not fit, or the descriptor exceeds another limit of the format.
     pub fn encode(&self) -> Result<[u8; DESCRIPTOR_LEN], Error> {
         let part = Part::Descriptor;
         let mut body = Writer::default();
@@ -165,16 +166,17 @@ impl Descriptor {
             .map_err(|_| Error::Limit { part, what: "entries, environment rules and closures" })
     }
 
-    /// Reads a descriptor and checks that it was not changed by accident.
+    /// Decodes a descriptor and compares its checksum, which finds accidental changes.
     ///
-    /// The digest that is returned is the bundle's identity: it covers, through the sections' digests,
-    /// everything behind the stub. It is not compared with the descriptor, since a start has no time for
-    /// that; [`Descriptor::check_digest`] does.
+    /// It also returns the descriptor's digest, the identity of the bundle: through the digests of
+    /// the sections it covers everything after the stub. It does not compare this digest, which
+    /// would make each start slower: [`Descriptor::check_digest`] does that.
     ///
     /// # Errors
     ///
-    /// [`Error::EmptyDescriptor`] for a stub that was never filled in, [`Error::Version`] for another version,
-    /// [`Error::Digest`] for changed bytes; others only if a packer wrote nonsense.
+    /// [`Error::EmptyDescriptor`] for a stub that is not filled in, [`Error::Version`] for another
+    /// version, [`Error::Digest`] for changed bytes; other errors only if the packer wrote invalid
+    /// values.
     pub fn decode(bytes: &[u8; DESCRIPTOR_LEN]) -> Result<(Descriptor, Digest), Error> {
         let part = Part::Descriptor;
         let mut reader = Reader::new(part, bytes);
@@ -192,18 +194,18 @@ impl Descriptor {
         if checksum(&[&head, &digest.0, body]) != expected {
             return Err(Error::Digest(part));
         }
-        let unused = bytes.len().saturating_sub(BODY).saturating_sub(len);
+        let unused = bytes.len().saturating_sub(BODY_OFFSET).saturating_sub(len);
         if !is_zero(reader.bytes(unused)?) {
             return Err(Error::Digest(part));
         }
         Ok((decode_body(version, Reader::new(part, body))?, digest))
     }
 
-    /// Checks the digest of a descriptor that was decoded.
+    /// Compares the digest of a descriptor that [`Descriptor::decode`] accepts.
     ///
     /// # Errors
     ///
-    /// [`Error::Digest`] if it is not that of the bytes.
+    /// [`Error::Digest`] if the bytes have another digest.
     pub fn check_digest(bytes: &[u8; DESCRIPTOR_LEN]) -> Result<(), Error> {
         let mut reader = Reader::new(Part::Descriptor, bytes);
         let head: [u8; HEAD_LEN] = reader.array()?;
@@ -215,8 +217,8 @@ impl Descriptor {
     }
 }
 
-/// Bytes before the body: the head, the checksum and the digest.
-const BODY: usize = HEAD_LEN + 8 + 32;
+/// Offset of the body: it follows the head, the checksum and the digest.
+const BODY_OFFSET: usize = HEAD_LEN + 8 + 32;
 
 fn digest(head: &[u8], body: &[u8]) -> Digest {
     let mut hasher = Hasher::new();
@@ -238,12 +240,12 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
     };
     let sections = SectionTable::try_from_fn(|_| section())?;
     let modes = Modes::from_bits(reader.u32()?)
-        .ok_or_else(|| reader.invalid("a mode is not known, or there is none"))?;
+        .ok_or_else(|| reader.invalid("a mode is unknown, or no mode is set"))?;
     let paths = (0..reader.count(u16::MAX.into(), 55, "store paths")?)
         .map(|_| {
             let hash = StoreHash(reader.array()?);
             let path = StorePath::new(hash, reader.short()?)
-                .map_err(|_| reader.invalid("a store path's name is not one"))?;
+                .map_err(|_| reader.invalid("a store path has an invalid name"))?;
             Ok(PathKey { path, key: Digest(reader.array()?) })
         })
         .collect::<Result<Vec<_>, Error>>()?;
@@ -251,7 +253,7 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
         .map(|_| Entry::decode(&mut reader, paths.len()))
         .collect::<Result<Vec<_>, Error>>()?;
     if entries.is_empty() {
-        return Err(reader.invalid("there is no entry"));
+        return Err(reader.invalid("the bundle has no entry"));
     }
     let environment = (0..reader.count(u32::MAX, 7, "environment rules")?)
         .map(|_| Rule::decode(&mut reader, paths.len()))
@@ -309,14 +311,14 @@ mod tests {
             let mut bad = good;
             bad[at] ^= 0x10;
             assert!(Descriptor::decode(&bad).is_err(), "byte {at}");
-            let is_in_use =
-                at >= HEAD_LEN + 8 && at < BODY + usize::from(good[4]) + usize::from(good[5]) * 256;
+            let is_in_use = at >= HEAD_LEN + 8
+                && at < BODY_OFFSET + usize::from(good[4]) + usize::from(good[5]) * 256;
             assert!(!is_in_use || Descriptor::check_digest(&bad).is_err(), "byte {at}");
         }
     }
 
     #[test]
-    fn empty_and_future_are_named() {
+    fn empty_descriptor_and_other_version_are_refused() {
         assert_eq!(Descriptor::decode(&[0; DESCRIPTOR_LEN]), Err(Error::EmptyDescriptor));
         let mut future = descriptor().encode().unwrap();
         future[0] = 3;

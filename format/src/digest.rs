@@ -1,4 +1,4 @@
-//! SHA-256 digests, and the fast checksum that a start compares.
+//! SHA-256 digests, and the fast checksum that each start compares.
 
 use core::fmt;
 use core::hash::Hasher as _;
@@ -11,7 +11,7 @@ use twox_hash::XxHash64;
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// Digests `bytes`.
+    /// Computes the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
         let mut hasher = Hasher::new();
         hasher.update(bytes);
@@ -33,28 +33,30 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Computes a [`Digest`] of bytes that come in pieces.
+/// Computes a [`Digest`] piece by piece.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Starts with no bytes.
+    /// Returns a hasher that has read no bytes.
     pub fn new() -> Hasher {
         Hasher::default()
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// Returns the digest of all bytes taken.
+    /// Returns the digest of all bytes.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }
 }
 
-/// XXH64 with seed 0 of the parts, joined: cheap enough for every start, and no guard against anybody.
+/// Returns XXH64 with seed 0 of the joined parts.
+///
+/// It is fast enough for every start. It finds accidental changes only: an attacker can forge it.
 pub fn checksum(parts: &[&[u8]]) -> [u8; 8] {
     let mut hasher = XxHash64::with_seed(0);
     parts.iter().for_each(|part| hasher.write(part));

@@ -1,4 +1,4 @@
-//! A program of the closure that the bundle runs, and the name that chooses it.
+//! Entries: the programs that a bundle runs, and the names that select them.
 
 use alloc::vec::Vec;
 
@@ -7,17 +7,21 @@ use crate::error::{Error, Part};
 use crate::store_path::StorePath;
 use crate::wire::{Reader, Writer};
 
-/// A program of the closure that the bundle runs.
+/// A program of the closure that the bundle can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The store path it is below: a number into the descriptor's [`paths`](crate::Descriptor::paths).
+    /// The store path of the program: an index into the descriptor's
+    /// [`paths`](crate::Descriptor::paths).
     pub path: u16,
-    /// Where it is below the store path, such as `/bin/markov`; empty if the store path is the program.
+    /// The program's path below the store path, such as `/bin/markov`. It is empty if the store
+    /// path itself is the program.
     pub program: Vec<u8>,
 }
 
-/// The name of the program at `program` below a store path: its last component, or the name of the store path that is
-/// the program itself.
+/// Returns the name of the program at `program` below a store path.
+///
+/// This is the path's last component, or the store path's name if the store path itself is the
+/// program.
 pub fn entry_name<'a>(path: &'a StorePath, program: &'a [u8]) -> &'a [u8] {
     match program.rsplit(|byte| *byte == b'/').next() {
         None | Some(b"") => path.name().as_bytes(),
@@ -26,7 +30,8 @@ pub fn entry_name<'a>(path: &'a StorePath, program: &'a [u8]) -> &'a [u8] {
 }
 
 impl Entry {
-    /// The argv\[0\] that chooses it, as [`entry_name`]. `paths` are the descriptor's.
+    /// Returns the argv\[0\] that selects this entry; see [`entry_name`]. `paths` are the
+    /// descriptor's.
     pub fn name<'a>(&'a self, paths: &'a [PathKey]) -> &'a [u8] {
         paths.get(usize::from(self.path)).map_or(b"", |key| entry_name(&key.path, &self.program))
     }

@@ -1,4 +1,4 @@
-//! Rules for the program's environment.
+//! Rules that change the program's environment.
 
 use alloc::vec::Vec;
 
@@ -8,38 +8,38 @@ use crate::wire::{Reader, Writer};
 /// What a rule does with its variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Gives it the value: `K=V`.
+    /// Sets the value: `K=V`.
     Set,
-    /// Gives it the value if it is not set: `K?=V`.
+    /// Sets the value if the variable is not set: `K?=V`.
     SetUnlessSet,
-    /// Removes it; the value is empty: `K-`.
+    /// Removes the variable: `K-`. The rule's value is empty.
     Remove,
-    /// Gives it the value if it is not set and the value is the path of something that is there.
+    /// Sets the value if the variable is not set and the value is the path of an existing file.
     SetIfExists,
 }
 
 /// A part of a variable's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// These bytes.
+    /// Literal bytes.
     Bytes(Vec<u8>),
-    /// Where the store path is at run time, such as `/nix/store/<hash>-<name>`: a number into the
-    /// descriptor's [`paths`](crate::Descriptor::paths).
+    /// The location of a store path at run time, such as `/nix/store/<hash>-<name>`. The number is
+    /// an index into the descriptor's [`paths`](crate::Descriptor::paths).
     Path(u16),
 }
 
-/// A change to the environment that the program gets.
+/// A change to the program's environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// What it does.
+    /// What the rule does.
     pub action: Action,
     /// The variable's name: not empty, without `=` and NUL.
     pub name: Vec<u8>,
-    /// The value's pieces, to be joined.
+    /// The pieces of the value; the value is all of them, joined.
     pub value: Vec<Piece>,
 }
 
-/// Marks a piece that is bytes, and one that is a path.
+/// Tags of the two kinds of pieces.
 const BYTES: u8 = 0;
 const PATH: u8 = 1;
 
@@ -74,7 +74,7 @@ impl Rule {
             1 => Action::SetUnlessSet,
             2 => Action::Remove,
             3 => Action::SetIfExists,
-            _ => return Err(reader.invalid("an environment rule is of no known kind")),
+            _ => return Err(reader.invalid("an environment rule has an unknown action")),
         };
         let name = reader.short()?;
         if name.is_empty() || name.contains(&b'=') || name.contains(&0) {
@@ -95,11 +95,11 @@ impl Rule {
                     }
                     path => Piece::Path(path),
                 },
-                _ => return Err(reader.invalid("a piece of a value is of no known kind")),
+                _ => return Err(reader.invalid("a piece of a value has an unknown kind")),
             });
         }
         if action == Action::Remove && !value.is_empty() {
-            return Err(reader.invalid("a variable that is removed has a value"));
+            return Err(reader.invalid("a rule that removes a variable has a value"));
         }
         Ok(Rule { action, name: name.into(), value })
     }

@@ -1,19 +1,19 @@
-//! Why bytes are not a part of a bundle.
+//! Errors of decoding and encoding the parts of a bundle.
 
 use core::fmt;
 
-/// A part of a bundle, as errors name it.
+/// A part of a bundle, as error messages name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The record inside the stub.
+    /// The descriptor inside the stub.
     Descriptor,
-    /// What the bundle is.
+    /// The list of store paths.
     Manifest,
     /// The list of files.
     Index,
     /// The table of frames.
     SeekTable,
-    /// The frame with this number, from 0.
+    /// The frame with this number; the first is 0.
     Frame(u32),
 }
 
@@ -29,34 +29,34 @@ impl fmt::Display for Part {
     }
 }
 
-/// Why bytes are not a part of a bundle that this version can read.
+/// Why bytes are not a part of a bundle that this version can read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The stub was never filled in: there is no bundle behind it.
+    /// The stub is not filled in: it has no payload.
     EmptyDescriptor,
-    /// Written by another version of the format.
+    /// The bundle has another version of the format.
     Version {
-        /// The version found.
+        /// The bundle's version.
         found: u32,
     },
-    /// The part ends before its last field does, or has bytes behind it.
+    /// The part ends before its last field, or has more bytes after it.
     Length(Part),
-    /// The part's bytes are not those the packer wrote.
+    /// The part's bytes differ from those that the packer wrote.
     ///
-    /// If this were let pass, altered content would run.
+    /// Without this error, altered content would run.
     Digest(Part),
-    /// The part holds a value that no packer writes.
+    /// The part contains a value that no packer writes.
     Value {
-        /// Where it was found.
+        /// The part that contains the value.
         part: Part,
-        /// Which rule it breaks.
+        /// The rule that the value breaks.
         rule: &'static str,
     },
-    /// The part asks for more than `limits` allows.
+    /// The part exceeds one of the [`limits`](crate::limits).
     Limit {
-        /// Where it was found.
+        /// The part that exceeds the limit.
         part: Part,
-        /// What there is too much of.
+        /// What there is too much of, such as `files`.
         what: &'static str,
     },
 }
@@ -64,7 +64,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::EmptyDescriptor => f.write_str("the stub has no bundle behind it"),
+            Error::EmptyDescriptor => f.write_str("the stub has no payload"),
             Error::Version { found } => write!(
                 f,
                 "bundle format version {found} is not known (this program reads {} to {})",

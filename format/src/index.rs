@@ -1,4 +1,4 @@
-//! The index: all files, directories and links, and where their contents are.
+//! The index: all files, directories and links, and where the files' contents are.
 
 mod writer;
 
@@ -13,17 +13,17 @@ use crate::wire::Reader;
 
 pub use writer::{IndexWriter, NodeContent};
 
-/// Where a file's content is.
+/// The position of a file's content in the tar stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Extent {
-    /// Bytes from the start of the tar stream. It may go over the end of a frame.
+    /// Bytes from the start of the tar stream.
     pub start: u64,
-    /// Bytes.
+    /// Bytes of the content. It can continue in the next frame.
     pub len: u64,
 }
 
 impl Extent {
-    /// Bytes from the start of the tar stream up to the extent's end.
+    /// Returns the content's end, in bytes from the start of the tar stream.
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.len)
     }
@@ -32,15 +32,15 @@ impl Extent {
 /// A reference in a file's content or in a link's target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// Bytes from the start of the content: [`REFERENCE_LEN`] bytes are replaced here.
+    /// Bytes from the start of the content or target. A reference has [`REFERENCE_LEN`] bytes.
     pub offset: u64,
-    /// The store path: a number into [`crate::Manifest::paths`].
+    /// The store path: an index into [`crate::Manifest::paths`].
     pub path: u32,
 }
 
-/// References by rising offset, none over another.
+/// References, sorted by offset; they do not overlap.
 ///
-/// They are checked when the index is decoded and read from its bytes when they are asked for.
+/// Decoding the index checks them. They stay encoded; [`References::iter`] decodes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct References<'a>(&'a [u8]);
 
@@ -48,7 +48,7 @@ pub struct References<'a>(&'a [u8]);
 const ITEM_LEN: usize = 12;
 
 impl<'a> References<'a> {
-    /// The references.
+    /// Decodes the references.
     pub fn iter(self) -> impl Iterator<Item = Reference> + 'a {
         self.0.chunks_exact(ITEM_LEN).filter_map(|item| {
             let (offset, path) = item.split_first_chunk()?;
@@ -65,7 +65,7 @@ impl<'a> References<'a> {
         let mut end: u64 = 0;
         for Reference { offset, path } in references.iter() {
             if offset < end || usize::try_from(path).map_or(true, |path| path >= paths) {
-                return Err(reader.invalid("a reference is out of order or to no store path"));
+                return Err(reader.invalid("a reference is out of order or names no store path"));
             }
             end = offset.saturating_add(REFERENCE_LEN as u64);
         }
@@ -76,16 +76,16 @@ impl<'a> References<'a> {
     }
 }
 
-/// A link: its target and the references in it.
+/// A symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Symlink<'a> {
-    /// The target, as it is.
+    /// The target, before relocation.
     pub target: &'a [u8],
-    /// The references in it.
+    /// The references in the target.
     pub references: References<'a>,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
     /// A directory: permissions 0555.
@@ -98,7 +98,7 @@ pub enum Kind<'a> {
         content: Extent,
         /// The references in its content.
         references: References<'a>,
-        /// Whether it is a compiled Python module that is valid only with its source as it was.
+        /// Whether it is a compiled Python module that checks a digest of its source.
         checked_pyc: bool,
     },
     /// A symbolic link.
@@ -117,33 +117,33 @@ impl<'a> From<Kind<'a>> for nar::Kind<'a> {
     }
 }
 
-/// A file, directory or link.
+/// A file, directory or symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node<'a> {
-    /// The directory it is in: the number of an earlier node. `None` for a store path itself.
+    /// The number of its directory, which is an earlier node. `None` for the root of a store path.
     pub parent: Option<u32>,
-    /// Its name there; empty for a store path itself.
+    /// Its name in that directory; empty for the root of a store path.
     pub name: &'a [u8],
-    /// What it is.
+    /// Its kind.
     pub kind: Kind<'a>,
 }
 
-/// The index: the digest of each frame and the list of files.
+/// The index: the digest of each frame and the list of nodes.
 ///
-/// The nodes come depth first, siblings by rising name, as in a NAR; the store paths are in the
-/// manifest's order.
+/// Nodes come depth first, and the names in a directory are sorted, as in a NAR. Store paths are in
+/// the manifest's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index<'a> {
-    /// The digest of each compressed frame of the tar stream, in the file's order.
+    /// The digest of each compressed frame of the tar stream, in the order of the file.
     pub frames: Vec<Digest>,
     /// The nodes.
     pub nodes: Vec<Node<'a>>,
 }
 
-/// The parent of a node that has none.
+/// The encoding of a node that has no parent.
 const NO_PARENT: u32 = u32::MAX;
 
-/// The numbers that stand for a node's kind.
+/// The encodings of a node's kind.
 const DIRECTORY: u8 = 0;
 const FILE: u8 = 1;
 const EXECUTABLE: u8 = 2;
@@ -151,14 +151,14 @@ const SYMLINK: u8 = 3;
 const CHECKED_PYC: u8 = 4;
 
 impl<'a> Index<'a> {
-    /// Reads an uncompressed index of `paths` store paths and a tar stream of `tar_len` bytes.
+    /// Decodes an uncompressed index of `paths` store paths and a tar stream of `tar_len` bytes.
     ///
-    /// What comes back can be created without another look: names are single components, parents are
-    /// directories that come before, no name comes twice, contents are inside the tar stream.
+    /// The result can be unpacked without more checks: each name is one component, parents are
+    /// directories that come earlier, no name occurs twice, contents are inside the tar stream.
     ///
     /// # Errors
     ///
-    /// If any of that is not so, or a limit is passed.
+    /// If any of this does not hold, or a limit is exceeded.
     pub fn decode(bytes: &'a [u8], paths: usize, tar_len: u64) -> Result<Index<'a>, Error> {
         let mut reader = Reader::new(Part::Index, bytes);
         let frames = (0..reader.count(limits::FRAMES, 32, "frames")?)
@@ -177,18 +177,18 @@ impl<'a> Index<'a> {
         if order.roots != paths {
             return Err(Error::Value {
                 part: Part::Index,
-                rule: "not one root for each store path",
+                rule: "the number of roots differs from the number of store paths",
             });
         }
         Ok(Index { frames, nodes })
     }
 }
 
-/// Checks that nodes come depth first with rising names.
+/// Checks that nodes come depth first with sorted names.
 #[derive(Default)]
 struct Order<'a> {
     roots: usize,
-    /// The directories that are still open: their number and the last name in them.
+    /// The directories that are still open: the number and the last name in each.
     open: Vec<(u32, &'a [u8])>,
 }
 
@@ -216,10 +216,7 @@ impl<'a> Order<'a> {
         }
         if matches!(node.kind, Kind::Directory) {
             if self.open.len() >= limits::DEPTH {
-                return Err(Error::Limit {
-                    part: reader.part(),
-                    what: "directories in one another",
-                });
+                return Err(Error::Limit { part: reader.part(), what: "nested directories" });
             }
             self.open.push((number, b""));
         }
@@ -269,7 +266,7 @@ fn decode_node<'a>(reader: &mut Reader<'a>, paths: usize, tar_len: u64) -> Resul
             let len = u64::try_from(target.len()).unwrap_or(u64::MAX);
             Kind::Symlink(Symlink { target, references: References::decode(reader, len, paths)? })
         }
-        _ => return Err(reader.invalid("a file is of no known kind")),
+        _ => return Err(reader.invalid("a file has an unknown kind")),
     };
     Ok(Node { parent, name, kind })
 }
@@ -282,7 +279,8 @@ mod tests {
 
     const TAR_LEN: u64 = 1000;
 
-    /// Two store paths: a directory with a program, a link and a directory in it, and a file.
+    /// Encodes two store paths: a directory with a program, a link and a directory in it, and a
+    /// file.
     fn encode(change: impl Fn(usize, &mut (Option<u32>, Vec<u8>))) -> Vec<u8> {
         let target = b"/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc/lib";
         let file = NodeContent::File {

@@ -1,10 +1,10 @@
 //! The bundle's file format: bytes in, values out.
 //!
-//! This crate is the only place that knows how a bundle is laid out; the packer writes with it, the
-//! runtime reads with it, and `docs/format.md` describes it. It does no I/O, needs no operating
-//! system and has no unsafe code. Everything that is decoded is hostile until checked: decoding may
-//! fail, but it never panics, never allocates more than the input's own length justifies, and
-//! accepts one encoding of a value only.
+//! Only this crate knows the layout of a bundle: the packer writes with it, the runtime reads with
+//! it, and `docs/format.md` describes it. It does no I/O, needs no operating system and has no
+//! unsafe code. It treats all input as hostile: decoding can fail, but it never panics, never
+//! allocates more than a small multiple of the input's length, and accepts only one encoding of
+//! each value.
 
 #![no_std]
 

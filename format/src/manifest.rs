@@ -1,4 +1,4 @@
-//! The manifest: what the bundle is, store path by store path.
+//! The manifest: the list of a bundle's store paths.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,44 +14,45 @@ use crate::wire::{Reader, Writer};
 pub struct PackedPath {
     /// The store path.
     pub path: StorePath,
-    /// SHA-256 of its NAR serialisation, as packed: files that were excluded are not in it.
+    /// SHA-256 of its NAR, as packed: without files that the packer excluded.
     pub nar_hash: Digest,
-    /// Bytes of that serialisation.
+    /// Bytes of that NAR.
     pub nar_len: u64,
-    /// The content key: what the path is and, transitively, what it refers to.
+    /// The content key: a digest of the store path and of everything that it refers to, directly or
+    /// indirectly.
     ///
-    /// Two paths with the same key are the same after relocation too.
+    /// Two store paths with the same key have the same files, also after relocation.
     pub key: Digest,
-    /// The store paths it refers to, itself excepted: rising numbers into [`Manifest::paths`].
+    /// The store paths that it refers to, without itself: sorted indexes into [`Manifest::paths`].
     pub references: Vec<u32>,
 }
 
-/// What the packer found of relocation, in words: for people only, no reader goes by it.
+/// What the packer found about relocation, as text for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Where references cannot be rewritten.
+    /// Files in which references cannot be rewritten, and why.
     pub obstacles: Vec<String>,
-    /// Where they can be, but nobody knows whether the file is right afterwards. Version 1 has none.
+    /// Files of which nobody knows whether they are right after references are rewritten. Version 1 has none.
     pub doubts: Vec<String>,
-    /// What would be an obstacle or a doubt but for the packager's word. Version 1 has none.
+    /// Obstacles and doubts that the packager overrules. Version 1 has none.
     pub vouched: Vec<String>,
 }
 
-/// The manifest: what the bundle is.
+/// The manifest: the list of a bundle's store paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The packer's name and version.
     pub packer: String,
     /// Whether references can be rewritten: the first of the reasons.
     pub findings: Findings,
-    /// The store paths, by rising base name.
+    /// The store paths, sorted by base name.
     pub paths: Vec<PackedPath>,
 }
 
 impl PackedPath {
     /// Computes the content key of a store path.
     ///
-    /// `references` are the keys of the store paths it refers to, in the order of their base names.
+    /// `references` has the keys of the store paths that it refers to, sorted by base name.
     pub fn compute_key(path: &StorePath, nar_hash: Digest, references: &[Digest]) -> Digest {
         let mut writer = Writer::default();
         writer.bytes(b"packer content key 1\n");
@@ -66,11 +67,11 @@ impl PackedPath {
 }
 
 impl Manifest {
-    /// Writes the manifest, uncompressed.
+    /// Encodes the manifest, uncompressed.
     ///
     /// # Errors
     ///
-    /// If a bound of the format is broken.
+    /// If it exceeds a limit of the format.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let part = Part::Manifest;
         let mut writer = Writer::default();
@@ -95,11 +96,11 @@ impl Manifest {
         Ok(writer.bytes)
     }
 
-    /// Reads an uncompressed manifest of a bundle of this version.
+    /// Decodes an uncompressed manifest of a bundle of this version.
     ///
     /// # Errors
     ///
-    /// If it is not one that [`Manifest::encode`] writes.
+    /// If [`Manifest::encode`] does not write such bytes.
     pub fn decode(bytes: &[u8], version: u32) -> Result<Manifest, Error> {
         let mut reader = Reader::new(Part::Manifest, bytes);
         let packer = text(&mut reader)?;
@@ -113,7 +114,6 @@ impl Manifest {
         let mut paths: Vec<PackedPath> = Vec::with_capacity(count);
         for _ in 0..count {
             let path = decode_path(&mut reader, count)?;
-            // Also the digits of the hashes rise then: base 32 is written most significant first.
             if path.references.iter().any(|number| usize::try_from(*number) == Ok(paths.len())) {
                 return Err(reader.invalid("a store path refers to itself"));
             }
@@ -133,7 +133,7 @@ fn texts(reader: &mut Reader<'_>) -> Result<Vec<String>, Error> {
 
 fn text(reader: &mut Reader<'_>) -> Result<String, Error> {
     let text = core::str::from_utf8(reader.short()?);
-    text.map(String::from).map_err(|_| reader.invalid("a text is not UTF-8"))
+    text.map(String::from).map_err(|_| reader.invalid("a text is not valid UTF-8"))
 }
 
 fn base_name(path: &StorePath) -> ([u8; 32], &str) {
@@ -143,7 +143,7 @@ fn base_name(path: &StorePath) -> ([u8; 32], &str) {
 fn decode_path(reader: &mut Reader<'_>, count: usize) -> Result<PackedPath, Error> {
     let hash = StoreHash(reader.array()?);
     let path = StorePath::new(hash, reader.short()?)
-        .map_err(|_| reader.invalid("a store path's name is not one"))?;
+        .map_err(|_| reader.invalid("a store path has an invalid name"))?;
     let nar_hash = Digest(reader.array()?);
     let nar_len = reader.u64()?;
     let key = Digest(reader.array()?);
@@ -155,7 +155,7 @@ fn decode_path(reader: &mut Reader<'_>, count: usize) -> Result<PackedPath, Erro
         {
             references.push(number);
         } else {
-            return Err(reader.invalid("a reference is to no store path, or out of order"));
+            return Err(reader.invalid("a reference is out of order or names no store path"));
         }
     }
     Ok(PackedPath { path, nar_hash, nar_len, key, references })
@@ -214,18 +214,18 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_manifests_are_refused() {
         let mut swapped = manifest();
         swapped.paths.swap(0, 1);
         let mut twice = manifest();
         twice.paths[1].path = twice.paths[0].path.clone();
-        let mut wild = manifest();
-        wild.paths[0].references = vec![2];
+        let mut out_of_range = manifest();
+        out_of_range.paths[0].references = vec![2];
         let mut itself = manifest();
         itself.paths[0].references = vec![0];
         let mut unordered = manifest();
         unordered.paths[0].references = vec![1, 0];
-        for bad in [swapped, twice, wild, itself, unordered] {
+        for bad in [swapped, twice, out_of_range, itself, unordered] {
             assert!(decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
         }
     }

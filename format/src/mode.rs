@@ -1,22 +1,22 @@
-//! The modes in which a closure becomes visible, and sets of them.
+//! The modes that make a closure visible, and sets of modes.
 
 use core::fmt;
 use core::str::FromStr;
 
-/// How a closure becomes visible to the program.
+/// How a bundle makes its closure visible to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// The host's own store has every store path: exec it there.
+    /// The host's own store has every store path: the program runs from there.
     Host,
-    /// References are rewritten to the cache while unpacking: exec it there.
+    /// Unpacking rewrites references to the cache: the program runs from there.
     Relocate,
-    /// The cache appears at `/nix/store` in a mount namespace.
+    /// The cache is mounted at `/nix/store` in a mount namespace.
     Namespace,
-    /// As `Namespace`, unpacked into memory.
+    /// Like `Namespace`, but the bundle is unpacked to memory.
     Ram,
 }
 
-/// A name that is no mode's.
+/// The error for a name that is not a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownMode;
 
@@ -29,7 +29,7 @@ impl fmt::Display for UnknownMode {
 impl core::error::Error for UnknownMode {}
 
 impl Mode {
-    /// All modes, in the order in which they are tried where relocation is proven.
+    /// All modes, in the order in which a start tries them if relocation is proven.
     pub const ALL: [Mode; 4] = [Mode::Host, Mode::Relocate, Mode::Namespace, Mode::Ram];
 
     /// The mode's name.
@@ -66,11 +66,11 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A set of modes, and the order in which they are tried.
+/// A set of modes, and their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Modes(u32);
 
-/// The bit that puts `relocate` behind `namespace`. A reader of version 1 refuses it, as every bit it does not know.
+/// The bit that puts `relocate` after `namespace`. A reader of version 1 refuses it, like every unknown bit.
 const NAMESPACE_FIRST: u32 = 16;
 
 impl Modes {
@@ -79,19 +79,19 @@ impl Modes {
         self.0 & mode.bit() != 0
     }
 
-    /// The same modes, with `namespace` before `relocate`: for closures of which nobody knows whether all their files
-    /// are right after relocation.
+    /// The same modes, with `namespace` before `relocate`: for closures with files that may be wrong after
+    /// relocation.
     #[must_use]
     pub fn namespace_first(self) -> Modes {
         Modes(self.0 | NAMESPACE_FIRST)
     }
 
-    /// Whether `namespace` is tried before `relocate`.
+    /// Whether a start tries `namespace` before `relocate`.
     pub fn is_namespace_first(self) -> bool {
         self.0 & NAMESPACE_FIRST != 0
     }
 
-    /// The modes of the set, in the order in which they are tried.
+    /// The modes of the set, in the order in which a start tries them.
     pub fn iter(self) -> impl Iterator<Item = Mode> {
         let order = match self.is_namespace_first() {
             true => [Mode::Host, Mode::Namespace, Mode::Relocate, Mode::Ram],
@@ -104,7 +104,7 @@ impl Modes {
         self.0
     }
 
-    /// `None` if a bit is set that is not known, or no mode is.
+    /// Returns `None` if the set has no mode, or a bit that is not known.
     pub(crate) fn from_bits(bits: u32) -> Option<Modes> {
         let modes: Modes = Modes(bits).iter().collect();
         (modes.0 == bits & !NAMESPACE_FIRST && modes.0 != 0).then_some(Modes(bits))

@@ -1,10 +1,10 @@
-//! The NAR serialisation of a store path, digested as it is made: what Nix calls its NAR hash.
+//! Computes a NAR hash: the digest of a store path in the NAR format.
 
 use alloc::vec::Vec;
 
 use crate::digest::{Digest, Hasher};
 
-/// What a node of a NAR is.
+/// The kind of a node in a NAR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
     /// A directory.
@@ -13,21 +13,21 @@ pub enum Kind<'a> {
     File {
         /// Whether it is executable.
         executable: bool,
-        /// Bytes.
+        /// Bytes of the content.
         len: u64,
     },
     /// A symbolic link.
     Symlink {
-        /// Where it leads.
+        /// The link's target.
         target: &'a [u8],
     },
 }
 
-/// Digests a NAR; its nodes come depth first, siblings by rising name.
+/// Computes the digest of a NAR. Nodes come depth first; the names in a directory are sorted.
 pub struct NarHasher {
     hasher: Hasher,
     len: u64,
-    /// The directories that are still open, by their numbers.
+    /// The numbers of the directories that are still open.
     open: Vec<u32>,
 }
 
@@ -39,9 +39,9 @@ impl NarHasher {
         nar
     }
 
-    /// Writes a node up to its content.
+    /// Writes a node, without the content of a file.
     ///
-    /// For a file, [`NarHasher::bytes`] must follow with as many bytes as the file has, and then
+    /// After a file's node, call [`NarHasher::bytes`] with all of its content, and then
     /// [`NarHasher::end_file`].
     pub fn node(&mut self, number: u32, parent: Option<u32>, name: &[u8], kind: Kind<'_>) {
         while self.open.last().is_some_and(|open| parent != Some(*open)) {
@@ -83,7 +83,7 @@ impl NarHasher {
         self.end_node();
     }
 
-    /// Ends the NAR; returns its digest and its length.
+    /// Ends the NAR and returns its digest and its length in bytes.
     pub fn finish(mut self) -> (Digest, u64) {
         while !self.open.is_empty() {
             self.close_directory();
@@ -96,7 +96,7 @@ impl NarHasher {
         self.end_node();
     }
 
-    /// Closes a node, and the entry it is in unless it is the store path itself.
+    /// Ends a node, and the NAR's `entry` around it. Only the root of a store path has none.
     fn end_node(&mut self) {
         self.string(b")");
         if !self.open.is_empty() {
@@ -114,7 +114,8 @@ impl NarHasher {
         self.pad();
     }
 
-    /// All strings are padded to 8 bytes, so the length so far tells how much is missing.
+    /// Pads to a multiple of 8 bytes. All strings are padded, so the total length is enough to know
+    /// how much is missing.
     fn pad(&mut self) {
         while !self.len.is_multiple_of(8) {
             self.bytes(&[0]);
@@ -156,7 +157,7 @@ mod tests {
         assert_eq!((digest.to_string().as_str(), len), TREE);
     }
 
-    // nix-store --dump PATH | sha256sum, and | wc -c
+    // From `nix-store --dump PATH | sha256sum` and `… | wc -c`.
     const FILE: (&str, u64) =
         ("1c37d01af40be2e80691de3cc3df44377a699afbb17c68f080964b2fd071fc13", 120);
     const TREE: (&str, u64) =

@@ -1,21 +1,23 @@
-//! Compiled Python modules whose validity depends on their source (PEP 552).
+//! Compiled Python modules that check a digest of their source when Python loads them (PEP 552).
 
-/// Where a compiled Python module has its flags: bytes from its start (PEP 552).
+/// Offset of the flags in a compiled Python module (PEP 552).
 pub const PYC_FLAGS_OFFSET: u64 = 4;
 
-/// The flags of a module that holds a digest of its source, to be checked when it is loaded.
+/// The flags of a module that contains a digest of its source. Python checks it when it loads the
+/// module.
 pub const PYC_CHECKED: u8 = 3;
 
-/// The flags of one whose source is not looked at.
+/// The flags of a module that contains a digest of its source. Python does not check it.
 pub const PYC_UNCHECKED: u8 = 1;
 
-/// Whether a compiled Python module, of which these are the first bytes, checks a digest of its source.
+/// Whether a compiled Python module checks a digest of its source. `head` has the module's first
+/// bytes.
 ///
-/// Where references in the source are rewritten, it would not be valid any more: Python would compile the
-/// source at each start.
+/// Rewriting references in the source makes such a module invalid: Python would compile the source
+/// at each start.
 pub fn is_checked_pyc(head: &[u8]) -> bool {
-    // The end of the magic number, and the flags. Python before 3.7 has the source's time in their place,
-    // which no file of a store has.
+    // The end of the magic number, and the flags. Python before 3.7 has the source's time in place
+    // of the flags; that time is never 3 in a store.
     head.get(2..8) == Some(&[b'\r', b'\n', PYC_CHECKED, 0, 0, 0])
 }
 
@@ -24,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_that_check_their_source_are_known_by_their_head() {
+    fn checked_modules_are_recognised() {
         assert!(is_checked_pyc(b"\xa7\x0d\x0d\x0a\x03\0\0\0digest.."));
         for other in [
             &b"\xa7\x0d\x0d\x0a\x01\0\0\0digest.."[..],

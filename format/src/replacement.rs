@@ -1,4 +1,4 @@
-//! What takes the place of a reference in a relocated closure.
+//! The text that replaces a reference in a relocated closure.
 
 use core::fmt;
 
@@ -8,21 +8,22 @@ use crate::store_path::{HASH_TEXT_LEN, STORE_DIR, base32};
 /// Bytes of a reference: `/nix/store/` and a hash.
 pub const REFERENCE_LEN: usize = STORE_DIR.len() + 1 + HASH_TEXT_LEN;
 
-/// Fewest digits of a content key in a relocated name: 60 bits, so that no two paths of one cache meet.
+/// Digits of the content key in a relocated name at least: 60 bits, so that no two store paths of a
+/// cache get the same name.
 const KEY_TEXT_LEN: usize = 12;
 
-/// A cache base to which references cannot be rewritten.
+/// Why references cannot be rewritten to a cache at this path, its base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnfitBase {
-    /// A reference would not keep its length.
+    /// The path is too long: a rewritten reference must keep its length.
     TooLong {
-        /// Bytes of the base.
+        /// Bytes of the path.
         len: usize,
-        /// Bytes that a base may have.
+        /// Bytes that the path may have.
         limit: usize,
     },
-    /// It holds this byte, which means something in one of the places where references stand: a space in a
-    /// script's first line, a colon in a search path, a dollar in a RUNPATH.
+    /// The path contains this byte, which has a special meaning in some files with references: a
+    /// space in a script's first line, a colon in a search path, a dollar sign in a RUNPATH.
     Byte(u8),
 }
 
@@ -41,16 +42,17 @@ impl fmt::Display for UnfitBase {
 
 impl core::error::Error for UnfitBase {}
 
-/// Returns what takes the place of `/nix/store/<hash>`: the cache base, `/`, and as many digits as make the
-/// length the same.
+/// Returns the text that replaces `/nix/store/<hash>`: the path of the cache, `/`, and digits up to
+/// the same length.
 ///
-/// They are the first digits of the store path's content key, mixed with a checksum of the base: files that
-/// were rewritten for another base, from which the cache was moved here, have another name.
+/// The digits come from the store path's content key, mixed with a checksum of the cache's path. So
+/// a cache that was moved does not reuse files that were rewritten for its old path.
 ///
 /// # Errors
 ///
-/// If `base` leaves no room for 12 digits, or has other characters than letters, digits and `/._+-`. Padding is no way out: a path with a NUL or with `//` in it
-/// is another string to programs that compare.
+/// If `base` leaves no room for 12 digits, or has a character other than letters, digits and
+/// `/._+-`. A short path cannot be padded with NUL or `//`: programs that compare paths would see a
+/// different string.
 pub fn replacement(base: &[u8], key: Digest) -> Result<[u8; REFERENCE_LEN], UnfitBase> {
     const LIMIT: usize = REFERENCE_LEN - 1 - KEY_TEXT_LEN;
     let too_long = UnfitBase::TooLong { len: base.len(), limit: LIMIT };
@@ -66,7 +68,7 @@ pub fn replacement(base: &[u8], key: Digest) -> Result<[u8; REFERENCE_LEN], Unfi
         return Err(too_long);
     }
     let mut number = key.0;
-    // Different keys stay different.
+    // The mask is the same for all keys, so different keys give different numbers.
     for (byte, mask) in number.iter_mut().zip(checksum(&[base]).into_iter().cycle()) {
         *byte ^= mask;
     }
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn base_with_a_meaning_of_its_own_is_refused() {
+    fn base_with_a_special_character_is_refused() {
         for byte in *b" :$\n'\xff" {
             let base = [b"/home/", &[byte][..]].concat();
             assert_eq!(replacement(&base, Digest::of(b"")), Err(UnfitBase::Byte(byte)));

@@ -1,4 +1,4 @@
-//! The seek table: where each frame is in the file and in the tar stream.
+//! The seek table: the position of each frame in the file and in the tar stream.
 
 use alloc::vec::Vec;
 
@@ -6,7 +6,7 @@ use crate::error::{Error, Part};
 use crate::limits;
 use crate::wire::{Reader, Writer};
 
-/// A frame's place in the compressed payload and in the tar stream.
+/// The position of a frame in the payload and in the tar stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Bytes from the start of the payload.
@@ -20,31 +20,32 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Bytes of the tar stream up to this frame's end.
+    /// Bytes of the tar stream up to the end of this frame.
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.len.into())
     }
 }
 
-/// The seek table: the content of the last skippable frame, as the zstd seekable format has it.
+/// The seek table: the content of the last skippable frame, as the zstd seekable format defines it.
 ///
-/// It lists the frames of the tar stream and then the two that hold the manifest and the index.
+/// It lists the frames of the tar stream and then the skippable frames of the manifest and the
+/// index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeekTable {
     frames: Vec<Frame>,
 }
 
-/// The number at the very end, from the seekable format.
+/// The seek table's last 4 bytes, from the zstd seekable format.
 const FOOTER_MAGIC: u32 = 0x8F92_EAB1;
 
-/// Bytes of one frame's row: two u32, since rows have no checksums; the index has digests.
+/// Bytes of one frame's row: two u32. Rows have no checksums, since the index has digests.
 const ROW_LEN: usize = 8;
 
-/// Bytes of the footer: the count, the flags (none is set), the magic number.
+/// Bytes of the footer: the number of frames, the flags (none is set), the magic number.
 const FOOTER_LEN: usize = 9;
 
 impl SeekTable {
-    /// The frames of the tar stream: all but the last two.
+    /// The frames of the tar stream: all except the last two.
     pub fn data_frames(&self) -> &[Frame] {
         let data = self.frames.len().saturating_sub(2);
         self.frames.get(..data).unwrap_or_default()
@@ -55,11 +56,11 @@ impl SeekTable {
         self.frames.last().map_or(0, Frame::end)
     }
 
-    /// Appends a frame behind those that are there.
+    /// Appends a frame.
     ///
     /// # Errors
     ///
-    /// If the frame is over a limit.
+    /// If the frame exceeds a limit.
     pub fn push(&mut self, compressed_len: u32, len: u32) -> Result<(), Error> {
         let part = Part::SeekTable;
         if len > limits::FRAME_LEN || compressed_len > limits::COMPRESSED_FRAME_LEN {
@@ -74,11 +75,11 @@ impl SeekTable {
         Ok(())
     }
 
-    /// Writes the content of the seek table's frame.
+    /// Encodes the seek table.
     ///
     /// # Errors
     ///
-    /// If there are more frames than the format allows.
+    /// If it has more frames than the format allows.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let part = Part::SeekTable;
         let mut writer = Writer::default();
@@ -95,11 +96,11 @@ impl SeekTable {
         Ok(writer.bytes)
     }
 
-    /// Reads the content of the seek table's frame.
+    /// Decodes a seek table.
     ///
     /// # Errors
     ///
-    /// If it is no seek table of this shape, or a frame is over a limit.
+    /// If the bytes are not a seek table of a bundle, or a frame exceeds a limit.
     pub fn decode(bytes: &[u8]) -> Result<SeekTable, Error> {
         let part = Part::SeekTable;
         let rows_len = bytes.len().checked_sub(FOOTER_LEN).ok_or(Error::Length(part))?;
@@ -111,7 +112,7 @@ impl SeekTable {
             return Err(footer.invalid("a flag is set"));
         }
         if footer.u32()? != FOOTER_MAGIC {
-            return Err(footer.invalid("the last bytes are not a seek table's"));
+            return Err(footer.invalid("the magic number at the end is wrong"));
         }
         let count = usize::try_from(count).map_err(|_| Error::Length(part))?;
         if count.checked_mul(ROW_LEN) != Some(rows_len) {
@@ -125,7 +126,7 @@ impl SeekTable {
             let (compressed_len, len) = (rows.u32()?, rows.u32()?);
             let is_data = number < count.saturating_sub(2);
             if is_data != (len != 0) {
-                return Err(rows.invalid("the last two frames alone have no content"));
+                return Err(rows.invalid("only the last two frames may have no content"));
             }
             table.push(compressed_len, len)?;
         }

@@ -1,4 +1,4 @@
-//! Store paths and their hashes, as Nix writes them.
+//! Store paths and their hashes in Nix's notation.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,16 +7,16 @@ use crate::replacement::REFERENCE_LEN;
 
 /// The directory of all store paths.
 ///
-/// References in files are to this directory, so it is part of the format.
+/// It is part of the format, since files refer to it.
 pub const STORE_DIR: &str = "/nix/store";
 
-/// Characters of a store hash in text.
+/// Characters of a store path's hash in text form.
 pub const HASH_TEXT_LEN: usize = 32;
 
-/// Nix's digits: no `e`, `o`, `t` and `u`.
+/// Nix's base-32 digits: no `e`, `o`, `t` and `u`.
 pub const BASE32_DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
-/// Characters of a store path's name, from Nix's `checkName`.
+/// Characters of a store path's name at most, from Nix's `checkName`.
 const NAME_LEN: usize = 211;
 
 /// The hash part of a store path: 160 bits.
@@ -24,10 +24,11 @@ const NAME_LEN: usize = 211;
 pub struct StoreHash(pub [u8; 20]);
 
 impl StoreHash {
-    /// Reads 32 digits of Nix's base 32.
+    /// Parses 32 digits of Nix's base 32.
     pub fn parse(text: &[u8; HASH_TEXT_LEN]) -> Option<StoreHash> {
         let mut bytes = [0; 20];
-        // Nix writes the digits of the little-endian number most significant first.
+        // Nix takes the bytes as a little-endian number and writes its most significant digit
+        // first.
         for (n, digit) in text.iter().rev().enumerate() {
             let value = BASE32_DIGITS.iter().position(|d| d == digit)?;
             let value = u16::try_from(value).ok()?;
@@ -44,7 +45,7 @@ impl StoreHash {
         Some(StoreHash(bytes))
     }
 
-    /// Writes the hash as 32 digits.
+    /// Returns the hash as 32 digits.
     pub fn text(&self) -> [u8; HASH_TEXT_LEN] {
         base32(&self.0)
     }
@@ -56,7 +57,8 @@ impl fmt::Debug for StoreHash {
     }
 }
 
-/// Writes the first `N` digits of `bytes` in Nix's base 32; bits past the end of `bytes` are zero.
+/// Returns the first `N` digits of `bytes` in Nix's base 32. Bits after the end of `bytes` count as
+/// zero.
 pub(crate) fn base32<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut text = [b'0'; N];
     for (n, digit) in text.iter_mut().rev().enumerate() {
@@ -72,15 +74,15 @@ pub(crate) fn base32<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 /// A store path: `/nix/store/<hash>-<name>`.
 ///
-/// The name has 1 to 211 of the characters that Nix allows, and does not start with a dot, so that the
-/// base name can never be `.`, `..` or hidden.
+/// The name has 1 to 211 of the characters that Nix allows and does not start with a dot. So the
+/// base name is never `.`, `..` or hidden.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorePath {
     hash: StoreHash,
     name: String,
 }
 
-/// Bytes that are no store path's base name.
+/// The error for bytes that are not the base name of a store path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidStorePath;
 
@@ -93,11 +95,11 @@ impl fmt::Display for InvalidStorePath {
 impl core::error::Error for InvalidStorePath {}
 
 impl StorePath {
-    /// Puts a store path together.
+    /// Makes a store path from its hash and its name.
     ///
     /// # Errors
     ///
-    /// If `name` is not one that Nix allows.
+    /// If Nix does not allow `name`.
     pub fn new(hash: StoreHash, name: &[u8]) -> Result<StorePath, InvalidStorePath> {
         let allowed = |c: &u8| c.is_ascii_alphanumeric() || b"+-._?=".contains(c);
         if name.len() > NAME_LEN
@@ -110,18 +112,19 @@ impl StorePath {
         Ok(StorePath { hash, name: name.into() })
     }
 
-    /// The part of it that references are found and rewritten by: `/nix/store/<hash>`.
+    /// Returns the part of the store path that counts as a reference and is rewritten:
+    /// `/nix/store/<hash>`.
     pub fn reference(&self) -> [u8; REFERENCE_LEN] {
         let mut text = STORE_DIR.bytes().chain([b'/']).chain(self.hash.text());
-        // There are as many bytes as digits and slashes; the chain never ends early.
+        // The chain has exactly `REFERENCE_LEN` bytes, so it never ends early.
         core::array::from_fn(|_| text.next().unwrap_or(b'0'))
     }
 
-    /// Reads a base name: `<hash>-<name>`.
+    /// Parses a base name: `<hash>-<name>`.
     ///
     /// # Errors
     ///
-    /// If the bytes are anything else.
+    /// If `base_name` does not have this form.
     pub fn parse(base_name: &[u8]) -> Result<StorePath, InvalidStorePath> {
         let (hash, rest) = base_name.split_first_chunk().ok_or(InvalidStorePath)?;
         let name = rest.strip_prefix(b"-").ok_or(InvalidStorePath)?;
@@ -140,7 +143,7 @@ impl StorePath {
 }
 
 impl fmt::Display for StorePath {
-    /// Writes the base name; put [`STORE_DIR`] and `/` before it for the whole path.
+    /// Writes the base name. The whole path has [`STORE_DIR`] and `/` before it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}-{}", self.hash, self.name)
     }
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn hash_is_nixs_base32() {
-        // nix hash to-base32 --type sha1 0102…14
+        // From `nix hash to-base32 --type sha1 0102…14`.
         let bytes: Vec<u8> = (1..=20).collect();
         let hash = StoreHash(bytes.try_into().unwrap());
         assert_eq!(&hash.text(), b"2h9i448h1w70s30b184hh1q60l2060h1");

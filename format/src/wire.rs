@@ -1,16 +1,18 @@
-//! Little-endian fields, one after the other.
+//! Reads and writes little-endian fields, one after the other.
 
 use alloc::vec::Vec;
 
 use crate::error::{Error, Part};
 
-/// Whether there is nothing but zeros. By words: a start looks at 8 KiB of them, byte by byte for 2 µs.
+/// Whether all bytes are zero.
+///
+/// It compares 16 bytes at a time: a start checks 8 KiB, which takes 2 µs byte by byte.
 pub fn is_zero(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<16>();
     words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
-/// Takes fields off the front of a part's bytes.
+/// Reads fields from the front of a part's bytes.
 pub(crate) struct Reader<'a> {
     part: Part,
     rest: &'a [u8],
@@ -25,7 +27,7 @@ impl<'a> Reader<'a> {
         self.part
     }
 
-    /// The error for a value that breaks `rule`.
+    /// Returns the error for a value that breaks `rule`.
     pub(crate) fn invalid(&self, rule: &'static str) -> Error {
         Error::Value { part: self.part, rule }
     }
@@ -58,16 +60,16 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Takes a u16 length and as many bytes.
+    /// Reads a u16 length and that many bytes.
     pub(crate) fn short(&mut self) -> Result<&'a [u8], Error> {
         let len = self.u16()?;
         self.bytes(len.into())
     }
 
-    /// Takes a u32 count of items that take at least `item_len` bytes each.
+    /// Reads a u32 count of items that take at least `item_len` bytes each.
     ///
-    /// The count is refused if it is over `limit` or could not fit into the rest, so that a vector of
-    /// that capacity is never larger than a small multiple of the input.
+    /// The count must not exceed `limit`, and the items must fit into the remaining bytes. So a
+    /// vector with this capacity is at most a small multiple of the input's length.
     pub(crate) fn count(
         &mut self,
         limit: u32,
@@ -85,7 +87,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Ends reading: nothing may be left.
+    /// Ends reading.
+    ///
+    /// # Errors
+    ///
+    /// If bytes are left.
     pub(crate) fn finish(self) -> Result<(), Error> {
         if self.rest.is_empty() { Ok(()) } else { Err(Error::Length(self.part)) }
     }

@@ -1,4 +1,4 @@
-//! All parts together, with digests that are right: what somebody can make who packs a bundle of his own.
+//! Fuzz targets for whole bundles with correct digests, as an attacker can make them.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use format::{
-    Descriptor, Digest, Index, Mode, SKIPPABLE_HEADER_LEN, Section, SectionKind, SectionTable,
-    SeekTable,
+    BUNDLE_VERSION, Descriptor, Digest, Index, Mode, SKIPPABLE_HEADER_LEN, Section, SectionKind,
+    SectionTable, SeekTable,
 };
 use runtime::payload::{Payload, Sections};
 use runtime::unpack;
@@ -20,16 +20,16 @@ use runtime::{command, payload};
 
 use crate::parts::{Parts, encode_index};
 
-/// Bytes that a bundle may unpack to: more takes time and finds nothing.
+/// The limit on unpacked bytes: more takes time and finds nothing.
 const UNPACKED_LEN: u64 = 1 << 20;
 
-/// Directories in one another, for the same reason.
+/// The limit on nested directories, for the same reason.
 const DEPTH: usize = 64;
 
-/// A base that references are rewritten to.
+/// The directory of the cache that references are rewritten to.
 const BASE: &[u8] = b"/home/alice/.cache/packed";
 
-/// The tar archive, whose headers get the right checksums, and the index that says what is in it.
+/// Target: the tar archive and the index. It first corrects the checksums in the tar headers.
 pub(crate) fn tar(data: &[u8]) -> bool {
     let Some(parts) = Parts::from_bytes(data) else { return false };
     let Some((manifest, index)) = parts.decode() else { return false };
@@ -44,7 +44,7 @@ pub(crate) fn tar(data: &[u8]) -> bool {
     packer::fuzz::check_tar(&tar, &manifest.paths, &index).is_ok()
 }
 
-/// A whole bundle, behind its stub: verified by both halves, and unpacked as it is and relocated.
+/// Target: a whole bundle without a stub. Both runtime and packer verify it; it is unpacked plain and relocated.
 pub(crate) fn bundle(data: &[u8]) -> bool {
     let Some(parts) = Parts::from_bytes(data) else { return false };
     let Some((bytes, descriptor)) = assemble(&parts) else { return false };
@@ -64,7 +64,7 @@ pub(crate) fn bundle(data: &[u8]) -> bool {
     }
     drop(payload);
     let verified = packer::fuzz::verify(file, header, sections);
-    assert!(is_whole || verified.is_err(), "it was verified, and is not what was unpacked");
+    assert!(is_whole || verified.is_err(), "packer verify accepts it, but unpacking differs");
     verified.is_ok()
 }
 
@@ -77,7 +77,7 @@ fn is_small(sections: &Sections, index: &Index<'_>) -> bool {
         && depths.iter().all(|at| *at < DEPTH)
 }
 
-/// Unpacks to a directory, beside which nothing may be afterwards; returns whether all of it is as was packed.
+/// Unpacks to a directory; returns whether all files are as packed. Nothing may appear beside the directory.
 fn unpack(
     payload: &Payload<'_>,
     sections: &Sections,
@@ -100,14 +100,14 @@ fn unpack(
         |of: &Path| fs::read_dir(of).expect("list").map(|entry| entry.expect("list").file_name());
     assert!(names(directory.path()).eq(["a"]) && names(&store.join("..")).eq(["store"]));
     let roots = sections.manifest.paths.len();
-    assert!(names(&store).count() <= roots, "more than the store paths was made");
+    assert!(names(&store).count() <= roots, "unpacking made more than the store paths");
     make_writable(&store);
     is_whole
 }
 
-/// Lets others than root remove a tree.
+/// Makes a tree writable, so that users other than root can remove it.
 fn make_writable(directory: &Path) {
-    fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("change a mode");
+    fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("change permissions");
     for entry in fs::read_dir(directory).expect("list") {
         let entry = entry.expect("list");
         if entry.file_type().expect("look").is_dir() {
@@ -116,7 +116,7 @@ fn make_writable(directory: &Path) {
     }
 }
 
-/// Makes the payload of these parts, and the descriptor that a stub of no bytes would have.
+/// Makes the payload from the parts, and a descriptor for a stub of zero bytes.
 fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
     let mut bytes = Vec::new();
     let mut table = SeekTable::default();
@@ -127,7 +127,7 @@ fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
         digests.push(Digest::of(&frame));
         bytes.extend(frame);
     }
-    // An index that is none stays as it is.
+    // An invalid index stays as it is.
     let index = match parts.decode() {
         Some((_, index)) => encode_index(&index, &digests),
         None => parts.index.to_vec(),
@@ -150,6 +150,7 @@ fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
     };
     let sections = SectionTable::try_from_fn(section).ok()?;
     let descriptor = Descriptor {
+        version: BUNDLE_VERSION,
         stub_len: 0,
         file_len: bytes.len() as u64,
         sections,

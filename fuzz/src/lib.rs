@@ -1,9 +1,9 @@
-//! The parsers, each with bytes that anybody may have written.
+//! Fuzz targets: each gives untrusted bytes to a parser.
 //!
-//! A target may refuse them. It may not panic, hang or take memory without bound, and where it accepts them, what
-//! it makes of them has to be true: the assertions say what.
+//! A target may reject the bytes. It must not panic, hang or use unlimited memory. If it accepts the bytes, its
+//! assertions check the result.
 
-// A fuzzer's findings are panics.
+// A finding is a panic.
 #![allow(clippy::expect_used, clippy::missing_panics_doc)]
 
 mod bundle;
@@ -15,10 +15,10 @@ mod single;
 pub use parts::Parts;
 pub use single::DESCRIPTOR_BODY;
 
-/// Takes bytes; `true` if they were accepted.
+/// A target: takes bytes, returns whether it accepts them.
 pub type Target = fn(&[u8]) -> bool;
 
-/// The targets and their names.
+/// All targets with their names.
 pub const TARGETS: [(&str, Target); 8] = [
     ("descriptor", single::descriptor),
     ("seek-table", single::seek_table),

@@ -1,4 +1,4 @@
-//! The fuzzer: libFuzzer's options and corpora as arguments, the target's name in `FUZZ_TARGET`.
+//! The fuzzer. The arguments are libFuzzer's; `FUZZ_TARGET` is the name of the target.
 
 #![no_main]
 

@@ -1,11 +1,11 @@
-//! The parts of a bundle as one input, from which a whole bundle is made.
+//! The input of the bundle targets: the parts of a bundle.
 
 use format::{Digest, Index, Kind, Manifest, NodeContent, Reference};
 
 /// The parts of a bundle, uncompressed, as one input for a fuzzer.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// Bytes of the tar stream in a frame: a power of two.
+    /// Chooses the number of bytes in a frame: 256, times a power of two.
     pub frame_len: u8,
     /// The manifest.
     pub manifest: &'a [u8],
@@ -16,7 +16,7 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Joins the parts.
+    /// Joins the parts to one input.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let len = |part: &[u8]| u32::try_from(part.len()).expect("seeds are small").to_le_bytes();
@@ -24,7 +24,7 @@ impl<'a> Parts<'a> {
         [&[self.frame_len], lens.as_slice(), self.manifest, self.index, self.tar].concat()
     }
 
-    /// Takes them apart.
+    /// Splits an input into the parts.
     #[must_use]
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Parts<'a>> {
         let (&[frame_len], rest) = bytes.split_first_chunk()?;
@@ -38,14 +38,14 @@ impl<'a> Parts<'a> {
 
     /// Decodes the manifest and the index.
     pub(crate) fn decode(&self) -> Option<(Manifest, Index<'a>)> {
-        let manifest = Manifest::decode(self.manifest).ok()?;
+        let manifest = Manifest::decode(self.manifest, format::BUNDLE_VERSION).ok()?;
         let tar_len = u64::try_from(self.tar.len()).ok()?;
         let index = Index::decode(self.index, manifest.paths.len(), tar_len).ok()?;
         Some((manifest, index))
     }
 }
 
-/// Writes an index again, with other digests.
+/// Encodes an index again, with other digests.
 pub(crate) fn encode_index(index: &Index<'_>, frames: &[Digest]) -> Vec<u8> {
     let mut writer = Index::writer(frames, index.nodes.len()).expect("it was decoded");
     for node in &index.nodes {

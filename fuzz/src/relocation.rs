@@ -1,13 +1,15 @@
-//! References that are rewritten while a bundle is unpacked, and taken back when it is verified.
+//! A fuzz target that rewrites references, as unpacking does, and restores them, as verifying does.
 
 use format::{
-    Digest, Extent, Index, Kind, Manifest, NodeContent, PackedPath, REFERENCE_LEN, Reference,
-    StorePath,
+    Digest, Extent, Findings, Index, Kind, Manifest, NodeContent, PackedPath, REFERENCE_LEN,
+    Reference, StorePath,
 };
 use runtime::unpack::rewrite::Rewriter;
 
-/// The length of the pieces, the number of references, for each the bytes before it and its store path, and the
-/// file between them.
+/// Target: rewrites and restores the references of a file, in pieces of different lengths.
+///
+/// The input: the length of the pieces; the number of references; for each reference, the number of bytes before it
+/// and its store path; the other bytes of the file.
 pub(crate) fn relocation(data: &[u8]) -> bool {
     let Some((&[piece, count], rest)) = data.split_first_chunk() else { return false };
     let Some((gaps, mut rest)) = rest.split_at_checked(2 * usize::from(count)) else {
@@ -70,5 +72,5 @@ fn manifest() -> Manifest {
     };
     let paths =
         [&b"1b9p07z77phvv2hf6gm9f28syp39f1ag-one"[..], b"mdqbvva59jscqy50km1a26xisr7vsjz5-two"];
-    Manifest { packer: String::new(), obstacles: Vec::new(), paths: paths.map(path).into() }
+    Manifest { packer: String::new(), findings: Findings::default(), paths: paths.map(path).into() }
 }

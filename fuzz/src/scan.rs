@@ -1,16 +1,16 @@
-//! A file of a closure that is packed: where hashes stand in it, and inside if it is compressed.
+//! A fuzz target that searches a file for hashes, also inside compressed files.
 
 use format::StoreHash;
 use packer::fuzz::{Form, holds_reference, occurrences};
 
-/// The hashes of the closure: `/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag` is the first's reference.
+/// The hashes of the closure. A reference to the first is `/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag`.
 const HASHES: [&[u8; 32]; 2] =
     [b"1b9p07z77phvv2hf6gm9f28syp39f1ag", b"mdqbvva59jscqy50km1a26xisr7vsjz5"];
 
-/// Bytes that a compressed file may unpack to: more takes time and finds nothing.
+/// The limit on decompressed bytes: more takes time and finds nothing.
 const LIMIT: u64 = 4 << 20;
 
-/// The length of the pieces in which the file is read, and the file.
+/// Target: the input is the length of the pieces in which the file is read, then the file.
 pub(crate) fn scan(data: &[u8]) -> bool {
     let Some((piece, file)) = data.split_first() else { return false };
     let hashes = HASHES.map(|text| StoreHash::parse(text).expect("a hash"));
@@ -21,7 +21,7 @@ pub(crate) fn scan(data: &[u8]) -> bool {
     };
     let found = sorted(file.len().max(1));
     assert_eq!(sorted(usize::from(*piece) + 1), found, "in pieces of {}", usize::from(*piece) + 1);
-    // Each is one, and none is missing.
+    // The scanner finds all hashes, and nothing else.
     let is_hash = |at: usize| (0..).zip(HASHES).find(|(_, text)| file[at..].starts_with(*text));
     let expected = (0..file.len()).filter_map(|at| Some((at as u64, is_hash(at)?.0)));
     let plain = found.iter().filter(|hash| hash.form != Form::Wide);

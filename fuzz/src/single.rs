@@ -1,10 +1,10 @@
-//! One part alone: there is one encoding for each value, so what was decoded is encoded to the same bytes.
+//! Fuzz targets for single parts. Each value has only one encoding, so encoding gives the decoded bytes again.
 
 use format::{DESCRIPTOR_LEN, Descriptor, Digest, Index, Manifest, SeekTable, checksum};
 
 use crate::parts::encode_index;
 
-/// The note in an ELF file, or a descriptor: up to its last used byte, with a checksum and a digest made right.
+/// Target: an ELF file with a note, or the used bytes of a descriptor, whose checksum and digest it corrects.
 pub(crate) fn descriptor(data: &[u8]) -> bool {
     if data.starts_with(b"\x7fELF") {
         return packer::fuzz::note(data).is_some_and(|note| Descriptor::decode(note).is_ok());
@@ -19,7 +19,7 @@ pub(crate) fn descriptor(data: &[u8]) -> bool {
 /// Bytes of a descriptor before its checksum: the version and the length of the body.
 const HEAD: usize = 8;
 
-/// Bytes of a descriptor before its body: the checksum and the digest come between.
+/// Bytes of a descriptor before its body: the head, the checksum and the digest.
 pub const DESCRIPTOR_BODY: usize = HEAD + 8 + 32;
 
 fn sealed(data: &[u8]) -> Option<[u8; DESCRIPTOR_LEN]> {
@@ -35,21 +35,21 @@ fn sealed(data: &[u8]) -> Option<[u8; DESCRIPTOR_LEN]> {
     Some(bytes)
 }
 
-/// A seek table.
+/// Target: a seek table.
 pub(crate) fn seek_table(data: &[u8]) -> bool {
     let Ok(table) = SeekTable::decode(data) else { return false };
     assert!(table.encode().as_deref() == Ok(data), "two encodings of {table:?}");
     true
 }
 
-/// A manifest.
+/// Target: a manifest.
 pub(crate) fn manifest(data: &[u8]) -> bool {
-    let Ok(manifest) = Manifest::decode(data) else { return false };
+    let Ok(manifest) = Manifest::decode(data, format::BUNDLE_VERSION) else { return false };
     assert!(manifest.encode().as_deref() == Ok(data), "two encodings of {manifest:?}");
     true
 }
 
-/// An index, behind the number of store paths and the length of the tar stream.
+/// Target: the number of store paths, the length of the tar stream, then an index.
 pub(crate) fn index(data: &[u8]) -> bool {
     let Some((paths, rest)) = data.split_first() else { return false };
     let Some((tar_len, bytes)) = rest.split_first_chunk() else { return false };

@@ -1,4 +1,4 @@
-//! The seeds are of the format as it is now: no target refuses one of its own.
+//! Checks that the seeds fit the current format: each target accepts its seeds.
 
 use std::fs;
 use std::path::Path;

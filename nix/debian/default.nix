@@ -1,8 +1,8 @@
-# A package set made of Debian packages and Python wheels, with the names nixpkgs uses.
+# A package set made of Debian packages and Python wheels, with the names of nixpkgs: the Debian-made set.
 #
-# For machines that reach a Debian mirror but no binary cache: there is no nixpkgs and no compiler in it, the builders
-# are shell scripts that use the machine's dpkg-deb, patchelf, tar and coreutils. `inputs` is the directory that
-# nix/fetch fills.
+# It is for machines that reach a Debian mirror but no binary cache. It needs no nixpkgs and no compiler: the builders
+# are shell scripts that use dpkg-deb, patchelf, tar and coreutils of the machine. nix/fetch fills the directory
+# `inputs`.
 { inputs, system ? builtins.currentSystem }:
 
 let
@@ -13,7 +13,7 @@ let
     aarch64-linux = "aarch64-linux-gnu";
   }.${system} or (throw "nix/debian: no Debian multiarch directory known for ${system}");
 
-  # The characters Nix allows in a name; Debian's versions also have `~` and `:`.
+  # Replaces characters that Nix does not allow in a name, such as `~` and `:` in Debian's versions.
   legal = name: builtins.replaceStrings [ "~" ":" "%" ] [ "-" "-" "-" ] name;
 
   source = entry: builtins.path {
@@ -23,12 +23,12 @@ let
     sha256 = entry.sha256;
   };
 
-  # The version of the program itself: no epoch in front, no packaging revision behind.
+  # The version of the program itself, without Debian's epoch and revision.
   programVersion = version: legal (builtins.elemAt (builtins.match "([0-9]+:)?([^-]+).*" version) 1);
 
   unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
 
-  # One store path of one or more .deb files of the same program. `extra` are interpreters for its scripts.
+  # Makes one store path from the .deb files of a program. `extra` has the interpreters of its scripts.
   deb = { name, debs ? [ name ], extra ? [ ], ... }@options:
     let
       entries = map (deb: lock.debian.${deb}) debs;
@@ -46,12 +46,12 @@ let
       dependencies = map (d: libraries.${d}) depends ++ extra;
     } // removeAttrs options [ "name" "debs" "extra" ]);
 
-  # Every package of the lock as its own store path; Nix builds those that are used.
+  # Each package of the lock file as a store path; Nix builds only those that are used.
   libraries = builtins.mapAttrs (name: _: deb { inherit name; }) lock.debian // {
     libc6 = deb { name = "libc6"; fixup = ./libc.sh; };
   };
 
-  # What the Debian package python3 brings of Python itself: one program to nixpkgs, seven packages to Debian.
+  # The Debian packages that make up Python: one package in nixpkgs, seven in Debian.
   pythonDebs = [ "python3" ] ++ builtins.filter
     (name: name != "python3" && lock.debian.${name}.section == "python")
     (builtins.attrNames lock.debian);
@@ -67,7 +67,7 @@ let
 
   bash = deb {
     name = "bash";
-    # A bug reporter that wants a compiler's and a mailer's path.
+    # bashbug needs the paths of a compiler and a mailer.
     unwanted = "bin/bashbug";
     install = "ln -s bash $out/bin/sh";
   };
@@ -89,13 +89,13 @@ rec {
   circus = wheel { name = "circus"; wheels = [ psutil pyzmq tornado ]; programs = true; };
   psutil = wheel { name = "psutil"; };
   tornado = wheel { name = "tornado"; };
-  # Its wheel brings libzmq, which is C++.
+  # Its wheel contains libzmq, which is C++.
   pyzmq = wheel { name = "pyzmq"; dependencies = [ libraries."libstdc++6" libraries.libgcc-s1 ]; };
   python3Packages = { inherit circus psutil pyzmq tornado; python = python3; };
 
   runtimeShell = "${bash}/bin/bash";
   runCommand = derive;
-  # With the machine's own compiler: what it makes must be static, nothing else would be found at run time.
+  # Uses the compiler of the machine. Programs must be static: at run time, they cannot find the machine's libraries.
   runCommandCC = derive;
   pkgsStatic = { inherit runCommandCC; };
 

@@ -1,4 +1,4 @@
-# Wheels as store paths: the modules compiled, programs started with exactly the wheels they need.
+# Makes a store path from a wheel: compiles its modules, and lets its programs find only the wheels that they need.
 { system, triplet, lock, source, legal, python3 }:
 
 { name, wheels ? [ ], dependencies ? [ ], programs ? false }:
@@ -15,7 +15,7 @@ derivation {
   compile = ./compile-python.sh;
   wheel = source entry;
   file = entry.file;
-  # The libraries that the interpreter has loaded are there for extension modules as well.
+  # Extension modules can use the libraries that the interpreter loads.
   dependencies = dependencies ++ [ python3 ] ++ python3.dependencies;
   search = map (wheel: "${wheel}/${site}") wheels;
 }

@@ -1,4 +1,4 @@
-//! The command line, in the contract's words.
+//! The command line: commands, options and their help texts.
 
 mod nix_bundle;
 
@@ -26,43 +26,45 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Pack closures into one executable
     Build(Box<Build>),
-    /// Say what is in a bundle
+    /// Show what a bundle contains
     Inspect(Inspect),
-    /// Check every byte behind a bundle's stub
+    /// Check all digests of a bundle, and that its parts agree
     Verify(Verify),
-    /// Write the closure in a bundle to DIR/nix/store
+    /// Write the closure of a bundle to DIR/nix/store
     Extract(Extract),
-    /// Look after the cache of this machine's user
+    /// List or remove the bundles that this user's starts have unpacked
     #[command(subcommand)]
     Cache(Cache),
     /// Print a completion script for a shell
     Completions(Completions),
-    /// Print a manual page, for man -l -
+    /// Print a manual page; read it with man -l -
     Man(Man),
 }
 
-/// This packer's version, the version of the bundles it writes, and the machine that its stub is for.
+/// Returns the text of `--version`: packer's version, the bundle format's version and the stub's target.
 fn version() -> String {
     let stub = Stub::load(None).map_or_else(|_| "none".to_owned(), |stub| stub.target());
     let version = env!("CARGO_PKG_VERSION");
     format!("{version} (bundle format {}, stub {stub})", format::BUNDLE_VERSION)
 }
 
-/// Parses the command line of this process; ends it after `--help` and `--version`.
+/// Parses the command line of this process; exits after `--help` and `--version`.
 ///
 /// # Errors
 ///
-/// A usage error; if the command line is of nix-bundle's form, it says how to write that here.
+/// A usage error. If the arguments have the form of nix-bundle's, it gives the command line for packer.
 pub(crate) fn parse() -> Result<Command> {
     let words: Vec<OsString> = env::args_os().collect();
     match Cli::try_parse_from(&words) {
         Ok(cli) => Ok(cli.command),
         Err(error) if !error.use_stderr() => error.exit(),
-        Err(error) => Err(without_names(&words, error.kind()).unwrap_or_else(|| usage(&error))),
+        Err(error) => {
+            Err(missing_option_names(&words, error.kind()).unwrap_or_else(|| usage(&error)))
+        }
     }
 }
 
-/// clap's message in two lines: what is wrong, and its tip if it has one.
+/// Converts clap's error to ours: what is wrong, and clap's tip if there is one.
 fn usage(error: &clap::Error) -> Error {
     let text = error.to_string();
     let mut paragraphs = text.split("\n\n");
@@ -72,8 +74,8 @@ fn usage(error: &clap::Error) -> Error {
     Error::Usage { message, tip: tip.map(str::to_owned) }
 }
 
-/// The answer to a command line that gives closure and entry without their options' names.
-fn without_names(words: &[OsString], kind: ErrorKind) -> Option<Error> {
+/// Makes the error for a command line that gives closure and entry without `--closure` and `--entry`.
+fn missing_option_names(words: &[OsString], kind: ErrorKind) -> Option<Error> {
     let first = words.get(1)?;
     match kind {
         ErrorKind::UnknownArgument if first == "build" => nix_bundle::after_build(&words[2..]),
@@ -87,67 +89,66 @@ fn without_names(words: &[OsString], kind: ErrorKind) -> Option<Error> {
 /// Options of `packer build`.
 #[derive(Args, Debug)]
 pub(crate) struct Build {
-    /// What to pack: a store path, a link to one, or a path below one; or what `nix build` takes, such as
-    /// .#markov or nixpkgs#hello, which is built first; may be repeated
+    /// What to pack: a store path, a link to one or a path below one; or an installable of `nix build` such as
+    /// .#markov or nixpkgs#hello, which Nix builds first; may be repeated
     #[arg(long, value_name = "PATH", required_unless_present = "closure_graph")]
     pub(crate) closure: Vec<PathBuf>,
 
-    /// Take the closure from what Nix wrote for a build: .attrs.json or the file that exportReferencesGraph
-    /// asks for, closureInfo's registration or store-paths; --closure then says which of its paths are
-    /// meant [default: those that no other one refers to]
+    /// Read the closure from a file that Nix writes for a build: .attrs.json, a file that exportReferencesGraph
+    /// names, or closureInfo's registration or store-paths; --closure then names the roots
+    /// [default: the store paths that no other one refers to]
     #[arg(long, value_name = "FILE")]
     pub(crate) closure_graph: Option<PathBuf>,
 
-    /// Program of the closure to run, such as /bin/markov; may be repeated: the first is the default,
-    /// the others are chosen by name, as busybox does; may be left out if there is exactly one program in bin/
+    /// Program of the closure to run, such as /bin/markov [default: the only program in bin/]; may be repeated:
+    /// the bundle runs the first unless it is called by the name of another, as with busybox
     #[arg(long, value_name = "PATH")]
     pub(crate) entry: Vec<OsString>,
 
-    /// File to write [default: the name of the first entry, in the current directory]
+    /// Bundle to write [default: the name of the first entry, in the current directory]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// zstd's compression level, 1 to 22; above 19 unpacking takes more memory
+    /// Compression level of zstd, 1 to 22; above 19, the bundle needs more memory to unpack
     #[arg(long, value_name = "N", default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22))]
     pub(crate) level: i32,
 
-    /// Modes the bundle may use, separated by commas: host, relocate, namespace, ram
-    /// [default: all that fit]
+    /// Modes that the bundle may use, separated by commas: host, relocate, namespace, ram
+    /// [default: all that work for this closure]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) mode: Vec<String>,
 
-    /// Leave out what matches, such as 'share/man/**' below each store path or
-    /// '/nix/store/*-doc'; a directory goes with all below it; may be repeated
+    /// Leave out files that match, such as 'share/man/**' below each store path or '/nix/store/*-doc'; a
+    /// directory is left out with everything below it; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
 
-    /// Vouch for the references in what matches, where the packer cannot judge whether relocation is right; may be
-    /// repeated
+    /// Treat the files that match as right after relocation, whatever packer finds in them; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) relocate: Vec<String>,
 
-    /// Never rewrite references in what matches, so that the closure is not relocated; may be repeated
+    /// Treat the files that match as wrong after relocation: the closure is then not relocated; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) no_relocate: Vec<String>,
 
-    /// Set a variable for the program: K=V always, K?=V unless it is set; K- removes it, K keeps one that
-    /// would be removed or set by default; may be repeated
+    /// Rule for an environment variable: K=V sets it, K?=V sets it only if it is unset, K- removes it, K keeps
+    /// the caller's value of a variable that has a default rule; may be repeated
     #[arg(long, value_name = "K=V")]
     pub(crate) env: Vec<OsString>,
 
-    /// Take the closure from the store at DIR/nix/store, by scanning files instead of asking Nix
+    /// Read the store at DIR/nix/store, and find the closure by scanning files instead of asking Nix
     #[arg(long, value_name = "DIR")]
     pub(crate) store_root: Option<PathBuf>,
 
-    /// Stub to put in front, instead of the one this program carries
+    /// Stub to use instead of the one inside packer
     #[arg(long, value_name = "FILE")]
     pub(crate) stub: Option<PathBuf>,
 
-    /// Threads to use; the output is the same with any number [default: one for each core]
+    /// Number of threads; it does not change the output [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Compress everything anew, and keep nothing of it in ~/.cache/packer for the next build
+    /// Neither use compressed frames of earlier builds from ~/.cache/packer, nor keep new ones there
     #[arg(long)]
     pub(crate) no_cache: bool,
 
@@ -162,7 +163,7 @@ pub(crate) struct Inspect {
     /// The bundle
     pub(crate) bundle: PathBuf,
 
-    /// Print JSON
+    /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -199,18 +200,18 @@ pub(crate) struct Man {
     pub(crate) command: Option<String>,
 }
 
-/// What `packer cache` does.
+/// Commands of `packer cache`.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum Cache {
-    /// List the bundles that are unpacked
+    /// List the bundles in the cache
     List,
-    /// Remove what was not run for a while
+    /// Remove bundles that were not started for some days
     Gc {
-        /// Days for which a bundle is kept after its last run
+        /// Number of days to keep a bundle after its last start
         #[arg(long, value_name = "N", default_value_t = 30)]
         days: u32,
     },
-    /// Remove everything that is not running
+    /// Remove all bundles that are not running
     Clear,
 }
 

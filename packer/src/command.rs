@@ -1,4 +1,4 @@
-//! The commands: what the packer does, one file each.
+//! The commands of packer, one file each.
 
 pub(crate) mod build;
 pub(crate) mod cache;

@@ -1,4 +1,4 @@
-//! What packer reads of ELF files: which machine a program is for, and a bundle's descriptor.
+//! Reads ELF files: the processor type of a program, and the descriptor of a bundle.
 
 use std::fmt;
 use std::fs::File;
@@ -12,17 +12,17 @@ use object::read::elf::{FileHeader, ProgramHeader as _};
 use object::read::{ReadCache, ReadRef};
 use object::{Endianness, LittleEndian};
 
-/// A kind of processor.
+/// A processor type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Machine {
     X86_64,
     Aarch64,
-    /// ELF's number for any other.
+    /// Any other type, by its number in ELF (`e_machine`).
     Other(elf::Machine),
 }
 
 impl Machine {
-    /// The machine that a program is for, from its first bytes; `None` if they are no ELF program's.
+    /// Returns the processor type of a program from its first bytes; `None` if it is not an ELF program.
     pub(crate) fn of_program(head: &[u8]) -> Option<Machine> {
         of_header::<FileHeader64<Endianness>>(head)
             .or_else(|| of_header::<FileHeader32<Endianness>>(head))
@@ -62,7 +62,7 @@ pub(crate) fn descriptor(bundle: &File) -> Option<[u8; DESCRIPTOR_LEN]> {
     note(&cache).copied()
 }
 
-/// Finds the note through the program headers: section headers may be stripped.
+/// Finds the ELF note with the descriptor. It uses the program headers, since section headers may be stripped.
 pub(crate) fn note<'a>(data: impl ReadRef<'a>) -> Option<&'a [u8; DESCRIPTOR_LEN]> {
     let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
     for segment in header.program_headers(LittleEndian, data).ok()? {

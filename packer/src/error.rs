@@ -1,6 +1,6 @@
-//! What can go wrong, and all that is said about it.
+//! Every error of the packer, with its message.
 //!
-//! A message has two lines: what failed, with the object in it; then `hint:` and what to do now.
+//! A message has two lines: what failed, with the name of the object; then `hint:` and what to do now.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::show;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// Too many links: std has no stable name for it.
+/// Too many symbolic links (ELOOP); std has no stable name for it.
 const LOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
 
 /// A cause of failure.
@@ -21,7 +21,7 @@ const LOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
 pub(crate) enum Error {
     #[error("cannot {action} {path}: {source}")]
     Io { action: &'static str, path: String, source: io::Error },
-    /// What is checked can be larger than memory.
+    /// `packer verify` writes the tar stream to a temporary file, because it can be larger than memory.
     #[error("cannot write to a temporary file in {directory}: {source}")]
     Temporary { directory: String, source: io::Error },
     #[error("cannot start a thread: {source}")]
@@ -29,9 +29,9 @@ pub(crate) enum Error {
     #[error("cannot write to standard output: {source}")]
     Stdout { source: io::Error },
 
-    #[error("there is no store at {dir}")]
+    #[error("there is no Nix store at {dir}")]
     NoStore { dir: String },
-    #[error("{path} is not a store path and does not lead to one")]
+    #[error("{path} is not a store path, and not a link to one")]
     NotStorePath { path: String },
     #[error("{path} does not exist")]
     NoStorePath { path: String },
@@ -39,7 +39,7 @@ pub(crate) enum Error {
     NotValid { path: String },
     #[error("{path} is not a closure graph: {reason}")]
     NoGraph { path: String, reason: &'static str },
-    #[error("{graph} does not say which of its store paths was asked for")]
+    #[error("{graph} does not say which store paths are the roots of the closure")]
     NoRoot { graph: String },
     #[error("{path} is not in {graph}")]
     NotInGraph { path: String, graph: String },
@@ -56,19 +56,19 @@ pub(crate) enum Error {
     NoCommand { name: String },
     #[error("{message}")]
     Usage { message: String, tip: Option<String> },
-    /// nix-bundle's form.
+    /// The arguments have the form of nix-bundle's command line.
     #[error("write --closure in front of {target}")]
     Positional { target: String, command: String },
 
-    #[error("{path} is neither a file nor a directory nor a link")]
+    #[error("{path} is neither a file nor a directory nor a symbolic link")]
     FileKind { path: String },
-    #[error("{path} lies too deep: {} directories", format::limits::DEPTH)]
+    #[error("{path} is nested too deep: the format allows {} directories", format::limits::DEPTH)]
     TooDeep { path: String },
-    #[error("{path} changed while it was read")]
+    #[error("{path} changed while packer read it")]
     Changed { path: String },
     #[error("too many {what}: the format allows {limit}")]
     TooMany { what: &'static str, limit: u64 },
-    #[error("the pattern {pattern} is malformed: {}", source.kind())]
+    #[error("the pattern {pattern} is not valid: {}", source.kind())]
     Pattern { pattern: String, source: globset::Error },
 
     #[error("the closure has no program {entry}")]
@@ -79,11 +79,11 @@ pub(crate) enum Error {
     SeveralPrograms { programs: String },
     #[error("two entries have the name {name}")]
     SameName { name: String },
-    #[error("the entry {entry} holds '..'")]
+    #[error("the entry {entry} contains '..'")]
     EntryParent { entry: String },
     #[error("{path} is not in the closure")]
     NoSuchFile { path: String },
-    #[error("{path} is a link that leads around in a circle")]
+    #[error("{path} leads into a loop of symbolic links")]
     LinkLoop { path: String },
     #[error("{path} leads to {target}, which is not in the closure")]
     OutsideClosure { path: String, target: String },
@@ -91,16 +91,16 @@ pub(crate) enum Error {
     NotExecutable { path: String },
     #[error("{path} is neither an ELF program nor a script")]
     NotProgram { path: String },
-    #[error("{path} is for {found}, the stub is for {machine}")]
+    #[error("{path} is for {found}, but the stub is for {machine}")]
     OtherMachine { path: String, found: Machine, machine: Machine },
 
-    #[error("'{rule}' is not a rule for a variable")]
+    #[error("'{rule}' is not a rule for an environment variable")]
     MalformedRule { rule: String },
-    #[error("the value in '{rule}' names {path}, which is not a store path of the closure")]
+    #[error("the value in '{rule}' contains {path}, which is not a store path of the closure")]
     RuleOutside { rule: String, path: String },
     #[error("'{name}' is not a mode")]
     UnknownMode { name: String },
-    /// If it were relocated, the program would look for files where there are none.
+    /// Some references cannot be rewritten: the relocated program would not find its files.
     #[error("the closure cannot be relocated: {obstacle}")]
     NotRelocatable { obstacle: String },
 
@@ -110,10 +110,10 @@ pub(crate) enum Error {
     OutputTaken { path: String },
     #[error("zstd failed: {message}")]
     Zstd { message: &'static str },
-    /// If it were let pass, Nix would take the whole closure for a run-time reference of the bundle.
-    #[error("a store hash of the closure would stand in the bundle as text")]
+    /// Nix scans the bundle for hashes. It would take the whole closure for a run-time dependency of the bundle.
+    #[error("the bundle would contain a store hash of the closure as text")]
     HashInOutput,
-    #[error("the closure does not fit into the format: {0}")]
+    #[error("the closure exceeds a limit of the bundle format: {0}")]
     Format(#[from] format::Error),
 
     #[error("{path} is not a bundle")]
@@ -124,7 +124,7 @@ pub(crate) enum Error {
     OtherLength { path: String, found: u64, expected: u64 },
     #[error("{path} is damaged: {source}")]
     Damaged { path: String, source: format::Error },
-    /// The digests are right, so it was packed wrongly.
+    /// The digests match, but the parts disagree: the packer that wrote the bundle has a bug.
     #[error("{path} contradicts itself: {what}")]
     Contradiction { path: String, what: String },
     #[error("{}", .0.what())]
@@ -132,109 +132,109 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// A failed call on a file.
+    /// Makes the error of a failed operation on a file.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Error {
         Error::Io { action, path: show::path(path), source }
     }
 
-    /// A failed call on a file of the store.
+    /// Makes the error of a failed operation on a file of the store.
     pub(crate) fn in_store(action: &'static str, location: &[u8], source: io::Error) -> Error {
         Error::Io { action, path: format!("{}/{}", format::STORE_DIR, Escaped(location)), source }
     }
 
-    /// What to do now.
+    /// Returns the text after `hint:`, which says what to do now.
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
             Error::Io { source, .. } if source.raw_os_error() == Some(LOOP) => {
-                "its links lead around in a circle"
+                "repair the symbolic links of this path: they form a loop"
             }
             Error::Io { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => "check the path",
-                io::ErrorKind::PermissionDenied => "check who may access it (ls -ld)",
+                io::ErrorKind::PermissionDenied => "check its permissions (ls -ld)",
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "make room on that disk, or write elsewhere with -o"
+                    "make room on that disk, or choose another output file with -o"
                 }
                 io::ErrorKind::FileTooLarge => {
-                    "raise the limit of a file's size: ulimit -f unlimited"
+                    "raise the limit on the size of files: ulimit -f unlimited"
                 }
-                io::ErrorKind::ReadOnlyFilesystem => "write elsewhere with -o",
+                io::ErrorKind::ReadOnlyFilesystem => "choose another output file with -o",
                 _ => "check the file and the disk it is on",
             },
-            Error::Temporary { .. } => "name a directory with more room in TMPDIR",
-            Error::Thread { .. } => "raise the limit of processes: ulimit -u",
+            Error::Temporary { .. } => "set TMPDIR to a directory with more room",
+            Error::Thread { .. } => "raise the limit on processes (ulimit -u)",
             Error::Stdout { .. } => "check where standard output goes",
             Error::NoStore { .. } => {
-                "install Nix, or name the directory that holds nix/store with --store-root"
+                "install Nix, or set --store-root to the directory that contains nix/store"
             }
             Error::NotStorePath { .. } => {
-                "give --closure a path such as /nix/store/<hash>-<name>, the link ./result that nix-build makes, or what nix build takes, such as .#hello"
+                "give --closure a path such as /nix/store/<hash>-<name>, the link ./result that nix-build makes, or an installable such as .#hello"
             }
-            Error::NoStorePath { .. } => "build it again: it may have been collected as garbage",
+            Error::NoStorePath { .. } => "build it again: Nix may have garbage-collected it",
             Error::NotValid { .. } => {
-                "build it again, or scan the files instead of asking Nix with --store-root /"
+                "build it again, or use --store-root / to scan the files instead of asking Nix"
             }
             Error::NoGraph { .. } => {
-                "give .attrs.json or the file of exportReferencesGraph, or closureInfo's registration or store-paths"
+                "give --closure-graph the file .attrs.json, a file that exportReferencesGraph writes, or closureInfo's registration or store-paths"
             }
-            Error::NoRoot { .. } => "name it with --closure",
+            Error::NoRoot { .. } => "name the roots with --closure",
             Error::NotInGraph { .. } => {
-                "give a graph of the whole closure, such as closureInfo makes"
+                "give --closure-graph the whole closure, for example a file that closureInfo writes"
             }
             Error::NoNix { .. } => {
                 "install Nix, or give --closure a store path that is on this machine"
             }
             Error::NotBuilt { .. } => "Nix says why in the lines above",
             Error::NixStart { .. } | Error::Nix { .. } => {
-                "repair Nix, or scan the files instead of asking Nix with --store-root /"
+                "repair Nix, or use --store-root / to scan the files instead of asking Nix"
             }
             Error::NoCommand { .. } => "packer --help lists the commands",
             Error::Usage { tip: Some(tip), .. } => return tip.clone(),
             Error::Usage { tip: None, .. } => {
-                "packer --help and packer build --help say what there is"
+                "packer --help lists the commands, packer build --help the options"
             }
             Error::Positional { command, .. } => return command.clone(),
             Error::FileKind { .. } => "leave it out with --exclude",
             Error::TooDeep { .. } | Error::TooMany { .. } => "leave something out with --exclude",
-            Error::Changed { .. } => "pack again when nothing writes to the store",
+            Error::Changed { .. } => "pack again when no other program writes to the store",
             Error::Pattern { .. } => {
-                "write a glob such as 'share/man/**'; '[', '{' and '\\' are special"
+                "write a glob such as 'share/man/**'; '[', '{' and '\\' are special characters"
             }
             Error::NoEntry { programs, .. } if programs.is_empty() => {
                 "--entry takes a path below the store path, such as /bin/markov"
             }
-            Error::NoEntry { programs, .. } => return format!("there are {programs}"),
+            Error::NoEntry { programs, .. } => return format!("the programs are {programs}"),
             Error::NoProgram { .. } => "name the program with --entry",
             Error::SeveralPrograms { programs } => {
                 return format!("choose with --entry (repeat it for more): {programs}");
             }
             Error::SameName { .. } => {
-                "give one only: the name by which the bundle is called chooses"
+                "give one only: the bundle chooses its entry by the name that it is called with"
             }
             Error::EntryParent { .. } => "write the path without '..'",
             Error::NoSuchFile { .. } | Error::OutsideClosure { .. } => {
-                "pack what it belongs to as well, with another --closure"
+                "add the store path that has this file with another --closure"
             }
-            Error::LinkLoop { .. } => "repair the package, or choose another --entry",
+            Error::LinkLoop { .. } => "repair these links, or choose another --entry",
             Error::NotExecutable { .. } | Error::NotProgram { .. } => "choose another --entry",
-            Error::OtherMachine { .. } => "give a stub for that machine with --stub",
+            Error::OtherMachine { .. } => "give --stub a stub for the program's processor type",
             Error::MalformedRule { .. } => {
-                "write K=V to set a variable, K?=V to set it unless it is set, K- to remove it, K to keep one that has a default"
+                "write K=V to set a variable, K?=V to set it only if it is unset, K- to remove it, or K to keep the caller's value against a default rule"
             }
             Error::RuleOutside { .. } => {
-                "write a whole store path of the closure, or add it with --closure"
+                "write the full path of a store path in the closure, or add this one with --closure"
             }
             Error::UnknownMode { .. } => "the modes are host, relocate, namespace and ram",
             Error::NotRelocatable { .. } => {
                 "leave relocate out of --mode, or the file out with --exclude; --relocate vouches for a file"
             }
-            Error::NoStub { .. } => "give a stub that was built for packer with --stub",
+            Error::NoStub { .. } => "give --stub a stub that was built for packer",
             Error::OutputTaken { .. } => "choose another name with -o",
             Error::Zstd { .. } => "try a lower --level",
             Error::HashInOutput => {
-                "this is a fault of packer's: please report it with the closure's file list"
+                "this is a bug in packer: please report it with a list of the closure's files"
             }
             Error::Format(_) => {
-                "give fewer entries, rules and closures (one can refer to all others), or leave files out with --exclude"
+                "give fewer --entry, --env and --closure options (one store path can refer to all the others), or leave files out with --exclude"
             }
             Error::NoBundle { .. } => "give a file that packer build wrote",
             Error::OtherLength { .. } => {
@@ -245,16 +245,16 @@ impl Error {
             }
             Error::Damaged { .. } => "copy it again, or pack it again",
             Error::Contradiction { .. } => {
-                "this is a fault of the packer that wrote it: please report it, and pack again"
+                "this is a bug in the packer that wrote it: please report it, and pack again"
             }
             Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()
     }
 
-    /// Prints the message; returns the exit status.
+    /// Prints the message to stderr; returns the exit status.
     pub(crate) fn report(&self) -> ExitCode {
-        // If stderr is closed, there is nobody to tell.
+        // If stderr is closed, the message cannot be shown; the exit status still tells of the error.
         let _ = writeln!(io::stderr(), "packer: {self}\nhint: {}", self.hint());
         match self {
             Error::Usage { .. } => ExitCode::from(2),
@@ -276,7 +276,7 @@ mod tests {
             ),
             (
                 Error::NoEntry { entry: "/bin/x".into(), programs: "/bin/a, /bin/b".into() },
-                "the closure has no program /bin/x\nhint: there are /bin/a, /bin/b",
+                "the closure has no program /bin/x\nhint: the programs are /bin/a, /bin/b",
             ),
             (
                 Error::OtherLength { path: "./markov".into(), found: 10, expected: 20 },

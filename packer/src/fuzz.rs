@@ -1,4 +1,4 @@
-//! What reads other people's bytes, for the fuzzers in `fuzz/`. No interface for anybody else.
+//! The parsers of untrusted bytes, exported for the fuzz targets in `fuzz/` only.
 
 use std::fs::File;
 use std::io::{self, Cursor};
@@ -19,7 +19,7 @@ pub fn note(file: &[u8]) -> Option<&[u8; DESCRIPTOR_LEN]> {
     elf::note(file)
 }
 
-/// Looks for hashes in a file that is read piece by piece.
+/// Finds hashes in a file that is read in pieces of `piece` bytes.
 #[must_use]
 pub fn occurrences(hashes: &[StoreHash], file: &[u8], piece: usize) -> Vec<Occurrence> {
     let hashes = Hashes::new(hashes.iter().copied());
@@ -29,11 +29,11 @@ pub fn occurrences(hashes: &[StoreHash], file: &[u8], piece: usize) -> Vec<Occur
     found
 }
 
-/// Looks for hashes inside a file that is compressed; `None` if it is not.
+/// Searches the decompressed content of a file for hashes; `None` if the file is not compressed.
 ///
 /// # Errors
 ///
-/// If it cannot be unpacked, or unpacks to more than `limit` bytes.
+/// If the file cannot be decompressed, or has more than `limit` bytes when decompressed.
 pub fn holds_reference(hashes: &[StoreHash], file: &[u8], limit: u64) -> Option<io::Result<bool>> {
     let hashes = Hashes::new(hashes.iter().copied());
     let head = &file[..file.len().min(compressed::HEAD_LEN)];
@@ -42,7 +42,7 @@ pub fn holds_reference(hashes: &[StoreHash], file: &[u8], limit: u64) -> Option<
     Some(compressed::holds_reference(Cursor::new(file), method, &hashes, limit))
 }
 
-/// Checks that a tar archive and an index list the same files.
+/// Checks that a tar archive and an index describe the same files.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub fn check_tar(archive: &[u8], paths: &[PackedPath], index: &Index<'_>) -> Res
 ///
 /// # Errors
 ///
-/// The first thing that is wrong.
+/// The first problem that it finds.
 pub fn verify(
     file: File,
     header: payload::Bundle,

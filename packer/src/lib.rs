@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use cli::Command;
 use command::{build, cache, completions, extract, inspect, man, verify};
 
-/// Does what the command line asks for, and says so if it fails.
+/// Runs the command that the command line names; prints an error message if it fails.
 #[must_use]
 pub fn run() -> ExitCode {
     let result = cli::parse().and_then(|command| match command {

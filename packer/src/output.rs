@@ -1,6 +1,7 @@
-//! What is written: from a plan and the files to the output.
+//! Writes the output from the plan and the files.
 //!
-//! A bundle is one kind of output; another kind stands beside `bundle.rs` and takes the same [`payload::Input`].
+//! A bundle is one kind of output. Another kind gets a file beside `bundle.rs` and takes the same
+//! [`payload::Input`].
 
 pub(crate) mod bundle;
 mod descriptor;

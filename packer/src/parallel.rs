@@ -1,4 +1,4 @@
-//! Work spread over threads, with results in order.
+//! Runs jobs on several threads and returns the results in order.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,17 +9,18 @@ use std::thread;
 
 use crate::error::{Error, Result};
 
-/// Jobs that may be under way or waiting for their turn, for each thread: bounds memory, and lets a
-/// thread go on while another works at a long job.
+/// The largest number of unfinished jobs and waiting results, for each thread.
+///
+/// It limits memory. More than one lets other threads continue while one thread works on a long job.
 const JOBS_PER_THREAD: usize = 2;
 
-/// Does `work` for the numbers below `count` on several threads, and hands the results to `take` in the
-/// order of the numbers.
+/// Runs `work` for each number below `count` on several threads, and gives the results to `take` in the order of
+/// the numbers.
 ///
 /// # Errors
 ///
-/// The first error, in the order of the numbers; what is under way is finished first. If not one thread can be
-/// started.
+/// The first error in the order of the numbers; it waits for running jobs before it returns. Also an error if no
+/// thread can be started.
 pub(crate) fn in_order<T: Send>(
     threads: NonZeroUsize,
     count: usize,
@@ -37,7 +38,7 @@ pub(crate) fn in_order<T: Send>(
                 loop {
                     let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(number) = job else { break };
-                    // A panic goes to the caller's thread, which would else wait for this result.
+                    // Pass a panic to the caller's thread, which would otherwise wait for this result.
                     let outcome = catch_unwind(AssertUnwindSafe(|| work(number)));
                     if done.send((number, outcome)).is_err() {
                         break;
@@ -47,14 +48,14 @@ pub(crate) fn in_order<T: Send>(
             match thread::Builder::new().spawn_scoped(scope, run) {
                 Ok(_) => {}
                 Err(source) if started == 0 => return Err(Error::Thread { source }),
-                // Fewer do it too.
+                // Continue with fewer threads.
                 Err(_) => break,
             }
         }
         drop(done);
         let mut numbers = 0..count;
         let mut give_next = || {
-            // Nobody listens only if all threads are gone, and then `outcomes` says so.
+            // Sending fails only if all threads have ended; `outcomes.recv` reports that.
             numbers.next().map(|number| give.send(number).is_ok())
         };
         for _ in 0..threads.get().saturating_mul(JOBS_PER_THREAD) {
@@ -72,7 +73,7 @@ pub(crate) fn in_order<T: Send>(
                 };
             };
             let result = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-            // Returning drops `give`, which ends the threads.
+            // If this returns, `give` is dropped, and the threads end.
             take(result?)?;
             give_next();
         }

@@ -1,4 +1,4 @@
-//! What the output is to be: decided from what the scan found, before anything is written.
+//! The plan: what the output will contain, decided after the scan and before anything is written.
 
 pub(crate) mod content_key;
 pub(crate) mod entry;
@@ -9,15 +9,15 @@ pub(crate) mod verdict;
 
 use format::{Manifest, Modes, StorePath};
 
-/// What the output is to be.
+/// The plan of an output.
 pub(crate) struct Plan {
-    /// The programs to run; the first is the default.
+    /// The entries; the first is the default.
     pub(crate) programs: Vec<entry::Program>,
-    /// References are written only for bundles that may be relocated.
+    /// The allowed modes. The index lists references only if `relocate` is one of them.
     pub(crate) modes: Modes,
     /// Rules for the environment, in order.
     pub(crate) rules: Vec<environment::Rule>,
     pub(crate) manifest: Manifest,
-    /// The store paths that were asked for.
+    /// The store paths that `--closure` names.
     pub(crate) roots: Vec<StorePath>,
 }

@@ -1,4 +1,4 @@
-//! Paths and arguments as messages show them.
+//! Escapes paths and arguments for messages.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use runtime::error::Escaped;
 
-/// Shows a path.
+/// Escapes a path.
 pub(crate) fn path(path: &Path) -> String {
     os(path.as_os_str())
 }
 
-/// Shows an argument.
+/// Escapes an argument.
 pub(crate) fn os(text: &OsStr) -> String {
     Escaped(text.as_bytes()).to_string()
 }

@@ -1,7 +1,7 @@
-//! Where a closure comes from: what was asked for → store paths → files.
+//! Finds what to pack: options → store paths → files.
 //!
-//! [`store::Store`] is a directory of files. A source of another kind stands beside it and has the same methods: which
-//! store paths there are, and their files opened by name.
+//! [`store::Store`] reads a store directory. Another kind of source gets a file beside it and has the same methods:
+//! they list the store paths and open files by name.
 
 pub(crate) mod bundle;
 pub(crate) mod closure;

@@ -1,6 +1,6 @@
-//! The cache: bundles are found in it, or unpacked beside and published by renaming.
+//! The cache: finds bundles in it, unpacks missing store paths and renames them to their place.
 //!
-//! `directory.rs` has the layout.
+//! See `directory.rs` for the layout.
 
 pub(crate) mod boot;
 pub mod directory;
@@ -39,10 +39,10 @@ pub use sweep::{Listed, Removed};
 ///
 /// # Errors
 ///
-/// If no place can.
+/// If no place can hold it.
 pub fn obtain(context: &Context<'_>, form: Form) -> Result<(Cache, Ready), Impossible> {
     let places = place::places(&context.settings, context.environment);
-    // Where it is already, it stays: a disk that was full when it was unpacked may have room by now.
+    // A bundle stays where it is unpacked: a better place that was full then may have room now.
     for place in &places {
         if let Ok(cache) = place.open(Absent::Fail)
             && let Ok(Some(ready)) = cache.find(context.bundle, form)
@@ -91,11 +91,11 @@ fn add_to_first(
     Err(last.map_or(Impossible::NoPlace(unusable), Impossible::from))
 }
 
-/// Says how much room the bundle needs in `place`, if there was none.
+/// Adds how much room the bundle needs to an error that says that `place` has none left.
 #[cold]
 #[inline(never)]
 pub fn out_of_space(error: Error, bundle: &Bundle, place: impl Into<Shown>) -> Error {
-    // That its own file cannot be read is not what went wrong.
+    // If the bundle cannot read its own file, the original error is still the one to show.
     let needed = || {
         let sections = Payload::open_own(&bundle.descriptor).ok()?.sections().ok()?;
         Some(unpack::room(&sections.index().ok()?, &sections.names()))
@@ -103,17 +103,17 @@ pub fn out_of_space(error: Error, bundle: &Bundle, place: impl Into<Shown>) -> E
     error.out_of_space(needed, place)
 }
 
-/// What [`Cache::verify`] found.
+/// The result of [`Cache::verify`].
 #[derive(Debug)]
 pub struct Verified {
-    /// How many store paths the bundle has.
+    /// The number of the bundle's store paths.
     pub paths: usize,
-    /// The names of those that were not whole, and are again.
+    /// The names of the store paths that were not whole and were unpacked again.
     pub altered: Vec<CString>,
 }
 
 impl Cache {
-    /// Looks for the bundle.
+    /// Finds the bundle; `None` if it is not unpacked.
     ///
     /// # Errors
     ///
@@ -122,34 +122,37 @@ impl Cache {
         lease::find(self, bundle, form, Known::Nothing)
     }
 
-    /// Looks for the bundle, and unpacks what is missing of it.
+    /// Finds the bundle; if it is not unpacked, unpacks the missing store paths.
     ///
     /// # Errors
     ///
-    /// If the bundle is damaged or a file cannot be written. The cache is as it was then.
+    /// If the bundle is damaged or a file cannot be written. The cache then stays as it was.
     fn find_or_add(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Ready, Error> {
         let _lock = self.lock()?;
         if let Some(ready) = self.find(bundle, form)? {
             return Ok(ready);
         }
-        // Whoever made it is gone: we have the lock.
+        // The lock is held, so no other process uses these files: they are leftovers of an
+        // interrupted start.
         let work = self.subdirectory(WORK, PRIVATE)?;
         remove::empty_directory(&work)?;
         let result = self.add(bundle, form, &work, log);
         if result.is_err() {
-            // The next start tries again; the error that matters is the one that is there.
+            // The next start tries to remove them again; show the first error, not this one.
             let _ = remove::empty_directory(&work);
         }
         result
     }
 
-    /// Checks all that is unpacked of the bundle, and unpacks again what is not whole; `None` if nothing is unpacked.
+    /// Checks every file that is unpacked of the bundle, and unpacks again the store paths that are
+    /// not whole. Returns `None` if the bundle is not unpacked.
     ///
-    /// In the end all of it is on the disk, and the record says so.
+    /// Afterwards all store paths are on the disk, and the record says so.
     ///
     /// # Errors
     ///
-    /// If the bundle is damaged or a file cannot be read or written. What was whole is so then.
+    /// If the bundle is damaged, or a file cannot be read or written. Store paths that were whole
+    /// stay whole.
     pub fn verify(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Option<Verified>, Error> {
         let _lock = self.lock()?;
         if !record::is_there(self, bundle, form)? {
@@ -175,7 +178,7 @@ impl Cache {
         verified.and_then(|verified| removed.map(|()| Some(verified)))
     }
 
-    /// Unpacks what is missing of the bundle; the lock is held.
+    /// Unpacks the missing store paths. The caller holds the lock.
     fn add(&self, bundle: &Bundle, form: Form, work: &OwnedFd, log: Log) -> Result<Ready, Error> {
         let payload = Payload::open_own(&bundle.descriptor)?;
         let sections = payload.sections()?;
@@ -187,8 +190,8 @@ impl Cache {
         let checked = store.check(&unpacking, &known, &mut missing)?;
         let is_complete = missing.iter().all(Option::is_none);
         let is_settled = |name| known.get(name) == Some(&State::Settled);
-        // What was there before this boot, and is whole, was read from the disk just now; what another bundle
-        // wrote in this boot was not.
+        // Store paths from an earlier boot that are whole were just read from the disk. Those that
+        // another bundle wrote in this boot may not be on the disk yet.
         let is_on_disk = |name| is_settled(name) || !known.contains_key(name);
         let is_all_on_disk = is_complete && checked && store.names.iter().all(is_on_disk);
         if is_all_on_disk && record::settle(self, bundle, location)? {
@@ -203,12 +206,12 @@ impl Cache {
         store.add(&unpacking, &missing, state)?;
         let claim = Claim { state, location, names: &store.names };
         record::write(self, bundle, &sections.manifest, &claim, work)?;
-        // Only what was not whole is still here.
+        // Only store paths that were not whole are left there.
         remove::empty_directory(work)?;
         self.find_added(bundle, form)
     }
 
-    /// The bundle that was unpacked under the lock just now.
+    /// Finds the bundle that was just unpacked under the lock.
     fn find_added(&self, bundle: &Bundle, form: Form) -> Result<Ready, Error> {
         lease::find(self, bundle, form, Known::Whole)?
             .ok_or(Error::file("read", &*self.path)(Errno::NOENT))

@@ -1,4 +1,4 @@
-//! What `PACKED=…` asks for in place of running the program.
+//! The commands of `PACKED=…`, which replace running the program.
 
 use alloc::ffi::CString;
 use alloc::string::String;
@@ -26,11 +26,11 @@ use crate::system::log::Log;
 use crate::system::{call, thread};
 use crate::unpack;
 
-/// Carries a command out; the result is the exit status.
+/// Runs a command and returns the exit status.
 ///
 /// # Errors
 ///
-/// If the bundle is damaged, or a directory cannot be written.
+/// If the bundle is damaged, or a file cannot be read or written.
 #[cold]
 pub fn run(
     command: Command<'_>,
@@ -80,11 +80,11 @@ fn info(bundle: &Bundle) -> Result<(), Error> {
     print(format_args!("{text}"))
 }
 
-/// Checks every digest, and that everything can be decoded; returns the number of frames.
+/// Checks every digest and decodes every frame; returns the number of frames.
 ///
 /// # Errors
 ///
-/// The first thing that is not what the packer wrote.
+/// If a part differs from what the packer wrote, or the file cannot be read.
 pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
     let sections = payload.sections()?;
     let index = sections.index()?;
@@ -104,7 +104,8 @@ pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
     Ok(frames.len())
 }
 
-/// Checks what is unpacked wherever a start looks for it, and unpacks again what is not whole.
+/// Checks the bundle's store paths in each place for a cache, and unpacks again those that are not
+/// whole.
 fn verify_caches(context: &Context<'_>) -> Result<(), Error> {
     let _permissions = ExactPermissions::begin();
     for place in place::places(&context.settings, context.environment) {
@@ -135,8 +136,8 @@ fn verify_caches(context: &Context<'_>) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// If a store path is there already, or cannot be written. Nothing is then left of it; but if a signal ends
-/// the process, a directory whose name begins with `.packed-` is.
+/// If a store path exists already or cannot be written. No new files are left then. But if a signal
+/// ends the process, a directory is left whose name begins with `.packed-`.
 pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
     let sections = payload.sections()?;
     extract_all(payload, &sections, directory)
@@ -165,13 +166,15 @@ fn extract_all(payload: &Payload<'_>, sections: &Sections, directory: &[u8]) -> 
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
-    // Aside first: a store path appears whole or not at all.
+    // Unpack to a temporary directory and rename, so that a store path is either complete or
+    // absent.
     let aside = CString::new(alloc::format!(".packed-{:016x}", file::random())).unwrap_or_default();
     let work = rustix::fs::mkdirat(&root, &*aside, permissions)
         .and_then(|()| file::open_directory(&root, &aside))
         .map_err(Error::file("create", &*aside))?;
     let store = StoreDir::outside(store, &sections.manifest);
-    // Nothing is promised of the next boot.
+    // Extracted files need not survive a power failure, so they are not synced where the boot is
+    // known.
     let state = Boot::current().map_or(State::Settled, State::Written);
     let log = Log { on: false };
     let unpacking = Unpacking { payload, sections, work: &work, place: directory, log };
@@ -181,7 +184,7 @@ fn extract_all(payload: &Payload<'_>, sections: &Sections, directory: &[u8]) -> 
     added.and(removed)
 }
 
-/// What there must be room for to unpack all of it.
+/// Returns the room that unpacking all store paths needs.
 fn room(sections: &Sections) -> Result<Room, Error> {
     Ok(unpack::room(&sections.index()?, &sections.names()))
 }
@@ -200,7 +203,8 @@ fn clear(context: &Context<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes to stdout, which is the launcher's own here; a reader who went away is no error.
+/// Writes to stdout. A command may do that, since no program runs. A reader that closed the pipe is
+/// no error.
 fn print(text: fmt::Arguments<'_>) -> Result<(), Error> {
     let text = alloc::format!("{text}");
     let mut rest = text.as_bytes();

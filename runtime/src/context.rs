@@ -1,4 +1,4 @@
-//! One start of a bundle: what all of its steps need to know.
+//! What the steps of one start need to know.
 
 use core::ffi::CStr;
 
@@ -9,12 +9,12 @@ use crate::system::log::Log;
 /// One start of a bundle.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// What is started.
+    /// The bundle that is started.
     pub bundle: &'a Bundle,
-    /// What the user asks of the launcher.
+    /// The user's settings.
     pub settings: Settings<'a>,
-    /// The caller's variables; none if the caller has fewer rights than this process.
+    /// The caller's environment; empty if the caller has fewer privileges than this process.
     pub environment: &'a [&'a CStr],
-    /// Where the steps say what they do.
+    /// The log for debug messages.
     pub log: Log,
 }

@@ -1,4 +1,4 @@
-//! The program: which one, with which environment, and its execution.
+//! Chooses the program, changes its environment, and executes it.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -13,17 +13,20 @@ use crate::error::{Error, Shown};
 use crate::mode::visible::Visible;
 use crate::system::call;
 
-/// Chooses the entry by the last component of argv\[0\], as busybox does; else the first.
+/// Chooses the entry whose name is the last component of argv\[0\], as busybox does. Without such
+/// an entry it is the first one.
 pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry {
     let name = argv0.map(CStr::to_bytes).and_then(|argv0| argv0.rsplit(|c| *c == b'/').next());
-    // login(1) puts a dash in front.
+    // login(1) puts a dash before the name of a login shell.
     let name = name.map(|name| name.strip_prefix(b"-").unwrap_or(name));
     let named = descriptor.entries.iter().find(|entry| Some(entry.name(&descriptor.paths)) == name);
-    // The descriptor's decoder refuses an empty list.
+    // Decoding the descriptor refuses an empty list of entries.
     named.unwrap_or(&descriptor.entries[0])
 }
 
-/// Executes the entry with the caller's whole environment; returns only if that fails.
+/// Executes the entry with the caller's environment, changed by the bundle's rules.
+///
+/// Returns only if that fails.
 pub fn exec(
     context: &Context<'_>,
     entry: &Entry,
@@ -45,36 +48,36 @@ pub fn exec(
         call::exec(&program, arguments, environment)
     } else {
         let environment = apply(descriptor, visible, environment);
-        let environment: Vec<&CStr> = environment.iter().map(Changed::as_c_str).collect();
+        let environment: Vec<&CStr> = environment.iter().map(Variable::as_c_str).collect();
         call::exec(&program, arguments, &environment)
     };
     Error::Exec { program: program.into(), errno }
 }
 
-/// A string of the new environment.
-enum Changed<'a> {
+/// A variable of the program's environment, as `K=V`.
+enum Variable<'a> {
     Kept(&'a CStr),
     New(CString),
 }
 
-impl Changed<'_> {
+impl Variable<'_> {
     fn as_c_str(&self) -> &CStr {
         match self {
-            Changed::Kept(string) => string,
-            Changed::New(string) => string,
+            Variable::Kept(string) => string,
+            Variable::New(string) => string,
         }
     }
 }
 
-/// Applies the bundle's rules; everything else stays, in its order.
+/// Applies the bundle's rules. All other variables keep their values and their order.
 fn apply<'a>(
     descriptor: &Descriptor,
     visible: &Visible,
     environment: &[&'a CStr],
-) -> Vec<Changed<'a>> {
-    let mut changed: Vec<Changed<'a>> = environment.iter().copied().map(Changed::Kept).collect();
+) -> Vec<Variable<'a>> {
+    let mut changed: Vec<Variable<'a>> = environment.iter().copied().map(Variable::Kept).collect();
     for rule in &descriptor.environment {
-        let sets_name = |string: &Changed<'_>| {
+        let sets_name = |string: &Variable<'_>| {
             string
                 .as_c_str()
                 .to_bytes()
@@ -96,16 +99,16 @@ fn apply<'a>(
                 Some(new)
             }
         };
-        // A caller can give a variable twice, and some programs take the last.
+        // The caller can pass a variable twice, and some programs read the last one: replace all.
         changed.retain(|string| !sets_name(string));
         if let Some(new) = new {
-            changed.insert(first.unwrap_or(changed.len()), Changed::New(new));
+            changed.insert(first.unwrap_or(changed.len()), Variable::New(new));
         }
     }
     changed
 }
 
-/// The variable's name and its new value: `K=V`.
+/// Returns the variable with its new value, as `K=V`.
 fn value(descriptor: &Descriptor, visible: &Visible, rule: &Rule) -> CString {
     let mut string = rule.name.clone();
     string.push(b'=');

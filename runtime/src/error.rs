@@ -1,7 +1,7 @@
-//! All ways to fail.
+//! All errors of the runtime.
 //!
-//! A message has two lines: what failed, with the object in it; then `hint:` and what to do now. All texts
-//! stand in `error/text.rs`.
+//! A message has two lines: what failed, with the object's name, and `hint:` with what to do about
+//! it. All texts are in `error/text.rs`.
 
 pub mod refusal;
 pub(crate) mod shown;
@@ -17,106 +17,108 @@ use refusal::{Cause, Refusal};
 pub use shown::{Escaped, Shown, Size};
 use text::{Hint, What};
 
-/// Why the program was not run, or the launcher's own work not done.
+/// Why the launcher cannot run the program or its own command.
 #[derive(Debug)]
 pub enum Error {
-    /// The bundle is not what the packer wrote. Running it could run altered content.
+    /// The bundle differs from what the packer wrote. Without this error, altered content could
+    /// run.
     Damaged(format::Error),
-    /// The file ends early or late: the payload is gone or something was put behind it.
+    /// The file has another length than when it was packed: it was cut, or has more bytes at the
+    /// end.
     FileLength {
-        /// Bytes there should be.
+        /// The length when it was packed, in bytes.
         expected: u64,
-        /// Bytes there are.
+        /// The length now, in bytes.
         found: u64,
     },
     /// The bundle cannot read its own file.
     OwnFile(Errno),
     /// A system call on a file failed.
     File {
-        /// What was tried, such as `create`.
+        /// The operation that failed, such as `create`.
         operation: &'static str,
         /// The file's name.
         object: Shown,
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
     },
     /// A cache, or a file in it, cannot be used.
     Unusable {
         /// Its path, or its name in the cache.
         object: Shown,
-        /// Why not.
+        /// The reason.
         reason: Unusable,
     },
-    /// There is no room to unpack to.
+    /// There is not enough room to unpack.
     NoSpace {
-        /// What has to be unpacked.
+        /// The room that unpacking needs.
         needed: Room,
-        /// Where to.
+        /// The directory to unpack to.
         place: Shown,
-        /// What the kernel said: no space, no quota.
+        /// The kernel's error: no space or no quota.
         errno: Errno,
     },
-    /// `PACKED_MODE` is no mode's name.
+    /// The value of `PACKED_MODE` is not a mode.
     UnknownMode(Shown),
-    /// `PACKED_MODE` names a mode that the packer did not allow.
+    /// `PACKED_MODE` names a mode that the packer does not allow.
     ModeNotAllowed {
-        /// The mode.
+        /// The value of `PACKED_MODE`.
         mode: Mode,
-        /// Those that are allowed.
+        /// The modes that are allowed.
         allowed: Modes,
     },
     /// No mode works on this host.
     NoMode {
-        /// A reason for each that was tried.
+        /// Each mode that was tried, with the reason.
         tried: Vec<(Mode, Impossible)>,
-        /// Why the first one was refused that the kernel refused: what comes after it can be its effect.
+        /// The cause of the first refusal by the kernel. Later refusals can be a consequence of it.
         cause: Option<Cause>,
     },
-    /// `PACKED` is no command.
+    /// The value of `PACKED` is not a command.
     UnknownCommand(Shown),
-    /// The program was made visible but cannot be executed.
+    /// The program is visible, but cannot be executed.
     Exec {
-        /// Its path.
+        /// The program's path.
         program: Shown,
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
     },
-    /// The process has a group that its caller has not, and the caller's files.
+    /// The process runs as its caller's user, but with a group that the caller does not have.
     ///
-    /// If it ran, the caller could put another program into the cache, which is its own, and run that with the
-    /// group's rights.
+    /// The caller owns the cache: it could put another program there and run it with the rights of
+    /// the group.
     SetGroup,
-    /// Memory ran out.
+    /// There is not enough memory.
     Memory,
 }
 
-/// What there must be room for on a disk.
+/// The room that unpacking needs on a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// Bytes.
     pub bytes: u64,
-    /// Files of any kind, each of which takes an inode.
+    /// Files, directories and links: each takes an inode.
     pub files: u64,
 }
 
-/// Why a mode cannot be used here.
+/// Why a mode does not work on this host.
 #[derive(Debug)]
 pub enum Impossible {
-    /// The host's own store lacks this store path.
+    /// The host's own store does not have this store path.
     NotOnHost(Shown),
-    /// Somebody else could have put this into the host's store.
+    /// Another user could have put this file into the host's store.
     ///
-    /// If it were run, root would run what another user chose.
+    /// Without this error, root could run a program that another user chose.
     ForeignStore(Shown),
     /// The kernel refused a namespace or a mount.
     Refused(Refusal),
-    /// The attempt, made by a child process first, ended it by this signal.
+    /// A child process tried it first, and this signal killed the child.
     Killed(i32),
-    /// None of the places for a cache can be used.
+    /// No place can hold the cache; each has its reason.
     NoPlace(Vec<(Shown, Unusable)>),
-    /// This version has no way to do it yet.
+    /// This version does not support it.
     Unsupported,
-    /// Something else failed on the way.
+    /// An operation of the launcher failed.
     Failed(alloc::boxed::Box<Error>),
 }
 
@@ -125,32 +127,32 @@ pub enum Impossible {
 pub enum Unusable {
     /// A system call failed.
     Failed(&'static str, Errno),
-    /// It belongs to another user, who could change what runs.
+    /// It belongs to the user with this number, who could change what runs.
     ForeignOwner(u32),
-    /// Others may write to it, and could change what runs.
+    /// Other users may write to it, and could change what runs.
     WritableByOthers,
-    /// Others may put another directory in its place, and what is relocated is run by its path.
+    /// Other users may replace the directory, and relocated programs run by their path.
     ReplaceableByOthers,
-    /// Programs cannot be executed from there.
+    /// Its file system is mounted noexec.
     NoExec,
     /// Its path is not absolute.
     Relative,
     /// References cannot be rewritten to its path.
     Unfit(UnfitBase),
-    /// A launcher of another version made it. It is not touched.
+    /// A launcher of another version created it, with another layout.
     OtherLayout,
-    /// It holds other files than those of a cache, which unpacking could replace.
+    /// It contains files that do not belong to a cache. Unpacking could replace them.
     OtherFiles,
-    /// Store paths of one name have more different contents than can be right.
+    /// Too many store paths have the same name but different contents.
     TooManyStores,
 }
 
 impl Impossible {
-    /// Why the kernel refused it, if it did.
+    /// Returns the cause, if the kernel refused a namespace or a mount.
     pub fn cause(&self) -> Option<Cause> {
         match self {
             Impossible::Refused(refusal) => Some(refusal.cause()),
-            // What is not a filter gives an error.
+            // Only a seccomp filter kills the process; other restrictions return an error.
             Impossible::Killed(_) => Some(Cause::Seccomp),
             _ => None,
         }
@@ -176,17 +178,18 @@ impl From<format::Error> for Error {
 }
 
 impl Error {
-    /// Makes the error of a system call on a file.
+    /// Returns the error of a system call on a file.
     pub fn file(operation: &'static str, object: impl Into<Shown>) -> impl FnOnce(Errno) -> Error {
         move |errno| Error::File { operation, object: object.into(), errno }
     }
 
-    /// Makes the error of a cache, or a file in it, that cannot be used.
+    /// Returns the error for a cache, or a file in it, that cannot be used.
     pub fn unusable(object: impl Into<Shown>, reason: Unusable) -> Error {
         Error::Unusable { object: object.into(), reason }
     }
 
-    /// Says how much room is needed, where a file could not be written for want of it.
+    /// Adds the room that is needed to an error that says that the disk is full; returns other
+    /// errors as they are.
     pub fn out_of_space(
         self,
         needed: impl FnOnce() -> Option<Room>,
@@ -201,7 +204,7 @@ impl Error {
         }
     }
 
-    /// The exit status: 126 and 127 as env(1) has them, 125 for the launcher's own failures.
+    /// Returns the exit status: 126 and 127 as for env(1), and 125 for all other errors.
     pub fn exit_status(&self) -> i32 {
         match self {
             Error::Exec { errno: Errno::NOENT, .. } => 127,
@@ -210,7 +213,7 @@ impl Error {
         }
     }
 
-    /// Whether there may be room or permission at another place.
+    /// Whether another place for the cache may work: it may have room, or allow writing.
     pub fn depends_on_place(&self) -> bool {
         match self {
             Error::NoSpace { .. } | Error::Unusable { .. } => true,
@@ -219,7 +222,7 @@ impl Error {
                     *errno,
                     Errno::ROFS
                         | Errno::ACCESS
-                        // Landlock before Linux 5.19 lets nothing be moved to another directory.
+                        // Landlock before Linux 5.19 forbids renaming to another directory.
                         | Errno::XDEV
                         | Errno::PERM
                         | Errno::IO
@@ -231,12 +234,12 @@ impl Error {
         }
     }
 
-    /// What to do now.
+    /// Returns the text of the second line, without `hint:`.
     pub fn hint(&self) -> impl fmt::Display {
         Hint(self)
     }
 
-    /// What failed.
+    /// Returns the text of the first line.
     pub fn what(&self) -> impl fmt::Display {
         What(self)
     }
@@ -249,5 +252,5 @@ impl fmt::Display for Error {
     }
 }
 
-/// What [`Error::File`] calls an attempt to write to stdout.
+/// The operation of an [`Error::File`] that could not write to stdout.
 pub const WRITE_TO: &str = "write to";

@@ -1,4 +1,4 @@
-//! The bundle starts: the steps, in order.
+//! The steps of a start, in order.
 
 use core::ffi::{CStr, c_int};
 use core::panic::PanicInfo;
@@ -13,7 +13,10 @@ use crate::system::call::{self, Strings};
 use crate::system::log::{self, Log};
 use crate::{command, entry, mode};
 
-/// Becomes the program; returns an exit status if it cannot, or if another command was given.
+/// Runs the program in this process, or the command that `PACKED` names.
+///
+/// Returns an exit status after a command or an error; otherwise the program takes the process
+/// over.
 pub fn main(descriptor: &[u8; DESCRIPTOR_LEN], arguments: Strings, environment: Strings) -> c_int {
     match launch(descriptor, &arguments, &environment) {
         Ok(status) => status,
@@ -29,7 +32,7 @@ fn launch(
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<c_int, Error> {
-    // A caller with fewer rights than this process configures nothing.
+    // Ignore the settings of a caller that has fewer privileges than this process.
     let trusted: &[&CStr] = if call::is_privileged() { &[] } else { environment };
     let settings = Settings::read(trusted)?;
     let bundle = Bundle::decode(descriptor)?;
@@ -38,7 +41,7 @@ fn launch(
     if let Some(command) = settings.command {
         return command::run(command, descriptor, &context);
     }
-    if call::has_callers_files() {
+    if call::is_set_group_id() {
         return Err(Error::SetGroup);
     }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
@@ -46,10 +49,10 @@ fn launch(
     Err(entry::exec(&context, entry, &visible, arguments, environment))
 }
 
-/// Ends the process after a bug in this program.
+/// Reports a bug in the launcher and ends the process.
 pub fn bug(info: &PanicInfo<'_>) -> ! {
     log::say(format_args!(
-        "bug in the launcher: {info}\nhint: please report this line and what PACKED=info prints"
+        "bug in the launcher: {info}\nhint: please report this line and the output of PACKED=info"
     ));
     call::exit(125)
 }

@@ -1,7 +1,7 @@
-//! The front of a bundle: makes the closure visible and becomes the program that was packed.
+//! The launcher at the front of a bundle: makes the closure visible and executes the program.
 //!
-//! `launch.rs` lists the steps. The packer uses the same code to verify and to extract. The modules are layers: each
-//! uses those below it in this list, and `system` uses none.
+//! `launch.rs` lists the steps. The packer uses the same code to verify and to extract bundles. The
+//! modules are layers: each uses only those below it in this list, and `system` uses none.
 
 #![no_std]
 

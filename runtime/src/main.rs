@@ -1,6 +1,6 @@
-//! The stub: what the C library and the compiler look for in a program, tied to `launch.rs`.
+//! The stub's `main` function, allocator and panic handler: they call `launch.rs`.
 //!
-//! Without the standard library, whose start would set SIGPIPE to ignored and costs 200 KiB.
+//! It does without the standard library, which would add 200 KiB and ignore SIGPIPE at its start.
 #![no_std]
 #![no_main]
 
@@ -14,8 +14,9 @@ use runtime::system::start::{Vector, descriptor};
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-/// musl's start-up code calls this; its result is the exit status.
-// An attribute, no code: the name is what makes it unsafe, since a second `main` would be called in its place.
+/// Starts the launcher. musl's start-up code calls this function; its result is the exit status.
+// Only the attribute counts as unsafe code: another function named `main` would be called in place
+// of this one.
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
 extern "C" fn main(_: c_int, arguments: Vector, environment: Vector) -> c_int {

@@ -1,4 +1,4 @@
-//! The closure becomes visible: which mode, and why.
+//! Chooses the mode that makes the closure visible, and says why.
 
 mod host;
 mod install;
@@ -21,7 +21,7 @@ use visible::Visible;
 ///
 /// # Errors
 ///
-/// If none does; with a single mode, its own error.
+/// If no mode works. If only one mode was tried, this is its own error.
 pub fn make_visible(context: &Context<'_>) -> Result<Visible, Error> {
     let Context { bundle, settings, log, .. } = context;
     let allowed = bundle.descriptor.modes;
@@ -38,7 +38,7 @@ pub fn make_visible(context: &Context<'_>) -> Result<Visible, Error> {
             Mode::Host => host::find(context),
             Mode::Relocate => relocate::enter(context),
             Mode::Namespace => namespace::enter(context),
-            Mode::Ram => match barrier(&tried) {
+            Mode::Ram => match namespace_refusal(&tried) {
                 Some(reason) => Err(reason),
                 None => ram::enter(context),
             },
@@ -61,7 +61,7 @@ pub fn make_visible(context: &Context<'_>) -> Result<Visible, Error> {
     if may_install { install_or_fail(context, tried) } else { Err(most_relevant(tried)) }
 }
 
-/// Puts the store paths into the host's own store, since no mode works.
+/// No mode works: unpacks the store paths to the host's own store.
 #[cold]
 fn install_or_fail(
     context: &Context<'_>,
@@ -74,14 +74,15 @@ fn install_or_fail(
             Ok(visible)
         }
         Err(reason) => {
-            log.debug(format_args!("not into the host's store: {reason}"));
+            log.debug(format_args!("not installed in the host's store: {reason}"));
             Err(most_relevant(tried))
         }
     }
 }
 
-/// What kept a mode from a namespace keeps every other from it, and the attempt may have left its traces.
-fn barrier(tried: &[(Mode, Impossible)]) -> Option<Impossible> {
+/// Returns why another mode need not try to enter a namespace: the kernel would refuse it again,
+/// and the failed attempt may have changed this process.
+fn namespace_refusal(tried: &[(Mode, Impossible)]) -> Option<Impossible> {
     tried.iter().find_map(|(_, reason)| match reason {
         Impossible::Refused(Refusal { step: Step::Mount, .. }) => None,
         Impossible::Refused(refusal) => Some(Impossible::Refused(refusal.clone())),
@@ -90,7 +91,8 @@ fn barrier(tried: &[(Mode, Impossible)]) -> Option<Impossible> {
     })
 }
 
-/// A failure of our own work is more to the point than that a mode did not work.
+/// Chooses the error to show: a failed operation of the launcher tells more than a mode that does
+/// not work here.
 #[cold]
 fn most_relevant(tried: Vec<(Mode, Impossible)>) -> Error {
     let (mut failures, refusals): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! The bundle's own file: frames and sections → checked bytes.
+//! Reads the bundle's own file: checks and decodes sections and frames.
 
 use alloc::ffi::CString;
 use alloc::string::ToString as _;
@@ -18,21 +18,21 @@ use crate::error::Error;
 use crate::system::call;
 use crate::system::file::{self, Permissions};
 
-/// A bundle, as its descriptor describes it.
+/// The descriptor of a bundle, with its digest.
 #[derive(Debug)]
 pub struct Bundle {
-    /// Where everything is.
+    /// Where the parts of the bundle are.
     pub descriptor: Descriptor,
     /// The bundle's identity: the descriptor's digest.
     pub id: Digest,
 }
 
 impl Bundle {
-    /// Reads the descriptor.
+    /// Decodes the descriptor.
     ///
     /// # Errors
     ///
-    /// If it is not one that a packer of this version wrote.
+    /// If no packer of this format version writes such bytes.
     pub fn decode(descriptor: &[u8; DESCRIPTOR_LEN]) -> Result<Bundle, Error> {
         let (descriptor, id) = Descriptor::decode(descriptor)?;
         Ok(Bundle { descriptor, id })
@@ -46,42 +46,42 @@ pub struct Payload<'a> {
     descriptor: &'a Descriptor,
 }
 
-/// The sections: what has to be known to read the frames.
+/// The sections, which a reader needs to read the frames.
 #[derive(Debug)]
 pub struct Sections {
-    /// What the bundle is.
+    /// The list of store paths.
     pub manifest: Manifest,
-    /// Where the frames are.
+    /// The positions of the frames.
     pub seek_table: SeekTable,
-    /// The index, not decoded.
+    /// The index, decompressed but not decoded.
     index: Vec<u8>,
 }
 
 impl<'a> Payload<'a> {
     /// Opens the file that this process executes.
     ///
-    /// Another file in its place does no harm: every byte is checked against the descriptor, which the
-    /// kernel mapped when it started the process.
+    /// It is safe if another file is opened: every byte is checked against the descriptor, which
+    /// the kernel mapped when the process started.
     ///
     /// # Errors
     ///
-    /// If it cannot be opened, or has not the length it had when it was packed.
+    /// If the file cannot be opened, or its length is not the one that was packed.
     pub fn open_own(descriptor: &'a Descriptor) -> Result<Payload<'a>, Error> {
         let open = |path: &CStr| file::open(CWD, path, OFlags::RDONLY, Permissions::empty());
         let file = match (open(c"/proc/self/exe"), call::executed_as()) {
             (Ok(file), _) => Ok(file),
-            // Where /proc is not mounted, the path it was called by is the next best.
+            // Without /proc, use the path that was given to execve(2).
             (Err(Errno::NOENT), Some(path)) => open(path),
             (Err(errno), _) => Err(errno),
         };
         Payload::new(file.map_err(Error::OwnFile)?, descriptor)
     }
 
-    /// Takes an open bundle.
+    /// Takes the open file of a bundle.
     ///
     /// # Errors
     ///
-    /// If it has not the length it had when it was packed.
+    /// If its length is not the one that was packed.
     pub fn new(file: OwnedFd, descriptor: &'a Descriptor) -> Result<Payload<'a>, Error> {
         let found = rustix::fs::fstat(&file).map_err(Error::OwnFile)?.st_size;
         let found = u64::try_from(found).unwrap_or(0);
@@ -92,11 +92,11 @@ impl<'a> Payload<'a> {
         Ok(Payload { file, descriptor })
     }
 
-    /// Reads the manifest, the index and the seek table.
+    /// Reads the manifest, the index and the seek table, and checks them.
     ///
     /// # Errors
     ///
-    /// If one is not what the packer wrote.
+    /// If one differs from what the packer wrote.
     pub fn sections(&self) -> Result<Sections, Error> {
         let sections = Sections {
             manifest: self.manifest()?,
@@ -107,7 +107,8 @@ impl<'a> Payload<'a> {
         Ok(sections)
     }
 
-    /// Checks that the frames lie one behind the other, up to the file's end: nothing is between them.
+    /// Checks that frames and sections follow each other up to the end of the file, with nothing
+    /// between them.
     fn check_headers(&self, seek_table: &SeekTable) -> Result<(), Error> {
         let mut offset = self.descriptor.stub_len;
         for frame in seek_table.data_frames() {
@@ -123,7 +124,7 @@ impl<'a> Payload<'a> {
                 || header != kind.header(len)
                 || start != section.offset
             {
-                let rule = "its frame's header is not as it was packed";
+                let rule = "the header of its skippable frame was changed";
                 return Err(format::Error::Value { part: kind.part(), rule }.into());
             }
             offset = section.end()?;
@@ -134,16 +135,16 @@ impl<'a> Payload<'a> {
         Ok(())
     }
 
-    /// Reads the manifest alone.
+    /// Reads the manifest only.
     ///
     /// # Errors
     ///
-    /// If it is not what the packer wrote.
+    /// If it differs from what the packer wrote.
     pub fn manifest(&self) -> Result<Manifest, Error> {
         Ok(Manifest::decode(&self.section(SectionKind::Manifest)?, self.descriptor.version)?)
     }
 
-    /// Reads a section's bytes as they are in the file, and checks them.
+    /// Reads a section's bytes from the file, and checks their digest.
     fn stored(&self, kind: SectionKind) -> Result<Vec<u8>, Error> {
         let (part, section) = (kind.part(), self.descriptor.sections.get(kind));
         if section.len > limits::SECTION_LEN {
@@ -175,7 +176,7 @@ impl<'a> Payload<'a> {
 }
 
 impl Sections {
-    /// The base name of each store path.
+    /// Returns the base name of each store path.
     pub fn names(&self) -> Vec<Option<CString>> {
         let name = |path: &format::PackedPath| CString::new(path.path.to_string()).ok();
         self.manifest.paths.iter().map(name).collect()
@@ -185,19 +186,19 @@ impl Sections {
     ///
     /// # Errors
     ///
-    /// If it is not one that a packer writes, or does not fit the manifest and the seek table.
+    /// If no packer writes such an index, or it does not fit the manifest and the seek table.
     pub fn index(&self) -> Result<Index<'_>, Error> {
         let paths = self.manifest.paths.len();
         let index = Index::decode(&self.index, paths, self.seek_table.tar_len())?;
         if index.frames.len() != self.seek_table.data_frames().len() {
-            let rule = "not one digest for each frame";
+            let rule = "the number of digests differs from the number of frames";
             return Err(format::Error::Value { part: Part::Index, rule }.into());
         }
         Ok(index)
     }
 }
 
-/// Reads frames, one after the other, with one pair of buffers.
+/// Reads frames one after the other, with the same two buffers.
 pub struct FrameReader<'a> {
     payload: &'a Payload<'a>,
     decoder: DCtx<'static>,
@@ -206,7 +207,7 @@ pub struct FrameReader<'a> {
 }
 
 impl<'a> FrameReader<'a> {
-    /// Makes buffers for the largest of `frames`.
+    /// Allocates buffers for the largest of `frames`.
     ///
     /// # Errors
     ///
@@ -221,14 +222,14 @@ impl<'a> FrameReader<'a> {
         })
     }
 
-    /// Returns a frame's content, once its digest is known to be right. The caller may change it.
+    /// Reads a frame, checks its digest and returns its content, which the caller may change.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is not what the packer wrote.
+    /// If the frame cannot be read, or differs from what the packer wrote.
     pub fn read(&mut self, number: u32, frame: &Frame, digest: Digest) -> Result<&mut [u8], Error> {
         let part = Part::Frame(number);
-        // Frames before the seek table's limit are below 2³⁰ bytes.
+        // The seek table allows less than 2³⁰ bytes for a frame.
         let compressed = &mut self.compressed[..frame.compressed_len as usize];
         let content = &mut self.content[..frame.len as usize];
         let offset = self.payload.descriptor.stub_len.saturating_add(frame.offset);
@@ -244,7 +245,7 @@ impl<'a> FrameReader<'a> {
     }
 }
 
-/// Decompresses one zstd frame that has exactly `content`'s length.
+/// Decompresses one zstd frame, whose content must have exactly the length of `content`.
 fn decode(
     decoder: &mut DCtx<'_>,
     part: Part,
@@ -257,7 +258,7 @@ fn decode(
     }
 }
 
-/// Allocates zeroed bytes, or says that memory is out.
+/// Allocates zeroed bytes; too little memory is an error.
 fn buffer(len: u64) -> Result<Vec<u8>, Error> {
     let len = usize::try_from(len).map_err(|_| Error::Memory)?;
     let mut bytes = Vec::new();

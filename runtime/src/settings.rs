@@ -1,4 +1,4 @@
-//! What the user asks of the launcher, by environment variables alone: arguments are the program's.
+//! The launcher's settings, from environment variables: all arguments belong to the program.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -8,29 +8,29 @@ use format::Mode;
 
 use crate::error::Error;
 
-/// The launcher's variables.
+/// The values of the launcher's variables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings<'a> {
-    /// `PACKED_MODE`: the one mode to use.
+    /// `PACKED_MODE`: the only mode to try.
     pub mode: Option<Mode>,
-    /// `PACKED_CACHE`: the one directory to unpack to.
+    /// `PACKED_CACHE`: the only directory to unpack to.
     pub cache: Option<&'a [u8]>,
-    /// `PACKED_LOG=debug`: whether to say on stderr what is done and why.
+    /// `PACKED_LOG=debug`: whether to write debug messages to stderr.
     pub log: bool,
-    /// `PACKED`: what to do in place of running the program.
+    /// `PACKED`: the command to run in place of the program.
     pub command: Option<Command<'a>>,
 }
 
-/// Something the launcher does in place of running the program.
+/// A command that the launcher runs in place of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// Says what the bundle is.
+    /// Prints what the bundle contains.
     Info,
-    /// Checks every digest.
+    /// Checks every digest, and the unpacked files.
     Verify,
     /// Writes the closure below this directory.
     Extract(&'a [u8]),
-    /// Removes from the cache what only this bundle uses.
+    /// Removes the bundle from the cache, with the store paths that no other bundle uses.
     Clear,
 }
 
@@ -47,13 +47,13 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     ///
-    /// If a value is not one of those that are known.
+    /// If a variable has an unknown value.
     pub fn read(environment: &[&'a CStr]) -> Result<Settings<'a>, Error> {
         let parse_mode = |name: &[u8]| {
             let text = core::str::from_utf8(name).unwrap_or_default();
             Mode::from_str(text).map_err(|_| Error::UnknownMode(name.into()))
         };
-        // Most environments have none.
+        // Most callers set none of them, so the lookups below then search an empty list.
         let is_ours = |string: &&CStr| string.to_bytes().starts_with(b"PACKED");
         let environment: &[&CStr] =
             &environment.iter().copied().filter(is_ours).collect::<Vec<_>>();

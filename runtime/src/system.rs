@@ -1,6 +1,6 @@
-//! What the operating system does for us. The layer below all others, and the only one with unsafe code.
+//! System calls: the layer below all others, and the only one with unsafe code.
 //!
-//! `unsafe_code` is allowed file by file; other system calls go through `rustix`.
+//! Each file that needs `unsafe_code` allows it; the others call the kernel through `rustix`.
 
 #[allow(unsafe_code)]
 pub mod call;

@@ -1,4 +1,5 @@
-//! Frames → files: in one pass, on all processors, each digest checked before a byte of it is used.
+//! Unpacks frames to files, in one pass and in parallel; it checks each digest before it uses the
+//! bytes.
 
 mod content;
 pub mod node;
@@ -25,24 +26,26 @@ use progress::Progress;
 use tree::{Destination, Tree};
 pub use verify::verify;
 
-/// Threads that write files, at most: more would only wait for the file system.
+/// Threads that write files at most: more threads only wait for the file system.
 const THREADS: u32 = 4;
 
-/// Bytes of memory for the buffers of each thread; frames that need more have fewer threads, one at least.
+/// Bytes of buffers for each thread. If the frames need larger buffers, fewer threads run, but at
+/// least one.
 const MEMORY: u64 = 24 << 20;
 
-/// Bytes of the unit in which most file systems give room to files.
+/// Bytes of a block, the unit in which most file systems allocate room for a file.
 const BLOCK: u64 = 4096;
 
 /// Writes store paths.
 ///
-/// Permissions and times are those of a Nix store, with the exception of the store paths' own: see [`node::seal`].
-/// Files with the same content become hard links where the file system has them.
+/// Files get the permissions and times of a Nix store; [`node::seal`] later does the same for the
+/// roots of the store paths. Files with the same content become hard links where the file system
+/// supports them.
 ///
 /// # Errors
 ///
-/// If a frame is not what the packer wrote, or a file cannot be created. What was written until then
-/// stays.
+/// If a frame differs from what the packer wrote, or a file cannot be created. Files that were
+/// already written stay.
 pub fn unpack(
     payload: &Payload<'_>,
     sections: &Sections,
@@ -61,7 +64,7 @@ pub fn unpack(
     finish(&tree, &plan)
 }
 
-/// What [`unpack`] writes for these names: what there must be room for.
+/// Returns the room that [`unpack`] needs for these names.
 pub fn room(index: &Index<'_>, names: &[Option<CString>]) -> Room {
     let mut path = names.iter();
     let mut wanted = false;
@@ -82,8 +85,7 @@ pub fn room(index: &Index<'_>, names: &[Option<CString>]) -> Room {
     room
 }
 
-/// Creates what has no content in a frame of its own: directories, links, empty files, and the files
-/// that several threads will write to.
+/// Creates directories, links, empty files, and the files whose content is in several frames.
 fn create(tree: &Tree<'_>, plan: &Plan) -> Result<(), Error> {
     for (number, node) in tree.wanted() {
         match node.kind {
@@ -117,7 +119,7 @@ fn create(tree: &Tree<'_>, plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
-/// Decodes the frames and writes their files.
+/// Decodes the frames and writes the files.
 fn write(
     payload: &Payload<'_>,
     sections: &Sections,
@@ -155,7 +157,7 @@ fn write(
     Ok(())
 }
 
-/// One thread a processor, if [`THREADS`] and [`MEMORY`] allow it.
+/// Returns the number of threads: one per processor, within the limits [`THREADS`] and [`MEMORY`].
 pub(crate) fn threads(frames: &[Frame], work: usize) -> usize {
     let processors = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count());
     let threads = u64::from(processors.min(THREADS));
@@ -164,7 +166,8 @@ pub(crate) fn threads(frames: &[Frame], work: usize) -> usize {
     usize::try_from(threads.min(fit)).unwrap_or(1).min(work).max(1)
 }
 
-/// Makes the links between files with the same content, and then the permissions and times final.
+/// Creates the links between files with the same content, and then sets the final permissions and
+/// times.
 fn finish(tree: &Tree<'_>, plan: &Plan) -> Result<(), Error> {
     for &number in &plan.split {
         let permissions = file_permissions(tree.is_executable(number));

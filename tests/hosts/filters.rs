@@ -5,9 +5,9 @@ use nix::libc::{SYS_mount, SYS_unshare};
 use seccompiler::SeccompAction::{self, KillProcess, Trap};
 use tests::{Host, Start};
 
-use crate::host::Expected::Runs;
-use crate::host::{Machine, Row};
 use crate::refusals::{KILLED, MOUNT_EACCES, MOUNT_EPERM, UNSHARE_ENOSYS, UNSHARE_EPERM};
+use crate::row::Expected::Runs;
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |name, fixed, filter: fn(Start) -> Start| {

@@ -8,9 +8,9 @@ use nix::mount::MsFlags;
 use tests::{Change, Host, Nix, User};
 
 use crate::filters::errno;
-use crate::host::Expected::{self, Runs, RunsFrom};
-use crate::host::{Machine, Row};
 use crate::refusals::{NOTHING, NOTHING_FIXED};
+use crate::row::Expected::{self, Runs, RunsFrom};
+use crate::row::{Machine, Row};
 
 /// A home of a user whose name has 20 characters: too long to rewrite references to its `.cache`.
 const LONG: &str = "/home/abcdefghijklmnopqrst";

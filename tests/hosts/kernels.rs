@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use crate::host::Expected::{self, Runs};
-use crate::host::Row;
 use crate::refusals::UNPRIVILEGED_OFF;
+use crate::row::Expected::{self, Runs};
+use crate::row::Row;
 use crate::virtual_machine::VirtualMachine;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -23,6 +23,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 ended
             })
         })
+        .needing(&["debootstrap", "mke2fs", "qemu-system-x86_64"])
     };
     let runs = Runs("namespace");
     vec![

@@ -3,8 +3,8 @@
 use nix::sys::resource::Resource;
 use tests::{Change, Host, Nix, Start, User};
 
-use crate::host::Expected::Runs;
-use crate::host::{Machine, Row};
+use crate::row::Expected::Runs;
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![

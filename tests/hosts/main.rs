@@ -1,32 +1,52 @@
 //! The host matrix: every bundle on every host, as a table of the mode that was taken and the result.
 //!
-//! Each cell is a test called `host/bundle`. Rows are in the files named by what they are about.
+//! Each cell is a test called `host/bundle`. Rows are in the files named by what they are about. Those that need more
+//! than `make test` installs are ignored tests: `make test-hosts` runs them.
 
 // Test code: a harness that can't do its work stops the test, and says why.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-mod bundle;
+/// The columns: bundles.
+mod column;
+/// Rows: containers of podman and crun.
 mod containers;
+/// The user land of Debian 11.
+mod debian_11;
+/// Rows: system calls that a filter refuses.
 mod filters;
+/// Rows: home directories, and other places for the cache.
 mod homes;
-mod host;
+/// Rows: Linux 5.10, in a virtual machine.
 mod kernels;
+/// Rows: resource limits, umasks and many mounts.
 mod limits;
+/// Rows: namespaces that cannot be made, and sandboxes.
 mod namespaces;
+/// Programs that some rows need.
+mod needed;
+/// Rows: root without all of root's capabilities.
 mod powers;
+/// What the launcher says where it gives up.
 mod refusals;
+/// Rows: a chroot, an empty root, a root without /proc or /dev.
 mod roots;
+/// The rows: hosts, and what is expected there.
+mod row;
+/// The table that is printed.
 mod table;
+/// Rows: an older user land.
 mod userlands;
+/// Rows: root and ordinary users, with each kind of /nix.
 mod users;
+/// The virtual machine.
 mod virtual_machine;
 
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
-use bundle::PACKED;
-use host::Row;
+use column::PACKED;
+use row::Row;
 use table::{Cell, Table};
 
 /// Services are waited for more than they work.
@@ -58,12 +78,14 @@ fn main() {
         for packed in &PACKED {
             let (row, table) = (Arc::clone(&row), Arc::clone(&table));
             let name = format!("{}/{}", row.name, packed.name);
-            trials.push(Trial::test(name, move || {
+            let is_ignored = !row.needs.is_empty();
+            let run = move || {
                 let mut cell = Cell::new(&table, number, row.name, packed.name);
                 row.check(packed, &mut cell);
                 cell.passed();
                 Ok(())
-            }));
+            };
+            trials.push(Trial::test(name, run).with_ignored_flag(is_ignored));
         }
     }
     drop(table);

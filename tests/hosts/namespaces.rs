@@ -12,11 +12,11 @@ use nix::mount::MsFlags;
 use tests::{Change, Host, Nix, User, run, until};
 
 use crate::filters::errno;
-use crate::host::Expected::{self, Runs};
-use crate::host::{Machine, Row};
 use crate::refusals::{
     APPARMOR, MAPS_EACCES, MAPS_EROFS, NO_MORE_IN_BUBBLEWRAP, SWITCHED_OFF, UNPRIVILEGED_OFF,
 };
+use crate::row::Expected::{self, Runs};
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let wrapped = |name, relocatable, fixed, wrapper: &'static [&'static str]| {

@@ -6,9 +6,9 @@ use nix::mount::MsFlags;
 use tests::{Change, Host, Nix, User};
 
 use crate::filters::errno;
-use crate::host::Expected::{Installs, Runs};
-use crate::host::{Machine, Row};
 use crate::refusals::CONTAINED_ROOT_READ_ONLY;
+use crate::row::Expected::{Installs, Runs};
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let machine = |flags| {

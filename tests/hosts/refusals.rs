@@ -1,6 +1,6 @@
 //! What the launcher says where it gives up; two lines each.
 
-use crate::host::Expected::{self, Refuses};
+use crate::row::Expected::{self, Refuses};
 
 pub(crate) const SWITCHED_OFF: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \
@@ -79,7 +79,7 @@ pub(crate) const MAPS_EROFS: Expected = Refuses(
 pub(crate) const MAPS_EACCES: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \
      namespace, ram: /proc/self/setgroups: Permission denied\n\
-     hint: run it as root, or outside of what confines it; PACKED_LOG=debug tells more",
+     hint: run it as root, or outside the sandbox or container; PACKED_LOG=debug shows more",
 );
 
 /// Ubuntu's AppArmor: the hint has a whole profile for the bundle's file in it.
@@ -87,7 +87,7 @@ pub(crate) const APPARMOR: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \
      namespace: mount a new root: Operation not permitted; \
      ram: mount a file system in memory: Operation not permitted\n\
-     hint: AppArmor wants a profile of it; as root: echo 'abi <abi/4.0>, \
+     hint: AppArmor requires a profile for it; as root: echo 'abi <abi/4.0>, \
      profile packed-* \"/srv/*\" flags=(unconfined) { userns, }' >/etc/apparmor.d/packed-* && \
      apparmor_parser -r /etc/apparmor.d/packed-*",
 );

@@ -5,9 +5,9 @@ use std::slice;
 use nix::mount::MsFlags;
 use tests::{Change, Host, Nix, User};
 
-use crate::host::Expected::{self, Installs, Lacks, Runs};
-use crate::host::{Machine, Row};
 use crate::refusals::{EMPTY_ROOT, EMPTY_ROOT_FIXED, USER_IN_CHROOT, WITHOUT_PROC};
+use crate::row::Expected::{self, Installs, Lacks, Runs};
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let changed =

@@ -1,3 +1,5 @@
+//! The table that the matrix prints: the mode that each cell took, and its result.
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};

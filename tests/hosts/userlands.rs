@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use tests::{Change, Host, Nix, User, debian_11};
+use tests::{Change, Host, Nix, User};
 
-use crate::host::Expected::Runs;
-use crate::host::{Machine, Row};
+use crate::debian_11::debian_11;
+use crate::row::Expected::Runs;
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |name, user: fn() -> User| {
@@ -16,6 +17,7 @@ pub(crate) fn rows() -> Vec<Row> {
             assert!(version.stdout().starts_with("11."), "another user land: {version:?}");
             machine
         })
+        .needing(&["debootstrap"])
     };
     vec![row("user, Debian 11", User::ordinary), row("root, Debian 11", User::root)]
 }

@@ -2,8 +2,8 @@
 
 use tests::{Host, Nix, User};
 
-use crate::host::Expected::Runs;
-use crate::host::{Machine, Row};
+use crate::row::Expected::Runs;
+use crate::row::{Machine, Row};
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = |name, relocatable, fixed, user: fn() -> User, nix| {

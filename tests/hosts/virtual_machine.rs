@@ -1,13 +1,18 @@
+//! A virtual machine that runs a bundle on an older kernel.
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
-use tests::{Ended, debian_11, run, source};
+use tests::{Ended, run, source};
 
-use crate::bundle::PACKED;
+use crate::column::PACKED;
+use crate::debian_11::debian_11;
 
 /// A machine with Debian 11 and its kernel, and the bundles at `/srv/<column>`.
 ///
@@ -21,8 +26,8 @@ pub(crate) struct VirtualMachine {
     files: TempDir,
 }
 
-/// Seconds after which it is ended, if this process did not: no test takes a tenth of it.
-const LIFETIME: &str = "1800";
+/// Seconds after which it is ended, if this process did not: all tests in it together take a tenth of it.
+const LIFETIME: &str = "14400";
 
 /// The kernel's parameters: the root directory is on a disk, as on a real machine.
 const PARAMETERS: &str = "console=ttyS1 panic=-1 root=/dev/nvme0n1 rw init=/bin/sh -- -c \
@@ -97,9 +102,9 @@ impl VirtualMachine {
 
 impl Drop for VirtualMachine {
     fn drop(&mut self) {
-        let pid = self.qemu.id().to_string();
+        let pid = self.qemu.id().try_into().expect("a pid is an i32");
         // By a signal that timeout hands on. What happens is seen by nobody any more.
-        drop(run(Command::new("kill").arg(pid)));
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         drop(self.qemu.wait());
     }
 }

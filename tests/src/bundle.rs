@@ -1,3 +1,5 @@
+//! A bundle, and how `packer build` is called to make one.
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,3 +1,5 @@
+//! A closure: store paths that Nix makes for the tests.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,19 +38,19 @@ impl Closure {
     /// A directory as it is, added to the store under its own name.
     #[must_use]
     pub fn added(directory: &Path) -> Closure {
-        let ended = run(Command::new("nix-store").arg("--add").arg(directory));
-        // Nix may warn on stderr.
-        ended.expect_code(0);
-        Closure { path: String::from_utf8_lossy(&ended.stdout).trim().into() }
+        let path = run(Command::new("nix-store").arg("--add").arg(directory)).text();
+        Closure { path: path.trim().into() }
     }
 
     /// The store paths, as Nix's database has them.
     #[must_use]
     pub fn requisites(&self) -> BTreeSet<String> {
-        let ended =
-            run(Command::new("nix-store").args(["--query", "--requisites"]).arg(&self.path));
-        ended.expect_code(0);
-        String::from_utf8_lossy(&ended.stdout).lines().map(str::to_owned).collect()
+        let mut query = Command::new("nix-store");
+        run(query.args(["--query", "--requisites"]).arg(&self.path))
+            .text()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 }
 

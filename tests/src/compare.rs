@@ -1,3 +1,5 @@
+//! Compares a program in a bundle with the same program alone: both must be started alike.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Nix expressions and commands: what is built, evaluated and asked without a network.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -30,14 +32,13 @@ pub fn nix_command(program: &str) -> Command {
 pub fn nix_build(expression: &str, options: &[&str]) -> (PathBuf, String) {
     let mut command = nix_command("nix-build");
     let ended = run(command.args(["--no-out-link", "-E", expression]).args(options));
-    ended.expect_code(0);
     (line(&ended).into(), ended.stderr())
 }
 
 /// What a store path refers to.
 #[must_use]
 pub fn references(path: &Path) -> String {
-    run(nix_command("nix-store").args(["--query", "--references"]).arg(path)).stdout()
+    run(nix_command("nix-store").args(["--query", "--references"]).arg(path)).text()
 }
 
 /// What `make -s offline-bundler` prints: a flake whose bundler is the packer under test.
@@ -49,9 +50,7 @@ pub fn offline_bundler() -> &'static str {
         let mut make = Command::new("make");
         make.current_dir(source()).env_remove("MAKEFLAGS").env("CARGO_TARGET_DIR", target());
         // What it would set up and build is there: this is a test.
-        let ended = run(make.args(["-s", "-o", "setup", "-o", "build", "offline-bundler"]));
-        ended.expect_code(0);
-        line(&ended)
+        line(&run(make.args(["-s", "-o", "setup", "-o", "build", "offline-bundler"])))
     })
 }
 
@@ -75,6 +74,7 @@ pub fn example(attribute: &str) -> (String, Closure) {
     (format!("{}.{attribute}", examples()), Closure::example(attribute))
 }
 
+#[track_caller]
 fn line(ended: &Ended) -> String {
-    String::from_utf8_lossy(&ended.stdout).trim().to_owned()
+    ended.text().trim().to_owned()
 }

@@ -1,3 +1,5 @@
+//! What came out of a program: its status, its stdout and stderr, and checks of them.
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
 
@@ -22,8 +24,17 @@ impl Ended {
     #[must_use]
     #[track_caller]
     pub fn stdout(&self) -> String {
-        self.expect_code(0);
+        let text = self.text();
         assert_eq!(self.stderr(), "", "nothing is written to stderr");
+        text
+    }
+
+    /// What it wrote to stdout, if it ended well. What it wrote to stderr is for people: Nix says there that it waits
+    /// for a lock.
+    #[must_use]
+    #[track_caller]
+    pub fn text(&self) -> String {
+        self.expect_code(0);
         String::from_utf8(self.stdout.clone()).expect("stdout is text")
     }
 

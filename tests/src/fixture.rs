@@ -1,3 +1,5 @@
+//! Files that are made once and kept in the target directory, however many tests ask for them.
+
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};

@@ -1,3 +1,5 @@
+//! Takes a bundle apart, and puts altered parts together with right digests.
+
 use std::fs::{self, Permissions};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;

@@ -1,3 +1,5 @@
+//! A host: a user, a /nix and directories of its own, on which bundles are started.
+
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

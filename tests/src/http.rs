@@ -8,6 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::ended::Ended;
 use crate::program::run;
 
+/// Seconds for an answer: a safety net. Who waits for a service asks again after them.
+const PATIENCE: &str = "300";
+
 /// A port of 127.0.0.1 that was free a moment ago, and that nobody else in this process was given.
 #[must_use]
 pub fn free_port() -> u16 {
@@ -44,7 +47,8 @@ pub fn post(url: &str, body: &str) -> Option<Answer> {
 }
 
 fn answer(curl: &mut Command) -> Option<Answer> {
-    curl.args(["--silent", "--noproxy", "*", "--max-time", "30", "--write-out", "\n%{http_code}"]);
+    curl.args(["--silent", "--noproxy", "*", "--max-time", PATIENCE]);
+    curl.args(["--write-out", "\n%{http_code}"]);
     let Ended { status, stdout, .. } = run(curl);
     if !status.success() {
         return None;

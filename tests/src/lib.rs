@@ -33,9 +33,6 @@ mod store;
 mod terminal;
 pub mod tree;
 mod user;
-mod userland;
-
-use std::io::Write as _;
 
 pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
@@ -57,10 +54,3 @@ pub use start::{Directory, Running, Start, until};
 pub use store::Store;
 pub use terminal::Terminal;
 pub use user::User;
-pub use userland::debian_11;
-
-/// Prints a figure that a test is to show in every run: what `println!` prints is shown only if it fails.
-pub fn figure(text: std::fmt::Arguments<'_>) {
-    // In one piece, since tests run at once. A closed stdout is the runner's business.
-    let _ = std::io::stdout().write_all(format!("{text}\n").as_bytes());
-}

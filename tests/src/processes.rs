@@ -1,3 +1,5 @@
+//! The processes that run on a host.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! A copy of `tests/project`: a flake that stands for what a user works on.
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};

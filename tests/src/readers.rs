@@ -1,3 +1,5 @@
+//! Everything that reads a bundle, called on the same bytes.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,9 @@ pub struct Readers {
 const PROGRAM: &str = "/srv/other";
 const TO: &str = "/tmp/to";
 
+/// Seconds of processor time: a safety net for a reader that hangs.
+const PATIENCE: u64 = 1800;
+
 /// The ends of the paths to where store paths are extracted to.
 const ABOVE: [&str; 4] = ["/one", "/two", "/nix", "/nix/store"];
 
@@ -39,10 +44,9 @@ impl Readers {
     #[track_caller]
     pub fn refusals(&self, bytes: &[u8], mode: &str, memory: u64) -> [String; 5] {
         let program = self.install(bytes);
-        // Plenty of time, and far below what a hang would take.
         let bound = |start: Start| {
             let start = start.limit(Resource::RLIMIT_AS, memory, memory);
-            start.limit(Resource::RLIMIT_CPU, 10, 10)
+            start.limit(Resource::RLIMIT_CPU, PATIENCE, PATIENCE)
         };
         let start = |name: &str, value: &str| {
             let start = bound(self.host.start(&program)).args(["exit", "9"]);

@@ -1,3 +1,5 @@
+//! A host's root file system: what is mounted where.
+
 use std::ffi::CString;
 use std::fs::{self, FileType};
 use std::io;

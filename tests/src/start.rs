@@ -1,3 +1,5 @@
+//! A start of a program, set up down to the last descriptor, and the wait for its end.
+
 use std::env::consts;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
@@ -45,8 +47,8 @@ pub struct Start {
     stdin: Vec<u8>,
 }
 
-/// A safety net, not a measurement: nothing that a test starts takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// A safety net, not a measurement: even on a busy machine nothing that a test starts takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(1800);
 
 impl Start {
     pub(crate) fn new(program: PathBuf, root: &Arc<Root>, user: &User) -> Start {

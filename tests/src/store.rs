@@ -1,3 +1,5 @@
+//! A store that a test makes by hand.
+
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;

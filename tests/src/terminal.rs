@@ -1,3 +1,5 @@
+//! A person at a terminal: types text and waits for what appears.
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,3 +1,5 @@
+//! Who runs a program: root, or an ordinary user whose number nobody else has.
+
 use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process;

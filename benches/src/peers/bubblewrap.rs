@@ -4,13 +4,13 @@ use std::fs;
 
 use crate::worker::Case;
 
-/// On a host with a `/nix/store`: one bind over it.
+/// Makes a case for a host with a `/nix/store`: one bind mount over it.
 pub(crate) fn over_store(name: &str, store: &str, program: &str) -> Case {
     let case = Case::new(name, "/usr/bin/bwrap").args(["--dev-bind", "/", "/"]);
     case.args(["--ro-bind", store, "/nix/store", "--", program])
 }
 
-/// On a host without `/nix`: a new root with everything of the host's in it.
+/// Makes a case for a host without `/nix`: a new root with all top-level directories of the host.
 pub(crate) fn new_root(name: &str, store: &str, program: &str) -> Case {
     let mut case = Case::new(name, "/usr/bin/bwrap");
     for entry in fs::read_dir("/").expect("list /") {

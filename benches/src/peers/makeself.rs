@@ -1,4 +1,4 @@
-//! makeself: a shell script in front of an archive; unpacks at every start and removes it at its end.
+//! makeself: a shell script in front of an archive. It unpacks at every start, and removes the files at the end.
 
 use std::path::PathBuf;
 use std::process::Command;

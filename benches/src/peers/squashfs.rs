@@ -1,4 +1,4 @@
-//! squashfs: an image that is mounted by squashfuse, where FUSE may be used.
+//! squashfs: an image that squashfuse mounts, on machines that allow FUSE.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tests::run;
 use crate::closures::Subject;
 use crate::fixture::{beside, extracted};
 
-/// Makes an image with blocks of 1 MiB, the largest, and the compressor's best level.
+/// Makes an image with blocks of 1 MiB, the largest size, and the best level of the compressor.
 pub(crate) fn image(subject: &Subject, compressor: &str) -> PathBuf {
     beside(&subject.bundle, &format!("squashfs-{compressor}"), |to| make(subject, compressor, to))
 }
@@ -24,8 +24,8 @@ fn make(subject: &Subject, compressor: &str, to: &Path) {
     run(&mut command).expect_code(0);
 }
 
-/// Why no image can be mounted on this machine, if so.
-pub(crate) fn obstacle() -> Option<String> {
+/// Returns the reason why this machine cannot mount an image; `None` if it can.
+pub(crate) fn unavailable() -> Option<String> {
     let opened = OpenOptions::new().read(true).write(true).open("/dev/fuse");
     opened.err().map(|error| format!("/dev/fuse: {error}"))
 }

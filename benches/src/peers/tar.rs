@@ -1,4 +1,4 @@
-//! GNU tar and a compressor: what unpacking a closure costs without a launcher.
+//! GNU tar and a compressor: the time of unpacking a closure without a launcher.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use tests::Bundle;
 use crate::fixture::{beside, extracted, shell};
 use crate::worker::Case;
 
-/// The closure as nix-bundle packs it: tar and bzip2, every file on its own.
+/// Packs the closure as nix-bundle does: tar and bzip2, without hard links.
 pub(crate) fn bzip2(bundle: &Bundle) -> PathBuf {
     beside(bundle, "closure.tar.bz2", |to| {
         let line = "tar --hard-dereference -C \"$1\" -cjf \"$2\" nix";
@@ -15,7 +15,7 @@ pub(crate) fn bzip2(bundle: &Bundle) -> PathBuf {
     })
 }
 
-/// Unpacks an archive to the case's directory.
+/// Makes a case that unpacks an archive to the case's directory.
 pub(crate) fn unpack(name: &str, decompress: &str, archive: &str) -> Case {
     let case = Case::new(name, "/usr/bin/tar").fresh(name);
     case.args(["-I", decompress, "-C", "{}", "-xf", archive])

@@ -1,4 +1,4 @@
-//! wrappe: unpacks to the directory for temporary files and looks at every file before each start.
+//! wrappe: unpacks to the directory for temporary files, and checks every file before each start.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tests::run;
 use crate::closures::Subject;
 use crate::fixture::{beside, extracted};
 
-/// Packs a subject at level 19, with wrappe's defaults otherwise.
+/// Packs a subject at level 19; other options have wrappe's defaults.
 pub(crate) fn pack(subject: &Subject) -> PathBuf {
     beside(&subject.bundle, "wrappe", |to| pack_to(subject, to))
 }

@@ -1,7 +1,7 @@
-//! What the packer's choices bring: the order of files, the length of frames, one copy of what is twice.
+//! Measures the gain of packer's choices: the order of files, the length of frames, hard links for duplicates.
 //!
-//! The tar stream of a bundle is taken apart, put together in other ways and compressed as the packer does at
-//! level 19. The sizes are those of the frames alone.
+//! It splits the tar stream of a bundle into entries, arranges them in other ways, and compresses the result as packer
+//! does at level 19. The sizes are those of the frames only.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,27 +17,27 @@ use crate::table::Table;
 const LEVEL: i32 = 19;
 const MIB: usize = 1 << 20;
 
-/// The length of the packer's frames at that level.
+/// The largest length of packer's frames at this level.
 const FRAME: usize = 16 * MIB;
 
-/// An entry of the stream.
+/// A tar entry.
 #[derive(Clone)]
 struct Entry {
     name: PathBuf,
     /// Header, content, and zeros up to a whole block.
     blocks: Vec<u8>,
-    /// A file's content, or the name of the one that it is a copy of.
     kind: Kind,
 }
 
 #[derive(Clone)]
 enum Kind {
     File,
+    /// A hard link to the file with this name.
     Copy(PathBuf),
     Other,
 }
 
-/// Compresses the stream in each of the ways.
+/// Compresses the stream in each arrangement; returns a table of the sizes.
 pub(super) fn table(title: &str, archive: &Path) -> Table {
     let entries = entries(archive);
     let as_packed = frames(&entries, FRAME);
@@ -87,7 +87,7 @@ fn entries(archive: &Path) -> Vec<Entry> {
     entries
 }
 
-/// Files come first, as in a bundle.
+/// Returns the sort key of an entry's kind: files come first, as in a bundle.
 fn rank(entry: &Entry) -> u8 {
     match entry.kind {
         Kind::File => 0,
@@ -106,7 +106,7 @@ fn extension_and_name(entry: &Entry) -> Vec<u8> {
     [text(entry.name.extension()), b"\0".into(), text(entry.name.file_name())].concat()
 }
 
-/// Every hard link becomes a file with the content again.
+/// Replaces each hard link with a copy of the file.
 fn copied(entries: &[Entry]) -> Vec<Entry> {
     let files: HashMap<&Path, &Entry> =
         entries.iter().map(|entry| (entry.name.as_path(), entry)).collect();
@@ -122,7 +122,7 @@ fn copied(entries: &[Entry]) -> Vec<Entry> {
     entries.iter().map(whole).collect()
 }
 
-/// Bytes of the entries in frames of at most `len` bytes of them.
+/// Returns the compressed size of the entries in frames of at most `len` bytes.
 fn frames(entries: &[Entry], len: usize) -> usize {
     let mut frames: Vec<Vec<u8>> = vec![Vec::new()];
     for entry in entries {

@@ -1,4 +1,4 @@
-//! The hosts, and what is started on each.
+//! The hosts, and the cases on each.
 
 use tests::{Bundle, Nix, User};
 
@@ -10,34 +10,34 @@ use crate::picture::Whose;
 use crate::stage::Stage;
 use crate::worker::{self, Case, Disk, Plan, Sample, Samples};
 
-/// Rounds of one worker.
+/// The number of rounds of one worker.
 const ROUNDS: u64 = 60;
 
-/// Rounds before, which load programs and warm caches up.
+/// The number of rounds before these, which are not counted: they load programs into the page cache.
 const WARM_UP: u64 = 5;
 
-/// Rounds where a start takes milliseconds.
+/// The number of rounds for cases that take milliseconds.
 const SLOW_ROUNDS: u64 = 10;
 
-/// The entry, executed by the worker itself.
+/// The case in which the worker starts the entry itself.
 pub(super) const DIRECT: &str = "the entry itself";
 
-/// A host and what is started there.
+/// A host and its cases.
 pub(super) struct Scene {
-    /// What its cases are called after their names.
+    /// The host, as the second part of the cases' full names.
     at: &'static str,
     stage: Stage,
     direct: Case,
-    /// Cases that take turns with each other and with the entry itself.
+    /// Groups of cases; the cases of a group take turns with each other and with the entry itself.
     ///
-    /// The kernel takes a mount namespace down after its last process has ended: what is started next would
-    /// pay for it. So what makes one is not among those that make none.
+    /// The kernel removes a mount namespace after its last process has ended, which slows down the next start. So
+    /// cases that make a mount namespace are in other groups than cases that do not.
     groups: Vec<Vec<(Case, Whose)>>,
     rounds: u64,
 }
 
 impl Scene {
-    /// A scene whose entry is at `direct` on the host.
+    /// Makes a scene whose entry is at `direct` on the host.
     fn new(at: &'static str, stage: Stage, direct: &str, rounds: u64) -> Scene {
         Scene { at, stage, direct: Case::new(DIRECT, direct), groups: vec![Vec::new()], rounds }
     }
@@ -47,18 +47,18 @@ impl Scene {
         group.push((case, whose));
     }
 
-    /// What is added from here on has turns of its own.
+    /// Begins a new group for the cases that are added next.
     fn apart(&mut self) {
         self.groups.push(Vec::new());
     }
 
-    /// Adds the program that does nothing but execute the entry.
+    /// Adds the program that only executes the entry.
     fn add_exec(&mut self, entry: &str) {
         let exec = self.stage.install(&floor::program("exec"), "floor/exec");
         self.add(Case::new("exec only", exec).args([entry]), Whose::Floor);
     }
 
-    /// Adds a bundle in this mode, unpacked.
+    /// Adds a bundle in this mode, and unpacks it.
     fn add_bundle(&mut self, name: &str, bundle: &Bundle, mode: &str) {
         let program = self.stage.install(&bundle.path, name);
         let case = Case::new(name, program).env("PACKED_MODE", mode);
@@ -66,7 +66,7 @@ impl Scene {
         self.add(case, Whose::Ours);
     }
 
-    /// What each case is, by its whole name.
+    /// Who each case belongs to, by its full name.
     pub(super) fn whose(&self) -> impl Iterator<Item = (String, Whose)> {
         let cases = self.groups.iter().flatten();
         cases.map(|(case, whose)| (self.name(&case.name), *whose))
@@ -76,7 +76,7 @@ impl Scene {
         format!("{case}, {}", self.at)
     }
 
-    /// Starts every case in its rounds and adds the samples to those of its group.
+    /// Runs all rounds of each group, and adds the samples to those of the group.
     pub(super) fn measure(&self, turn: u64, samples: &mut Vec<Samples>) {
         samples.resize_with(self.groups.len(), Samples::new);
         for (group, samples) in self.groups.iter().zip(samples) {
@@ -92,7 +92,7 @@ impl Scene {
         }
     }
 
-    /// Compares every case with the entry itself, in the same round.
+    /// Computes the overhead of each case over the entry itself in the same round.
     pub(super) fn overheads(&self, samples: &[Samples]) -> Overheads {
         let mut overheads = Overheads::new();
         for group in samples {
@@ -110,7 +110,7 @@ impl Scene {
     }
 }
 
-/// A host with the closure in its store.
+/// A host that has the closure in its own store.
 pub(super) fn same_paths(subject: &Subject) -> Scene {
     let entry = subject.entry.display().to_string();
     let stage = Stage::new(Nix::SamePaths);
@@ -120,7 +120,7 @@ pub(super) fn same_paths(subject: &Subject) -> Scene {
     scene
 }
 
-/// A host that uses Nix itself: both stores have to be visible.
+/// A host with its own Nix store: both stores must be visible.
 pub(super) fn other_paths(subject: &Subject) -> Scene {
     let stage = Stage::new(Nix::OtherPaths);
     let (mut scene, plain) = plain("other /nix/store", stage, subject, ROUNDS);
@@ -136,7 +136,7 @@ pub(super) fn other_paths(subject: &Subject) -> Scene {
     scene
 }
 
-/// A host with an empty store: one mount.
+/// A host with an empty store: a start makes one mount.
 pub(super) fn empty(subject: &Subject) -> Scene {
     let stage = Stage::new(Nix::Empty);
     let (mut scene, plain) = plain("empty /nix/store", stage, subject, ROUNDS);
@@ -146,7 +146,7 @@ pub(super) fn empty(subject: &Subject) -> Scene {
     scene
 }
 
-/// The most common host, without Nix; the bundle of 50 000 files is started in the same rounds.
+/// The most common host, without Nix. The same rounds also start the bundle with 50 000 files.
 pub(super) fn absent(subject: &Subject, large: &Bundle) -> Scene {
     let stage = Stage::new(Nix::Absent);
     let (mut scene, plain) = plain("no /nix", stage, subject, ROUNDS);
@@ -167,7 +167,7 @@ pub(super) fn absent(subject: &Subject, large: &Bundle) -> Scene {
     scene
 }
 
-/// As before, but nothing may be written to a disk.
+/// The same host; the bundle uses the mode `ram`, which writes nothing to a disk.
 pub(super) fn memory(subject: &Subject) -> Scene {
     let stage = Stage::new(Nix::Absent);
     let (mut scene, _) = plain("no /nix, unpacked at each start", stage, subject, 1);
@@ -175,7 +175,7 @@ pub(super) fn memory(subject: &Subject) -> Scene {
     scene
 }
 
-/// As root: /dev/fuse is not for everybody on every machine.
+/// A host of root, since some machines do not let other users open /dev/fuse.
 pub(super) fn squashfuse(subject: &Subject) -> Scene {
     let stage = Stage::of(User::root(), Nix::Absent);
     let (mut scene, _) = plain("as root", stage, subject, SLOW_ROUNDS);
@@ -189,17 +189,17 @@ pub(super) fn squashfuse(subject: &Subject) -> Scene {
     scene
 }
 
-/// A closure on a host, where its entry can be run as it is.
+/// A closure that is extracted on a host.
 struct Plain {
-    /// What stands for `/nix/store`.
+    /// The directory with the store paths.
     store: String,
-    /// The entry in it.
+    /// The path of the entry in this directory.
     direct: String,
-    /// The entry once the store is visible at its place.
+    /// The path of the entry in `/nix/store`, after the store is made visible there.
     entry: String,
 }
 
-/// Puts a closure on the host: a scene with the entry in it.
+/// Extracts the closure on a host; returns a scene with its entry.
 fn plain(at: &'static str, stage: Stage, subject: &Subject, rounds: u64) -> (Scene, Plain) {
     let closure = stage.install_closure(&subject.bundle);
     let direct = format!("{closure}/{}", subject.entry_below());

@@ -1,4 +1,4 @@
-//! Writes an index, node by node.
+//! Encodes an index node by node.
 
 use alloc::vec::Vec;
 
@@ -10,11 +10,11 @@ use crate::error::{Error, Part};
 use crate::wire::Writer;
 
 impl Index<'_> {
-    /// Starts to write an index, with the digests of the frames.
+    /// Starts an index with the digests of the frames and the number of nodes.
     ///
     /// # Errors
     ///
-    /// If there are too many.
+    /// If there are more than a u32 can count.
     pub fn writer(frames: &[Digest], nodes: usize) -> Result<IndexWriter, Error> {
         let mut writer = Writer::default();
         writer.count(Part::Index, "frames", frames.len())?;
@@ -24,15 +24,15 @@ impl Index<'_> {
     }
 }
 
-/// Writes an index, node by node.
+/// Encodes an index node by node.
 pub struct IndexWriter(Writer);
 
 impl IndexWriter {
-    /// Writes the next node, which must come in the index's order.
+    /// Encodes the next node. Nodes come in the order that [`Index`] describes.
     ///
     /// # Errors
     ///
-    /// If a bound of the format is broken.
+    /// If a name, a target or a list is too long for its length field.
     pub fn node(
         &mut self,
         parent: Option<u32>,
@@ -76,7 +76,7 @@ impl IndexWriter {
     }
 }
 
-/// What [`IndexWriter::node`] writes for a node.
+/// The kind and content of a node, for [`IndexWriter::node`].
 #[derive(Clone, Copy, Debug)]
 pub enum NodeContent<'a> {
     /// A directory.
@@ -89,15 +89,15 @@ pub enum NodeContent<'a> {
         content: Extent,
         /// The references in its content.
         references: &'a [Reference],
-        /// Whether it is a compiled Python module that is valid only with its source as it was; never for
-        /// one that is executable.
+        /// Whether it is a compiled Python module that checks a digest of its source; never for an
+        /// executable file.
         checked_pyc: bool,
     },
     /// A symbolic link.
     Symlink {
-        /// Its target.
+        /// The link's target.
         target: &'a [u8],
-        /// The references in it.
+        /// The references in the target.
         references: &'a [Reference],
     },
 }

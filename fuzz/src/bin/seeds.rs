@@ -1,6 +1,6 @@
-//! Takes a bundle apart into seeds: `seeds BUNDLE NAME`. What is large is left out.
+//! Splits a bundle into seeds: `seeds BUNDLE NAME`. Leaves out large seeds.
 
-// It is run by hand: what goes wrong ends it.
+// A developer runs it by hand, so an error may end it with a panic.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::Path;
 use format::{Descriptor, Index, Manifest, Section, SeekTable};
 use fuzz::Parts;
 
-/// Bytes of a seed: a fuzzer gets nowhere with more.
+/// The limit on bytes of a seed: larger seeds do not help the fuzzer.
 const LEN: usize = 64 << 10;
 
 fn main() {
@@ -29,7 +29,7 @@ fn main() {
         let start = at(descriptor.stub_len + frame.offset);
         tar.extend(decompress(&bundle[start..][..frame.compressed_len as usize]));
     }
-    let paths = Manifest::decode(&manifest).expect("a manifest").paths.len();
+    let paths = Manifest::decode(&manifest, descriptor.version).expect("a manifest").paths.len();
     Index::decode(&index, paths, tar.len() as u64).expect("an index");
 
     let body = u32::from_le_bytes([note[4], note[5], note[6], note[7]]);

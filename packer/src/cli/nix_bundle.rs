@@ -1,4 +1,4 @@
-//! The command line of nix-bundle, `TARGET EXECUTABLE`, answered with the one that does the same here.
+//! Recognises a command line of nix-bundle, `TARGET EXECUTABLE`, and suggests the same one for packer.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::show;
 use crate::source::installable::is_installable;
 
-/// Makes an error of the words behind `packer build` if they begin with a target.
+/// Makes an error from the words after `packer build`, if the first one is a target.
 pub(crate) fn after_build(words: &[OsString]) -> Option<Error> {
     let (target, rest) = words.split_first().filter(|(target, _)| !is_option(target))?;
     let mut command = format!("packer build --closure {}", closure(target));
@@ -21,7 +21,7 @@ pub(crate) fn after_build(words: &[OsString]) -> Option<Error> {
     Some(Error::Positional { target: show::os(target), command })
 }
 
-/// Makes an error of the words behind `packer` if they are a target and a path.
+/// Makes an error from the words after `packer`, if they are a target and a path.
 pub(crate) fn after_packer(words: &[OsString]) -> Option<Error> {
     let executable = words.get(1)?;
     if executable.as_encoded_bytes().contains(&b'/') { after_build(words) } else { None }
@@ -31,7 +31,7 @@ fn is_option(word: &OsString) -> bool {
     word.as_encoded_bytes().starts_with(b"-")
 }
 
-/// What `--closure` takes in the place of a target: a path, an attribute of nixpkgs, or an expression.
+/// Returns the value of `--closure` for a target: a path, an attribute of nixpkgs, or an expression.
 fn closure(target: &OsString) -> String {
     let text = show::os(target);
     let is_attribute = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -41,13 +41,13 @@ fn closure(target: &OsString) -> String {
     } else if text.chars().all(is_attribute) {
         format!("nixpkgs#{text}")
     } else {
-        // As nix-bundle evaluates it.
+        // nix-bundle evaluates the target in this way.
         let expression = quote(&format!("with import <nixpkgs> {{ }}; {text}"));
         format!("\"$(nix-build --no-out-link -E {expression})\"")
     }
 }
 
-/// Quotes a word for a shell, if it has to be.
+/// Quotes a word for a shell if it needs quotes.
 fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:#=+@%^,".contains(c);
     if !word.is_empty() && !word.starts_with('#') && word.chars().all(is_plain) {

@@ -33,13 +33,13 @@ use crate::{cli, show};
 ///
 /// # Errors
 ///
-/// If anything is wrong; nothing is then left of the output.
+/// If any step fails; no partial output is left.
 pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let started = Instant::now();
     let threads = options.threads.unwrap_or(available_parallelism().unwrap_or(NonZeroUsize::MIN));
     let progress = Progress::new();
 
-    // What was asked for.
+    // Inputs: stub, patterns, store; Nix builds the installables.
     let stub = Stub::load(options.stub.as_deref())?;
     let exclude = Exclude::new(&options.exclude)?;
     let word = Word {
@@ -57,16 +57,16 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let tree = Tree::read(&store, &closure.paths, &exclude)?;
     let programs = entry::choose(&store, &tree, &closure.roots, &options.entry, stub.machine())?;
     let hashes = Hashes::of_paths(&tree.paths);
-    // Those that are excluded too: Nix looks for all.
+    // Includes excluded store paths: Nix scans the bundle for the hashes of the whole closure.
     let hidden = Hashes::of_paths(&closure.paths);
-    let wishes = environment::wishes(&tree, &hidden, &options.env)?;
+    let user_rules = environment::user_rules(&tree, &hidden, &options.env)?;
 
     // Content: digests, references, order.
     progress.start("reading", Some(tree.len()));
     let content = Content::read(&store, &tree, &hashes, word, threads, &progress)?;
     let findings = content.findings();
     let modes = modes::choose(&options.mode, &findings)?;
-    let rules = wishes.over(environment::defaults(&tree, content.variables()));
+    let rules = user_rules.with_defaults(environment::defaults(&tree, content.variables()));
     let manifest = manifest::manifest(&tree, &content, &findings);
     let plan = Plan { programs, modes, rules, manifest, roots: closure.roots };
     let layout = Layout::new(&tree, &content);
@@ -103,7 +103,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     .print(options.json)
 }
 
-/// The name of the first entry, in the current directory.
+/// Returns the default of `--output`: the name of the first entry, in the current directory.
 fn default_output(programs: &[entry::Program]) -> PathBuf {
     let name = programs.first().map(|program| OsStr::from_bytes(program.name()));
     PathBuf::from(".").join(name.unwrap_or_default())

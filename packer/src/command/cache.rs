@@ -1,4 +1,4 @@
-//! `packer cache`: the cache of the user who calls it.
+//! `packer cache`: lists or removes bundles in the cache of the user who calls it.
 
 use std::ffi::{CString, OsStr};
 use std::fmt::Write as _;
@@ -15,16 +15,16 @@ use super::print;
 use crate::cli;
 use crate::error::{Error, Result};
 
-/// Seconds of a day.
+/// Seconds in a day.
 const DAY: i64 = 24 * 60 * 60;
 
-/// Lists or removes what bundles have unpacked.
+/// Runs a command on each cache of the user.
 ///
 /// # Errors
 ///
 /// If a directory of the cache cannot be read or written.
 pub(crate) fn cache(command: cli::Cache) -> Result<()> {
-    // As the bundles themselves look for it.
+    // The code of the stub finds the caches, so both look in the same places.
     let variables: Vec<CString> = std::env::vars_os()
         .filter_map(|(name, value)| {
             CString::new([name.as_os_str(), OsStr::new("="), &value].map(OsStr::as_bytes).concat())
@@ -34,7 +34,7 @@ pub(crate) fn cache(command: cli::Cache) -> Result<()> {
     let environment: Vec<_> = variables.iter().map(CString::as_c_str).collect();
     let settings = Settings::read(&environment).map_err(Error::Runtime)?;
     for place in place::places(&settings, &environment) {
-        // Where there is none, nothing was unpacked.
+        // A place without a cache is skipped: nothing was unpacked there.
         if let Ok(cache) = place.open(Absent::Fail) {
             let text = run(command, &cache).map_err(Error::Runtime)?;
             print::text(&format!("{}\n{text}", Shown::from(&*cache.path)))?;
@@ -59,7 +59,7 @@ fn list(cache: &Cache, now: i64) -> std::result::Result<String, runtime::error::
         let record = &listed.record;
         let days = now.saturating_sub(record.last_used) / DAY;
         let used = if listed.in_use { "running".to_owned() } else { format!("{days} days ago") };
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "  {} ({} store paths, {used})", record.entry, record.names.len());
         for name in &record.names {
             let _ = writeln!(text, "    {name}");

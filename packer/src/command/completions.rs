@@ -1,4 +1,4 @@
-//! `packer completions`: a script that completes packer's options in a shell.
+//! `packer completions`: prints a script that completes packer's options in a shell.
 
 use clap::CommandFactory as _;
 
@@ -6,11 +6,11 @@ use super::print;
 use crate::cli::{self, Cli};
 use crate::error::Result;
 
-/// Prints the script.
+/// Prints the completion script for a shell.
 ///
 /// # Errors
 ///
-/// If it cannot be written.
+/// If stdout cannot be written.
 pub(crate) fn completions(options: &cli::Completions) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut Cli::command(), "packer", &mut script);

@@ -1,4 +1,4 @@
-//! `packer inspect`: what is in a bundle.
+//! `packer inspect`: shows what a bundle contains.
 
 use std::fmt::Write as _;
 
@@ -13,32 +13,33 @@ use crate::plan::verdict::{Relocation, Verdict};
 use crate::source::bundle::Bundle;
 use runtime::error::{Escaped, Size};
 
-/// Says what is in a bundle.
+/// Prints what a bundle contains.
 ///
 /// # Errors
 ///
-/// If it is none, or was changed.
+/// If the file is not a bundle, or is damaged.
 pub(crate) fn inspect(options: &cli::Inspect) -> Result<()> {
     let bundle = Bundle::open(&options.bundle)?;
     let report = Report::new(&bundle)?;
     if options.json { print::json(&report) } else { print::text(&report.text()) }
 }
 
-/// What is said; the names are those of the JSON.
+/// The report; the field names are the keys of the JSON output.
 #[derive(Serialize)]
 struct Report {
     format_version: u32,
     packer: String,
     entries: Vec<Entry>,
     modes: Vec<&'static str>,
-    /// Nothing if nothing is in the way but the mode is not allowed: then references are not listed.
+    /// `None` if the closure has no obstacles but the bundle does not allow `relocate`: its index then lists no
+    /// references.
     relocation: Option<Relocation>,
     environment: Vec<String>,
     store_paths: Vec<Path>,
     files: usize,
     /// Bytes of all files.
     bytes_before: u64,
-    /// Bytes of the tar stream: each content once, with its headers.
+    /// Bytes of the tar stream: all headers, and the content of each distinct file once.
     tar_bytes: u64,
     /// Bytes of the frames.
     compressed_bytes: u64,
@@ -89,7 +90,7 @@ impl Report {
                     .collect(),
             })
             .collect();
-        // Roots come in the manifest's order, each before the nodes below it.
+        // The index has the root nodes in the manifest's order, each before the nodes below it.
         let mut paths = store_paths.iter_mut();
         let mut path = None;
         for node in &index.nodes {
@@ -102,7 +103,7 @@ impl Report {
             }
         }
         store_paths.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
-        let place = |path: u16| {
+        let full_path = |path: u16| {
             let path = descriptor.paths.get(usize::from(path));
             path.map(|path| format!("{STORE_DIR}/{}", path.path)).unwrap_or_default()
         };
@@ -114,12 +115,12 @@ impl Report {
                 .iter()
                 .map(|entry| Entry {
                     name: Escaped(entry.name(&descriptor.paths)).to_string(),
-                    program: format!("{}{}", place(entry.path), Escaped(&entry.program)),
+                    program: format!("{}{}", full_path(entry.path), Escaped(&entry.program)),
                 })
                 .collect(),
             relocation: relocation(&index, manifest, descriptor.modes),
             modes: descriptor.modes.iter().map(Mode::name).collect(),
-            environment: descriptor.environment.iter().map(|r| rule(r, place)).collect(),
+            environment: descriptor.environment.iter().map(|r| rule(r, full_path)).collect(),
             files: store_paths.iter().map(|path| path.files).sum(),
             bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
             store_paths,
@@ -137,7 +138,7 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = self.write(&mut text);
         text
     }
@@ -208,7 +209,7 @@ impl Report {
     }
 }
 
-/// The packer's verdict, as the bundle has it.
+/// Returns the packer's verdict on relocation, from the manifest and the index.
 fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Relocation> {
     let count = |node: &Node<'_>| match node.kind {
         Kind::Directory => 0,
@@ -222,19 +223,19 @@ fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Re
         .then(|| Relocation::new(findings, counts().sum(), counts().count()))
 }
 
-/// Decimals are for the eye only.
+/// Returns a percentage for display; the loss of precision does not show.
 #[allow(clippy::cast_precision_loss)]
 fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole as f64
 }
 
-fn rule(rule: &Rule, place: impl Fn(u16) -> String) -> String {
+fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
     let value: String = rule
         .value
         .iter()
         .map(|piece| match piece {
             Piece::Bytes(bytes) => Escaped(bytes).to_string(),
-            Piece::Path(path) => place(*path),
+            Piece::Path(path) => full_path(*path),
         })
         .collect();
     let name = Escaped(&rule.name);
@@ -242,7 +243,7 @@ fn rule(rule: &Rule, place: impl Fn(u16) -> String) -> String {
         Action::Set => format!("{name}={value}"),
         Action::SetUnlessSet => format!("{name}?={value}"),
         Action::Remove => format!("{name}-"),
-        Action::SetIfExists => format!("{name}?={value} if it is there"),
+        Action::SetIfExists => format!("{name}?={value} if the file exists"),
     }
 }
 

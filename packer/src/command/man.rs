@@ -1,4 +1,4 @@
-//! `packer man`: the manual page of packer, or of one of its commands.
+//! `packer man`: prints the manual page of packer or of one of its commands.
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
@@ -7,11 +7,11 @@ use super::print;
 use crate::cli::{self, Cli};
 use crate::error::{Error, Result};
 
-/// Prints the page, as roff.
+/// Prints the manual page as roff.
 ///
 /// # Errors
 ///
-/// If there is no such command, or it cannot be written.
+/// If the command does not exist, or stdout cannot be written.
 pub(crate) fn man(options: &cli::Man) -> Result<()> {
     let mut packer = Cli::command();
     packer.build();

@@ -1,4 +1,4 @@
-//! What a command prints to stdout.
+//! Prints the output of commands to stdout.
 
 use std::io::{self, Write as _};
 
@@ -10,18 +10,18 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// If it cannot be written.
+/// If stdout cannot be written.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     let text =
         serde_json::to_string(value).map_err(|error| Error::Stdout { source: error.into() })?;
     self::text(&format!("{text}\n"))
 }
 
-/// Prints to stdout; a reader that has gone away, such as `head`, is no error.
+/// Prints text. A closed pipe is not an error: a reader such as `head` may end early.
 ///
 /// # Errors
 ///
-/// If it cannot be written for another reason.
+/// If stdout cannot be written for another reason.
 pub(crate) fn text(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

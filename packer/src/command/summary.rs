@@ -1,4 +1,4 @@
-//! The last line of `packer build`.
+//! The summary that `packer build` prints at the end.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::command::print;
 use crate::error::Result;
 use crate::plan::verdict::Relocation;
 
-/// What was packed.
+/// The summary; the field names are the keys of the JSON output.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     /// The path of the bundle.
@@ -32,7 +32,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
+    /// If stdout cannot be written.
     pub(crate) fn print(&self, json: bool) -> Result<()> {
         if json { print::json(self) } else { print::text(&self.line()) }
     }
@@ -45,7 +45,7 @@ impl Summary {
     }
 }
 
-/// Rounds to milliseconds: more digits would say nothing.
+/// Returns seconds, rounded to milliseconds: more digits would have no meaning.
 pub(crate) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }

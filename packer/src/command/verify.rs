@@ -1,4 +1,4 @@
-//! `packer verify`: every digest, and that all parts say the same.
+//! `packer verify`: checks every digest, and that the index, the tar stream and the NAR hashes agree.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,11 +19,11 @@ use super::print;
 use crate::cli;
 use crate::show;
 
-/// Checks a bundle.
+/// Checks a bundle and prints the result.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong.
+/// The first problem that it finds.
 pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
     let bundle = Bundle::open(&options.bundle)?;
     let (files, paths) = check(&bundle)?;
@@ -31,11 +31,11 @@ pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
     print::text(&format!("{name}: {files} files in {paths} store paths are as they were packed\n"))
 }
 
-/// Checks a bundle that is open; returns how many files and store paths it has.
+/// Checks an open bundle; returns the numbers of its files and store paths.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong.
+/// The first problem that it finds.
 pub(crate) fn check(bundle: &Bundle) -> Result<(usize, usize)> {
     let contradiction = |what| Error::Contradiction { path: bundle.path.clone(), what };
     let index = bundle.sections.index().map_err(|error| bundle.error(error))?;
@@ -45,8 +45,8 @@ pub(crate) fn check(bundle: &Bundle) -> Result<(usize, usize)> {
         return Err(contradiction("the archive is longer than its files".to_owned()));
     }
 
-    // The tar stream can be larger than memory, and is read in two orders.
-    let mut stream = tempfile::tempfile().map_err(spool)?;
+    // A file, because the tar stream can be larger than memory and is read in two orders.
+    let mut stream = tempfile::tempfile().map_err(temporary)?;
     let mut write_error = None;
     bundle.run(|payload| {
         let mut reader = FrameReader::new(payload, frames)?;
@@ -60,9 +60,9 @@ pub(crate) fn check(bundle: &Bundle) -> Result<(usize, usize)> {
         Ok(())
     })?;
     if let Some(error) = write_error {
-        return Err(spool(error));
+        return Err(temporary(error));
     }
-    stream.rewind().map_err(spool)?;
+    stream.rewind().map_err(temporary)?;
 
     let paths = &bundle.sections.manifest.paths;
     check_tar(&stream, expected).map_err(contradiction)?;
@@ -71,18 +71,18 @@ pub(crate) fn check(bundle: &Bundle) -> Result<(usize, usize)> {
     Ok((files, paths.len()))
 }
 
-/// Bytes of a block of an archive.
+/// Bytes of a tar block.
 const BLOCK_LEN: u64 = 512;
 
-fn spool(source: std::io::Error) -> Error {
+fn temporary(source: std::io::Error) -> Error {
     Error::Temporary { directory: show::path(&std::env::temp_dir()), source }
 }
 
-/// What an entry of the archive has to be, as the index has it.
+/// A tar entry as the index describes it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     kind: EntryType,
-    mode: u32,
+    permissions: u32,
     target: Vec<u8>,
     content: Extent,
 }
@@ -102,7 +102,7 @@ pub(crate) fn check_tar(
         let target = entry.link_name_bytes().unwrap_or_default().into_owned();
         let content = match header.entry_type() {
             EntryType::Regular => Extent { start: entry.raw_file_position(), len: entry.size() },
-            // It has the content of an entry before it.
+            // A hard link has the content of an earlier entry.
             EntryType::Link => *contents.get(&target).ok_or_else(wrong)?,
             _ => node.content,
         };
@@ -111,10 +111,10 @@ pub(crate) fn check_tar(
             kind => (kind, target),
         };
         contents.insert(name.clone(), content);
-        let mode = header.mode().map_err(|error| error.to_string())?;
-        // An empty file has no place.
+        let permissions = header.mode().map_err(|error| error.to_string())?;
+        // The start of an empty file has no meaning.
         let content = if content.len == 0 { node.content } else { content };
-        if node != (Expected { kind, mode, target, content }) {
+        if node != (Expected { kind, permissions, target, content }) {
             return Err(wrong());
         }
     }
@@ -124,24 +124,24 @@ pub(crate) fn check_tar(
     }
 }
 
-/// Bytes that an archive can have at most.
+/// Returns the largest length that the tar archive can have.
 fn longest(expected: &HashMap<Vec<u8>, Expected>) -> u64 {
     let entry = |(name, Expected { target, content, .. }): (&Vec<u8>, &Expected)| {
-        // A name and a target that do not fit into the header have entries of their own.
+        // A name or target that does not fit into the header has an extra entry of its own.
         let long = |text: &[u8]| BLOCK_LEN + (text.len() as u64 + 2).next_multiple_of(BLOCK_LEN);
         BLOCK_LEN + long(name) + long(target) + content.len.next_multiple_of(BLOCK_LEN)
     };
-    // Two blocks end it.
+    // Two empty blocks end the archive.
     expected.iter().map(entry).fold(2 * BLOCK_LEN, u64::saturating_add)
 }
 
-/// The index's nodes by their names in the archive.
+/// Returns the index's nodes by their names in the archive.
 pub(crate) fn expected(paths: &[PackedPath], index: &Index<'_>) -> HashMap<Vec<u8>, Expected> {
     let mut roots = paths.iter();
     let mut names: Vec<Vec<u8>> = Vec::with_capacity(index.nodes.len());
     for node in &index.nodes {
         names.push(match node.parent {
-            // A parent's number is smaller than its child's.
+            // The number of a parent is smaller than that of its child.
             Some(parent) => [&names[parent as usize], b"/".as_slice(), node.name].concat(),
             None => {
                 let path = roots.next().map(|root| format!("{STORE_DIR}/{}", root.path));
@@ -150,9 +150,9 @@ pub(crate) fn expected(paths: &[PackedPath], index: &Index<'_>) -> HashMap<Vec<u
         });
     }
     let none = Extent { start: 0, len: 0 };
-    let expect = |kind, mode, target: &[u8], content| Expected {
+    let expect = |kind, permissions, target: &[u8], content| Expected {
         kind,
-        mode,
+        permissions,
         target: target.into(),
         content,
     };
@@ -187,7 +187,7 @@ fn check_nar_hashes(
                     let rest = usize::try_from(content.end() - at).unwrap_or(usize::MAX);
                     let len = rest.min(buffer.len());
                     let piece = &mut buffer[..len];
-                    stream.read_exact_at(piece, at).map_err(spool)?;
+                    stream.read_exact_at(piece, at).map_err(temporary)?;
                     nar.bytes(piece);
                     at += piece.len() as u64;
                 }
@@ -195,7 +195,7 @@ fn check_nar_hashes(
             }
         }
         if nar.finish() != (packed.nar_hash, packed.nar_len) {
-            return Ok(Err(format!("{STORE_DIR}/{} has another NAR hash", packed.path)));
+            return Ok(Err(format!("{STORE_DIR}/{} has a different NAR hash", packed.path)));
         }
     }
     Ok(Ok(()))

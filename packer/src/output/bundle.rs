@@ -1,4 +1,4 @@
-//! A bundle: the stub, filled in, and the payload behind it.
+//! Writes a bundle: the stub with its descriptor, and the payload behind it.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use super::stub::Stub;
 use crate::error::Result;
 use crate::progress::Progress;
 
-/// Writes a bundle to `path`, in place of what is there.
+/// Writes a bundle to `path`; replaces an existing file.
 ///
 /// # Errors
 ///
-/// If a file cannot be read or the bundle not be written; nothing is then left of it.
+/// If a file cannot be read, or the bundle cannot be written; no partial bundle is left.
 pub(crate) fn write(
     path: &Path,
     stub: Stub,
@@ -23,7 +23,7 @@ pub(crate) fn write(
 ) -> Result<Written> {
     let mut output = OutputFile::create(path, stub.len())?;
     let written = payload::write(&mut output, input, options, progress)?;
-    // The stub comes last: it says where everything is.
+    // The stub is written last, because its descriptor has the positions of all sections.
     let descriptor = descriptor::descriptor(input.plan, &written)?;
     output.write_head(&stub.fill(&descriptor)?)?;
     output.check(input.hidden)?;

@@ -15,7 +15,7 @@ use crate::plan::{Plan, environment};
 ///
 /// # Errors
 ///
-/// If there are too many entries, rules and closures: [`format::DESCRIPTOR_LEN`].
+/// If the entries, rules and closures need more than [`format::DESCRIPTOR_LEN`] bytes.
 pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
     let Plan { programs, modes, rules, manifest, roots } = plan;
     let mut table = Table { manifest, paths: Vec::new() };
@@ -26,7 +26,7 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
         })
         .collect::<Result<_>>()?;
     let environment = rules.iter().map(|rule| table.rule(rule)).collect::<Result<_>>()?;
-    // What is asked for is packed, though nothing else may refer to it.
+    // A root is listed even if nothing else refers to it.
     for root in roots {
         if !table.implies(root) {
             table.number(root)?;
@@ -44,14 +44,15 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
     })
 }
 
-/// The descriptor's store paths: those that entries and rules name, in the order of their first use, and the
-/// roots that these do not need.
+/// The store paths that the descriptor lists: first those that entries and rules name, in the order of their
+/// first use; then the roots that the closures of these do not include.
 struct Table<'a> {
     manifest: &'a Manifest,
     paths: Vec<PathKey>,
 }
 
 impl Table<'_> {
+    /// Returns the number of a store path in the table; adds the path if it is new.
     fn number(&mut self, path: &StorePath) -> Result<u16> {
         let known = self.paths.iter().position(|known| known.path == *path);
         let number = known.unwrap_or_else(|| {
@@ -62,7 +63,7 @@ impl Table<'_> {
         u16::try_from(number).map_err(|_| too_many)
     }
 
-    /// Whether the manifest lacks a store path, or one of these needs it.
+    /// Whether a store path need not be listed: it is in the closure of a listed one, or not in the manifest.
     fn implies(&self, path: &StorePath) -> bool {
         let all = &self.manifest.paths;
         let Some(wanted) = all.iter().position(|packed| packed.path == *path) else { return true };
@@ -76,7 +77,7 @@ impl Table<'_> {
         seen.contains(&wanted)
     }
 
-    /// Entries and rules were checked against the closure, so the manifest has the path.
+    /// Returns the content key. The manifest has the path, because entries and rules were checked before.
     fn key(&self, path: &StorePath) -> Digest {
         let packed = self.manifest.paths.iter().find(|packed| packed.path == *path);
         packed.map_or(Digest([0; 32]), |packed| packed.key)

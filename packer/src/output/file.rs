@@ -1,4 +1,4 @@
-//! The output file: written aside, synced, renamed into place.
+//! The output file: written without a name or with a temporary one, then synced and renamed into place.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -15,37 +15,37 @@ use crate::error::{Error, Result};
 use crate::show;
 use crate::source::reference::{Depth, Hashes, Scanner};
 
-/// What a linker gives a program: everything that the umask leaves.
-const MODE: u32 = 0o777;
+/// Permissions of a new program before the umask applies, as a linker sets them.
+const PERMISSIONS: u32 = 0o777;
 
-/// The start of the names that files have while they are aside.
+/// The prefix of temporary names.
 const PREFIX: &str = ".packer-";
 
 /// Bytes read at once.
 const BUFFER_LEN: usize = 1 << 20;
 
-/// A file that is being written; nothing of it is left if it is dropped.
+/// An output file that is not published yet. Dropping it removes it.
 ///
-/// It has no name where the file system allows that (`O_TMPFILE`): even a signal then leaves nothing
-/// behind. Elsewhere it has a temporary one, which only a signal leaves behind.
+/// Where the file system supports `O_TMPFILE`, the file has no name: even a signal that ends packer leaves
+/// nothing behind. Elsewhere it has a temporary name, and such a signal leaves the file behind.
 pub(crate) struct OutputFile {
     file: File,
     /// Its temporary name, if it has one.
     name: Option<TempPath>,
     path: PathBuf,
     len: u64,
-    /// A limit of its size is an error like others.
+    /// While it exists, exceeding the file size limit is an error instead of the signal SIGXFSZ.
     _errors: FileSizeErrors,
 }
 
 impl OutputFile {
-    /// Starts the file that will be at `path`, with room for `head` bytes to be written at the end.
+    /// Creates the file for `path`. It reserves `head` bytes at the start for [`OutputFile::write_head`].
     ///
     /// # Errors
     ///
-    /// If the directory cannot be written, or something that is no file has the name.
+    /// If the directory cannot be written, or `path` exists and is not a regular file.
     pub(crate) fn create(path: &Path, head: u64) -> Result<OutputFile> {
-        // A link to a device, such as /dev/stdout, is as good as the device.
+        // metadata() follows links, so a link to a device, such as /dev/stdout, is refused too.
         if path.metadata().is_ok_and(|there| !there.is_file()) {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
@@ -53,9 +53,10 @@ impl OutputFile {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let (file, name) = match rustix::fs::open(dir(path), flags, Mode::from_raw_mode(MODE)) {
+        let permissions = Mode::from_raw_mode(PERMISSIONS);
+        let (file, name) = match rustix::fs::open(dir(path), flags, permissions) {
             Ok(fd) => (fd.into(), None),
-            // The file system or the kernel has no such files.
+            // The file system or the kernel does not support O_TMPFILE.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                 let (file, name) = named(path)?.into_parts();
                 (file, Some(name))
@@ -77,19 +78,19 @@ impl OutputFile {
     ///
     /// # Errors
     ///
-    /// If they cannot be written, such as when the disk is full.
+    /// If they cannot be written, for example because the disk is full.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|error| self.failed("write", error))?;
         self.len += bytes.len() as u64;
         Ok(())
     }
 
-    /// Bytes of the file so far.
+    /// Bytes of the file so far, including the reserved ones.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Writes the bytes that room was left for.
+    /// Writes the reserved bytes at the start.
     ///
     /// # Errors
     ///
@@ -98,11 +99,11 @@ impl OutputFile {
         self.file.write_all_at(bytes, 0).map_err(|error| self.failed("write", error))
     }
 
-    /// Checks that no hash stands anywhere in the file as text.
+    /// Checks that the file contains none of these hashes as text.
     ///
     /// # Errors
     ///
-    /// If one does: Nix would take it for a reference.
+    /// If it contains one: Nix would take it for a reference.
     pub(crate) fn check(&mut self, hashes: &Hashes) -> Result<()> {
         let mut scanner = Scanner::new(hashes, Depth::Plain);
         let mut buffer = vec![0; BUFFER_LEN];
@@ -119,38 +120,39 @@ impl OutputFile {
         if clean { Ok(()) } else { Err(Error::HashInOutput) }
     }
 
-    /// Gives the file its name, in place of what had it.
+    /// Gives the file its final name; replaces an existing file.
     ///
     /// # Errors
     ///
-    /// If it cannot be synced or renamed.
+    /// If the file cannot be synced or renamed.
     pub(crate) fn publish(mut self) -> Result<()> {
         let failed = |error| Error::io("write", &self.path, error);
-        let mode = self.file.metadata().map_err(failed)?.permissions().mode() | 0o100;
-        self.file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
+        let permissions = self.file.metadata().map_err(failed)?.permissions().mode() | 0o100;
+        self.file.set_permissions(Permissions::from_mode(permissions)).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         let name = match self.name.take() {
             Some(name) => name,
             None => match link(&self.file, dir(&self.path)) {
                 Ok(name) => name,
-                // No /proc to link through.
-                Err(_) => self.copy(mode)?,
+                // Linking needs /proc; without it, copy.
+                Err(_) => self.copy(permissions)?,
             },
         };
-        // No descriptor that can write may be left when somebody executes it (ETXTBSY).
+        // exec fails with ETXTBSY while a descriptor can write to the file.
         drop(self.file);
         name.persist(&self.path).map_err(|error| Error::io("write", &self.path, error.error))?;
-        // The content is on the disk; if the name is not yet, the old one is, which is as good.
+        // An error may be ignored: the content is on the disk. After a power loss, the name refers to the old or
+        // the new file; both are complete.
         let _ = File::open(dir(&self.path)).and_then(|dir| dir.sync_all());
         Ok(())
     }
 
-    /// Copies the file that has no name to one that has.
-    fn copy(&mut self, mode: u32) -> Result<TempPath> {
+    /// Copies the file, which has no name, to one with a temporary name.
+    fn copy(&mut self, permissions: u32) -> Result<TempPath> {
         let (mut file, name) = named(&self.path)?.into_parts();
         self.file.seek(SeekFrom::Start(0)).map_err(|error| self.failed("read", error))?;
         io::copy(&mut self.file, &mut file)
-            .and_then(|_| file.set_permissions(Permissions::from_mode(mode)))
+            .and_then(|_| file.set_permissions(Permissions::from_mode(permissions)))
             .and_then(|()| file.sync_all())
             .map_err(|error| self.failed("write", error))?;
         Ok(name)
@@ -168,16 +170,16 @@ fn dir(path: &Path) -> &Path {
     }
 }
 
-/// Makes a file with a temporary name beside `path`.
+/// Creates a file with a temporary name in the directory of `path`.
 fn named(path: &Path) -> Result<NamedTempFile> {
     Builder::new()
         .prefix(PREFIX)
-        .permissions(Permissions::from_mode(MODE))
+        .permissions(Permissions::from_mode(PERMISSIONS))
         .tempfile_in(dir(path))
         .map_err(|error| Error::io("write", path, error))
 }
 
-/// Gives a file that has no name a temporary one, as open(2) shows it.
+/// Gives a file without a name a temporary one; open(2) shows this use of `O_TMPFILE` and /proc.
 fn link(file: &File, dir: &Path) -> io::Result<TempPath> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link = |name: &Path| -> io::Result<()> {

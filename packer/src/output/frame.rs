@@ -1,4 +1,4 @@
-//! Frames: the tar stream cut into pieces and compressed, each for itself.
+//! Frames: pieces of the tar stream, each compressed on its own.
 
 mod cache;
 
@@ -12,22 +12,22 @@ use crate::error::{Error, Result};
 use crate::source::reference::Hashes;
 pub(crate) use cache::FrameCache;
 
-/// zstd's highest level for ordinary frames.
+/// The highest level with ordinary frames; zstd calls the levels above it "ultra".
 const ORDINARY: i32 = 19;
 
-/// The level from which zstd looks for matches in the whole of a frame; below it the time is not worth it.
+/// The lowest level at which zstd searches the whole frame for matches; below it, the gain is not worth the time.
 const WHOLE_WINDOW: i32 = 16;
 
-/// Bytes of the tar stream in a frame, at most; a power of two.
+/// Returns the largest number of bytes of the tar stream in one frame; a power of two.
 ///
-/// Larger frames compress better, smaller ones keep more threads busy and need less memory where they are
-/// unpacked: 16 MiB on two processors stay below 64 MiB. The levels above zstd's ordinary ones ask for
-/// the smallest file. Old bundles stay readable when it changes.
+/// Larger frames compress better. Smaller frames keep more threads busy and need less memory to unpack: with
+/// 16 MiB, unpacking on two processors stays below 64 MiB. Who chooses a level above 19 wants the smallest file.
+/// Changing these numbers does not break old bundles.
 pub(crate) fn max_len(level: i32) -> u64 {
     if level <= ORDINARY { 16 << 20 } else { 64 << 20 }
 }
 
-/// How often a frame is compressed again to break up hashes.
+/// The limit on compressing a frame again to break up hashes.
 const ATTEMPTS: usize = 8;
 
 /// A piece of the tar stream.
@@ -37,19 +37,19 @@ pub(crate) struct Span {
     pub(crate) len: u64,
 }
 
-/// A place where an entry of the stream ends.
+/// The end of a tar entry, where a frame may end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Boundary {
     pub(crate) end: u64,
-    /// A number from the entry's content: of several places a frame ends at the one with the lowest.
+    /// A number derived from the entry's content. Among possible ends, a frame takes the one with the lowest rank.
     pub(crate) rank: u64,
 }
 
-/// Cuts the stream from `start` on into spans of at most `max` bytes, mostly more than seven eighths of it.
+/// Cuts the stream from `start` on into spans of at most `max` bytes; most have more than 7/8 of `max`.
 ///
-/// A span ends where an entry does; only an entry that is larger than `max` is cut itself, so that no
-/// frame is larger, however large a file is. Where it ends depends on contents alone: behind a
-/// file that changed, spans soon are as they were before, and need not be compressed again.
+/// A span ends where a tar entry ends. Only an entry that is larger than `max` is cut itself, so the size of a
+/// frame is limited for files of any size. The ends depend only on the contents: soon after a changed file, the
+/// spans are the same as before, and need not be compressed again.
 pub(crate) fn cut(mut start: u64, mut boundaries: &[Boundary], max: u64) -> Vec<Span> {
     let mut spans = Vec::new();
     while let Some(last) = boundaries.last() {
@@ -69,27 +69,27 @@ pub(crate) fn cut(mut start: u64, mut boundaries: &[Boundary], max: u64) -> Vec<
     spans
 }
 
-/// Compresses `input` into one frame that shows none of `hashes`.
+/// Compresses `input` into one frame that contains none of `hashes` as text.
 ///
-/// Where zstd leaves bytes as they are, a store hash would stand in the bundle as text, and Nix would
-/// take it for a reference. Such a hash is broken up by ending a block in the middle of it.
+/// zstd stores bytes that it cannot compress as they are. A store hash among them would be in the bundle as
+/// text, and Nix would take it for a reference. A block that ends in the middle of such a hash breaks it up.
 ///
 /// # Errors
 ///
-/// If zstd fails, or a hash still shows.
+/// If zstd fails, or the frame still contains a hash after all attempts.
 fn compress(input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
     let mut breaks = BTreeSet::new();
     for _ in 0..ATTEMPTS {
         let output = compress_blocks(input, level, &breaks)?;
-        let mut showing = BTreeSet::new();
+        let mut visible = BTreeSet::new();
         hashes.find(&output, |_, number| {
-            showing.insert(number);
+            visible.insert(number);
         });
-        if showing.is_empty() {
+        if visible.is_empty() {
             return Ok(output);
         }
         hashes.find(input, |at, number| {
-            if showing.contains(&number) {
+            if visible.contains(&number) {
                 breaks.insert(at + HASH_TEXT_LEN / 2);
             }
         });
@@ -97,19 +97,19 @@ fn compress(input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
     Err(Error::HashInOutput)
 }
 
-/// Compresses with a block's end at each of `breaks`.
+/// Compresses `input` and ends a block at each position in `breaks`.
 fn compress_blocks(input: &[u8], level: i32, breaks: &BTreeSet<usize>) -> Result<Vec<u8>> {
     let failed = |code| Error::Zstd { message: zstd_safe::get_error_name(code) };
-    // A fresh context each time: the output then depends on nothing else.
+    // A new context each time, so that the output depends only on the arguments.
     let mut context = CCtx::create();
     context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
     if level >= WHOLE_WINDOW {
         let window = CParameter::WindowLog(max_len(level).ilog2());
         context.set_parameter(window).map_err(failed)?;
     }
-    // The index has a digest of each frame: no checksum. The length is in the frame's header.
+    // This writes the length to the frame header. There is no checksum: the index has a digest of each frame.
     context.set_pledged_src_size(Some(input.len() as u64)).map_err(failed)?;
-    // Each break adds at most a block's header and a literals section's.
+    // Each break adds at most one block header and one literals section header.
     let bound = zstd_safe::compress_bound(input.len()) + breaks.len() * 16;
     let mut output = vec![0; bound];
     let mut written = OutBuffer::around(output.as_mut_slice());
@@ -139,7 +139,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::source::store::tests::{BASH, GLIBC, MARKOV};
 
-    /// Where spans of at most 100 bytes end; each entry's rank is its length.
+    /// Returns the ends of spans of at most 100 bytes; the rank of each entry is its length.
     fn ends(start: u64, lens: &[u64]) -> Vec<u64> {
         let mut end = start;
         let boundary = |len: &u64| {
@@ -159,7 +159,7 @@ pub(crate) mod tests {
             (&[30, 320, 40, 20], &[30, 130, 230, 330, 410]),
             (&[30, 100, 1], &[30, 130, 131]),
             (&[100, 100], &[100, 200]),
-            // The lowest rank behind seven eighths.
+            // The lowest rank after 7/8 of the limit.
             (&[80, 2, 9, 3, 4, 90], &[94, 188]),
             (&[], &[]),
         ] {

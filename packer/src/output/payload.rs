@@ -1,4 +1,4 @@
-//! Everything behind the stub: frames, manifest, index, seek table.
+//! Writes the payload, which follows the stub: frames, manifest, index, seek table.
 
 use std::num::NonZeroUsize;
 
@@ -19,26 +19,26 @@ use crate::source::reference::Hashes;
 use crate::source::store::Store;
 use crate::source::tree::{Kind, Tree};
 
-/// What the payload is made from.
+/// The inputs of the payload.
 pub(crate) struct Input<'a> {
     pub(crate) store: &'a Store,
     pub(crate) tree: &'a Tree,
     pub(crate) content: &'a Content,
     pub(crate) layout: &'a Layout,
     pub(crate) plan: &'a Plan,
-    /// The hashes that may not show in the output.
+    /// The hashes that the output must not contain as text.
     pub(crate) hidden: &'a Hashes,
 }
 
-/// How it is made.
+/// How to compress the payload.
 pub(crate) struct Options {
-    /// zstd's.
+    /// The compression level of zstd.
     pub(crate) level: i32,
     pub(crate) threads: NonZeroUsize,
     pub(crate) cache: FrameCache,
 }
 
-/// Where the payload and its sections are in the file.
+/// The positions of the payload and its sections in the file.
 pub(crate) struct Written {
     /// Bytes before the payload.
     pub(crate) stub_len: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Written {
 ///
 /// # Errors
 ///
-/// If a file cannot be read, the output not be written, or a limit of the format is passed.
+/// If a file cannot be read, the output cannot be written, or a limit of the format is exceeded.
 pub(crate) fn write(
     output: &mut OutputFile,
     input: &Input<'_>,
@@ -105,7 +105,7 @@ impl Writer<'_> {
         Ok(digests)
     }
 
-    /// Writes a skippable frame with compressed content, and lists it.
+    /// Writes a skippable frame with compressed content, and adds it to the seek table.
     fn compressed(&mut self, kind: SectionKind, content: &[u8]) -> Result<Section> {
         if content.len() as u64 > limits::SECTION_LEN {
             return Err(Error::TooMany {
@@ -119,7 +119,7 @@ impl Writer<'_> {
         Ok(section)
     }
 
-    /// Writes a skippable frame; the section is its content.
+    /// Writes a skippable frame; returns its content as a section.
     fn skippable(&mut self, kind: SectionKind, content: &[u8]) -> Result<Section> {
         self.output.append(&kind.header(to_u32(content.len())?))?;
         let offset = self.output.len();

@@ -1,4 +1,4 @@
-//! The stub: the static ELF program at the front of a bundle, and the descriptor in it.
+//! The stub: the static ELF program at the front of a bundle, with room for the descriptor.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::elf::{self, Machine};
 use crate::error::{Error, Result};
 use crate::show;
 
-/// The stub that this program carries; the build script makes it.
+/// The stub inside packer, which build.rs builds.
 const EMBEDDED: &[u8] = include_bytes!(env!("PACKER_STUB_FILE"));
 
-/// A stub that can be filled in.
+/// A stub with an empty descriptor.
 pub(crate) struct Stub {
     bytes: Vec<u8>,
     /// Bytes before the descriptor.
@@ -21,14 +21,14 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    /// Takes the stub in `file`, or the one that this program carries.
+    /// Reads the stub from `file`; without one, takes the stub inside packer.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is no stub.
+    /// If the file cannot be read, or is not a stub.
     pub(crate) fn load(file: Option<&Path>) -> Result<Stub> {
         match file {
-            None => Stub::parse(EMBEDDED.to_vec(), "the stub in this program".to_owned()),
+            None => Stub::parse(EMBEDDED.to_vec(), "the stub inside packer".to_owned()),
             Some(path) => {
                 if path.metadata().is_ok_and(|meta| !meta.is_file()) {
                     let stub = show::path(path);
@@ -44,13 +44,13 @@ impl Stub {
         let refused = |reason: &'static str| Error::NoStub { stub: name.clone(), reason };
         let machine = match Machine::of_program(&bytes) {
             Some(machine @ (Machine::X86_64 | Machine::Aarch64)) => machine,
-            Some(Machine::Other(_)) => return Err(refused("it is for another kind of machine")),
-            None => return Err(refused("it is no ELF program")),
+            Some(Machine::Other(_)) => return Err(refused("it is for another processor type")),
+            None => return Err(refused("it is not an ELF program")),
         };
         let note = elf::note(bytes.as_slice()).ok_or_else(|| refused("it has no descriptor"))?;
         let descriptor = note.as_ptr().addr() - bytes.as_ptr().addr();
         if note.iter().any(|byte| *byte != 0) {
-            return Err(refused("its descriptor is filled in: it is a bundle already"));
+            return Err(refused("its descriptor is not empty: it is a bundle already"));
         }
         Ok(Stub { descriptor, machine, bytes })
     }
@@ -60,21 +60,21 @@ impl Stub {
         self.bytes.len() as u64
     }
 
-    /// The machine it is for.
+    /// The processor type that it runs on.
     pub(crate) fn machine(&self) -> Machine {
         self.machine
     }
 
-    /// The Rust target that it was built for: a stub is always static, with musl.
+    /// The Rust target that it was built for: a stub is always static and linked to musl.
     pub(crate) fn target(&self) -> String {
         format!("{}-unknown-linux-musl", self.machine)
     }
 
-    /// The stub with this descriptor.
+    /// Returns the bytes of the stub with this descriptor in it.
     ///
     /// # Errors
     ///
-    /// If entries and environment rules do not fit.
+    /// If the entries and environment rules do not fit into the descriptor.
     pub(crate) fn fill(mut self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let bytes = descriptor.encode()?;
         self.bytes[self.descriptor..][..DESCRIPTOR_LEN].copy_from_slice(&bytes);
@@ -88,7 +88,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A stub for x86_64 of a header, a note and some bytes more.
+    /// A stub for x86_64: a header, a note and a few more bytes.
     pub(crate) fn example() -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
         bytes.resize(16, 0);
@@ -143,10 +143,10 @@ pub(crate) mod tests {
         let mut bare = example();
         bare[64] = 1;
         for (bytes, expected) in [
-            (b"#!/bin/sh".to_vec(), "no ELF program"),
+            (b"#!/bin/sh".to_vec(), "not an ELF program"),
             (example()[..100].to_vec(), "no descriptor"),
             (used, "bundle already"),
-            (foreign, "another kind"),
+            (foreign, "another processor type"),
             (bare, "no descriptor"),
         ] {
             let error = Stub::parse(bytes, "x".into()).err().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! The content key of each store path: what it is and, transitively, what it refers to.
+//! The content key of each store path: a digest of its content and, transitively, of all that it refers to.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use crate::scan::content::PathContent;
 
 /// Computes the content keys of `paths`, which are sorted by base name.
 ///
-/// Nix makes no circles of store paths, except that one may refer to itself, but a scan for references
-/// may see one. The members of a circle are keyed together: the keys of what they refer to outside of
-/// it, then one digest over the circle's paths and NAR hashes.
+/// Store paths of Nix have no reference cycles, except that one may refer to itself; but a scan for references
+/// may find a cycle. Each member of a cycle first gets a key from its references outside of the cycle. One digest
+/// of all these keys is then an additional key in each member's final key. docs/format.md specifies this.
 pub(crate) fn keys(paths: &[StorePath], contents: &[PathContent]) -> Vec<Digest> {
     let mut keys: Vec<Option<Digest>> = vec![None; paths.len()];
     let mut waiting: BTreeSet<usize> = (0..paths.len()).collect();
@@ -25,18 +25,18 @@ pub(crate) fn keys(paths: &[StorePath], contents: &[PathContent]) -> Vec<Digest>
             keys[*path].is_none()
         });
         if waiting.len() == before {
-            let circle = smallest_circle(contents, &waiting);
-            key_circle(paths, contents, &circle, &mut keys);
-            waiting.retain(|path| !circle.contains(path));
+            let cycle = smallest_cycle(contents, &waiting);
+            key_cycle(paths, contents, &cycle, &mut keys);
+            waiting.retain(|path| !cycle.contains(path));
         }
     }
     keys.into_iter().flatten().collect()
 }
 
-/// Finds a circle whose members wait for nobody else.
+/// Finds a cycle whose members wait only for each other.
 ///
-/// It is the smallest set of paths that can be reached from one of them.
-fn smallest_circle(contents: &[PathContent], waiting: &BTreeSet<usize>) -> BTreeSet<usize> {
+/// It is the smallest set of waiting paths that can be reached from a waiting path.
+fn smallest_cycle(contents: &[PathContent], waiting: &BTreeSet<usize>) -> BTreeSet<usize> {
     let reachable = |from: usize| {
         let mut reached = BTreeSet::new();
         let mut next = vec![from];
@@ -53,24 +53,24 @@ fn smallest_circle(contents: &[PathContent], waiting: &BTreeSet<usize>) -> BTree
     waiting.iter().map(|path| reachable(*path)).min_by_key(BTreeSet::len).unwrap_or_default()
 }
 
-fn key_circle(
+fn key_cycle(
     paths: &[StorePath],
     contents: &[PathContent],
-    circle: &BTreeSet<usize>,
+    cycle: &BTreeSet<usize>,
     keys: &mut [Option<Digest>],
 ) {
-    let outside: Vec<Vec<Digest>> = circle
+    let outside: Vec<Vec<Digest>> = cycle
         .iter()
         .map(|path| {
             contents[*path].references.iter().filter_map(|number| keys[*number as usize]).collect()
         })
         .collect();
     let mut hasher = Hasher::new();
-    for (path, known) in circle.iter().zip(&outside) {
+    for (path, known) in cycle.iter().zip(&outside) {
         hasher.update(&PackedPath::compute_key(&paths[*path], contents[*path].nar_hash, known).0);
     }
     let together = hasher.finish();
-    for (path, mut known) in circle.iter().zip(outside) {
+    for (path, mut known) in cycle.iter().zip(outside) {
         known.push(together);
         keys[*path] =
             Some(PackedPath::compute_key(&paths[*path], contents[*path].nar_hash, &known));
@@ -81,7 +81,7 @@ fn key_circle(
 mod tests {
     use super::*;
 
-    /// Keys of paths a, b, c … with these references, where `changed` has another NAR hash.
+    /// Computes the keys of paths a, b, c … with these references; the path `changed` has another NAR hash.
     fn compute(references: &[&[u32]], changed: Option<usize>) -> Vec<Digest> {
         let paths: Vec<StorePath> = (0..references.len())
             .map(|number| {
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn change_reaches_all_that_refer_to_it() {
-        // d and e are a circle that refers to c, f refers to it, g stands alone.
+        // d and e are a cycle that refers to c; f refers to the cycle; g has no references.
         let graph: [&[u32]; 7] = [&[1], &[2], &[], &[4, 2], &[3], &[4], &[]];
         let old = compute(&graph, None);
         for (changed, expected) in [

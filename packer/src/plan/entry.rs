@@ -1,4 +1,4 @@
-//! The programs that the bundle runs, checked before anything is packed.
+//! Chooses the entries of a bundle and checks that they can run.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,41 +14,41 @@ use crate::source::store::Store;
 use crate::source::tree::{Kind, Tree};
 use runtime::error::Escaped;
 
-/// Bytes of a program that are looked at: what the kernel reads (`BINPRM_BUF_SIZE`).
+/// Bytes to read from a program: as many as the kernel reads (`BINPRM_BUF_SIZE`).
 const HEAD_LEN: u64 = 256;
 
-/// Interpreters of interpreters that the kernel follows (`exec_binprm`).
+/// The limit on scripts whose interpreter is a script again, as in the kernel (`exec_binprm`).
 const INTERPRETERS: usize = 5;
 
-/// Programs that are named when the one asked for is not there.
+/// The largest number of names in a hint.
 const SUGGESTIONS: usize = 12;
 
 /// A program of the closure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
-    /// The store path it was asked for in.
+    /// The store path that contains it.
     pub(crate) path: StorePath,
-    /// Where it is below that: `/bin/markov`; empty if the store path is the program.
+    /// The path below the store path, such as `/bin/markov`; empty if the store path itself is the program.
     pub(crate) program: Vec<u8>,
 }
 
 impl Program {
-    /// The argv\[0\] that chooses it, and the bundle's name if it is the first.
+    /// The argv\[0\] that chooses this program; also the default name of the bundle if it is the first.
     pub(crate) fn name(&self) -> &[u8] {
         entry_name(&self.path, &self.program)
     }
 
-    /// The whole path.
-    fn whole(&self) -> Vec<u8> {
+    /// The absolute path.
+    fn full_path(&self) -> Vec<u8> {
         [format!("{STORE_DIR}/{}", self.path).as_bytes(), &self.program].concat()
     }
 }
 
-/// Finds the programs that `--entry` names, or the only one there is.
+/// Finds the programs that `--entry` names; without `--entry`, the only program in `bin/` of the roots.
 ///
 /// # Errors
 ///
-/// If one is not there, or could not run; the message says which programs there are.
+/// If a program is missing or cannot run. The hint lists the available programs.
 pub(crate) fn choose(
     store: &Store,
     tree: &Tree,
@@ -60,8 +60,8 @@ pub(crate) fn choose(
         match &mut programs(tree, roots)[..] {
             [only] => vec![only.clone()],
             [] => {
-                let whole = |root: &StorePath| format!("{STORE_DIR}/{root}");
-                return Err(Error::NoProgram { roots: list(roots.iter().map(whole)) });
+                let full_path = |root: &StorePath| format!("{STORE_DIR}/{root}");
+                return Err(Error::NoProgram { roots: list(roots.iter().map(full_path)) });
             }
             several => {
                 return Err(Error::SeveralPrograms { programs: names(several.iter()) });
@@ -81,7 +81,7 @@ pub(crate) fn choose(
     Ok(programs)
 }
 
-/// Finds what one `--entry` names: a path below a root, or a whole path of the closure.
+/// Finds the program that one `--entry` names: a path below a root, or an absolute path in the closure.
 fn find(tree: &Tree, roots: &[StorePath], argument: &[u8]) -> Result<Program> {
     let mut components: Vec<&[u8]> = argument
         .split(|byte| *byte == b'/')
@@ -90,13 +90,13 @@ fn find(tree: &Tree, roots: &[StorePath], argument: &[u8]) -> Result<Program> {
     if components.contains(&b"..".as_slice()) {
         return Err(Error::EntryParent { entry: Escaped(argument).to_string() });
     }
-    let whole = argument.starts_with(b"/")
+    let is_full_path = argument.starts_with(b"/")
         && components.first_chunk() == Some(&[b"nix".as_slice(), b"store"])
         && components.len() > 2;
     let below = |components: &[&[u8]]| -> Vec<u8> {
         components.iter().flat_map(|component| [b"/", *component]).flatten().copied().collect()
     };
-    let candidates: Vec<Program> = if whole {
+    let candidates: Vec<Program> = if is_full_path {
         let rest = components.split_off(3);
         let path = StorePath::parse(components[2]).ok();
         let program = |path| Program { path, program: below(&rest) };
@@ -107,31 +107,31 @@ fn find(tree: &Tree, roots: &[StorePath], argument: &[u8]) -> Result<Program> {
         roots.iter().map(program).collect()
     };
     for program in candidates {
-        match resolve(tree, &program.whole()) {
+        match resolve(tree, &program.full_path()) {
             Ok(_) => return Ok(program),
             Err(Unresolved::Missing) => {}
-            Err(reason) => return Err(unresolved(&program.whole(), reason)),
+            Err(reason) => return Err(unresolved(&program.full_path(), reason)),
         }
     }
-    let mut there = programs(tree, roots);
-    let asked = Escaped(components.last().copied().unwrap_or(argument)).to_string();
-    there.sort_by_cached_key(|program| {
+    let mut available = programs(tree, roots);
+    let wanted = Escaped(components.last().copied().unwrap_or(argument)).to_string();
+    available.sort_by_cached_key(|program| {
         let name = Escaped(program.name()).to_string();
-        (strsim::damerau_levenshtein(&asked, &name), name)
+        (strsim::damerau_levenshtein(&wanted, &name), name)
     });
-    Err(Error::NoEntry { entry: Escaped(argument).to_string(), programs: names(there.iter()) })
+    Err(Error::NoEntry { entry: Escaped(argument).to_string(), programs: names(available.iter()) })
 }
 
-/// The programs in `bin/` of the roots; a root that is a file is one itself.
+/// Returns the programs in `bin/` of the roots; a root that is an executable file is a program itself.
 ///
-/// Hidden ones are what wrapper scripts call, not what a person does.
+/// Names that begin with a dot are left out: wrapper scripts call those, users do not.
 fn programs(tree: &Tree, roots: &[StorePath]) -> Vec<Program> {
     let mut programs = Vec::new();
     for path in roots {
         let Some(number) = tree.number_of(path) else { continue };
         let mut add = |below: Vec<u8>| {
             let program = Program { path: path.clone(), program: below };
-            let found = resolve(tree, &program.whole()).map(|file| &tree.node(file).kind);
+            let found = resolve(tree, &program.full_path()).map(|file| &tree.node(file).kind);
             if matches!(found, Ok(Kind::File { executable: true, .. })) {
                 programs.push(program);
             }
@@ -155,9 +155,9 @@ fn programs(tree: &Tree, roots: &[StorePath]) -> Vec<Program> {
     programs
 }
 
-/// Checks that the kernel of a machine like the stub's will run the program.
+/// Checks that a kernel for the stub's processor type can run the program, or the interpreter of the script.
 fn check(store: &Store, tree: &Tree, program: &Program, machine: Machine) -> Result<()> {
-    let mut path = program.whole();
+    let mut path = program.full_path();
     for _ in 0..INTERPRETERS {
         let file = resolve(tree, &path).map_err(|reason| unresolved(&path, reason))?;
         let shown = || Escaped(&path).to_string();
@@ -186,10 +186,10 @@ fn check(store: &Store, tree: &Tree, program: &Program, machine: Machine) -> Res
             };
         }
     }
-    Err(Error::NotProgram { path: Escaped(&program.whole()).to_string() })
+    Err(Error::NotProgram { path: Escaped(&program.full_path()).to_string() })
 }
 
-/// The interpreter in a script's first line.
+/// Returns the interpreter from the first line of a script, without its `#!`.
 fn interpreter(line: &[u8]) -> Option<&[u8]> {
     let line = line.split(|byte| *byte == b'\n').next()?;
     line.split(|byte| matches!(byte, b' ' | b'\t')).find(|word| !word.is_empty())
@@ -228,7 +228,7 @@ mod tests {
     use crate::source::exclude::Exclude;
     use crate::source::store::tests::{BASH, GLIBC, MARKOV, TestStore};
 
-    /// The first bytes of a program for x86_64, and of one for aarch64.
+    /// Makes the first bytes of a program for this `e_machine`: 62 is x86_64, 183 is aarch64.
     fn elf(machine: u8) -> Vec<u8> {
         let mut head = b"\x7fELF\x02\x01\x01".to_vec();
         head.resize(64, 0);

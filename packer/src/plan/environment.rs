@@ -1,4 +1,4 @@
-//! Rules for the environment that the program gets: those of `--env`, and defaults.
+//! Rules for the environment of the program: those of `--env`, and default rules.
 
 mod defaults;
 
@@ -16,7 +16,7 @@ use crate::source::tree::Tree;
 
 pub(crate) use defaults::rules as defaults;
 
-/// A rule; store paths in its value are told from bytes.
+/// A rule; its value keeps store paths apart from other bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) action: Action,
@@ -31,44 +31,48 @@ pub(crate) enum Piece {
     Path(StorePath),
 }
 
-/// What `--env` says.
+/// The rules of `--env`.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
-    /// The rules, in the order given.
+pub(crate) struct UserRules {
+    /// The rules in the order of the arguments.
     rules: Vec<Rule>,
-    /// The variables that stay as the caller has them, against a default.
+    /// The variables that keep the caller's value, overriding the default rule.
     kept: Vec<Vec<u8>>,
 }
 
 /// Reads the arguments of `--env`: `K=V`, `K?=V`, `K-` and, for a variable with a default rule, `K`.
 ///
-/// A store path in a value becomes the place where the path is at run time, so that it is right in
-/// every mode, and so that none of the hashes in `hidden` stands in the bundle as text.
+/// A store path in a value is a separate piece. At run time it becomes the path in the current mode. Hence the
+/// bundle does not contain the hashes in `hidden` as text.
 ///
 /// # Errors
 ///
-/// If one is malformed, or holds a store path that is not in the closure.
-pub(crate) fn wishes(tree: &Tree, hidden: &Hashes, arguments: &[OsString]) -> Result<Wishes> {
-    let mut wishes = Wishes::default();
+/// If an argument is malformed, or contains a store path that is not in the closure.
+pub(crate) fn user_rules(
+    tree: &Tree,
+    hidden: &Hashes,
+    arguments: &[OsString],
+) -> Result<UserRules> {
+    let mut user = UserRules::default();
     for argument in arguments {
         let bytes = argument.as_bytes();
         if defaults::has(bytes) {
-            wishes.kept.push(bytes.into());
+            user.kept.push(bytes.into());
         } else {
-            wishes.rules.push(rule(tree, hidden, argument)?);
+            user.rules.push(rule(tree, hidden, argument)?);
         }
     }
-    Ok(wishes)
+    Ok(user)
 }
 
-impl Wishes {
-    /// The rules of a bundle: the defaults for all variables that were not spoken of, then what was asked.
-    pub(crate) fn over(self, defaults: Vec<Rule>) -> Vec<Rule> {
-        let is_open = |default: &Rule| {
+impl UserRules {
+    /// Returns the rules of a bundle: default rules for variables that `--env` does not name, then these rules.
+    pub(crate) fn with_defaults(self, defaults: Vec<Rule>) -> Vec<Rule> {
+        let applies = |default: &Rule| {
             !self.kept.contains(&default.name)
                 && self.rules.iter().all(|rule| rule.name != default.name)
         };
-        let mut rules: Vec<Rule> = defaults.into_iter().filter(is_open).collect();
+        let mut rules: Vec<Rule> = defaults.into_iter().filter(applies).collect();
         rules.extend(self.rules);
         rules
     }
@@ -103,7 +107,7 @@ fn pieces(
     let store = format!("{STORE_DIR}/");
     let mut pieces = Vec::new();
     let mut rest = value;
-    // Where the bytes that are no store path begin.
+    // The bytes after the last store path; `rest` is the part of them that is not searched yet.
     let mut done = rest;
     while !rest.is_empty() {
         let Some(base_name) = rest.strip_prefix(store.as_bytes()).and_then(base_name) else {
@@ -120,7 +124,7 @@ fn pieces(
     Ok(pieces)
 }
 
-/// The longest start that could be a store path's base name.
+/// Returns the longest prefix of the text that can be the base name of a store path.
 fn base_name(text: &[u8]) -> Option<&[u8]> {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(byte);
     let len = text.iter().position(|byte| !allowed(byte)).unwrap_or(text.len());
@@ -134,7 +138,7 @@ fn push_bytes(
     bytes: &[u8],
     outside: impl Fn(&[u8]) -> Error,
 ) -> Result<()> {
-    // A hash without its directory can't be moved, and would stand in the bundle as text.
+    // A hash without /nix/store/ before it cannot be relocated, and the bundle would contain it as text.
     if let Some((at, _)) = hidden.first(bytes) {
         return Err(outside(&bytes[at..at + HASH_TEXT_LEN]));
     }
@@ -189,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_comes_before_the_defaults() {
+    fn user_rules_replace_the_defaults() {
         let rule = |name: &str, action| Rule { action, name: name.into(), value: Vec::new() };
         let defaults = || ["A", "B", "C"].map(|name| rule(name, Action::Remove)).into();
-        assert_eq!(Wishes::default().over(defaults()), defaults());
-        let asked = vec![rule("B", Action::Set), rule("D", Action::Set)];
-        let wishes = Wishes { rules: asked, kept: vec![b"C".into()] };
-        let names: Vec<_> =
-            wishes.over(defaults()).into_iter().map(|rule| (rule.name, rule.action)).collect();
+        assert_eq!(UserRules::default().with_defaults(defaults()), defaults());
+        let rules = vec![rule("B", Action::Set), rule("D", Action::Set)];
+        let user = UserRules { rules, kept: vec![b"C".into()] };
+        let rules = user.with_defaults(defaults());
+        let names: Vec<_> = rules.into_iter().map(|rule| (rule.name, rule.action)).collect();
         assert_eq!(
             names,
             [

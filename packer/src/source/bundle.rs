@@ -1,4 +1,4 @@
-//! A bundle that is there: opened, and checked up to its frames.
+//! Opens an existing bundle and checks everything except its frames.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,26 +11,26 @@ use crate::elf;
 use crate::error::{Error, Result};
 use crate::show;
 
-/// A bundle, read as the runtime reads it.
+/// An open bundle; the code of the stub reads it.
 pub(crate) struct Bundle {
-    /// Its name, to show.
+    /// The path, for messages.
     pub(crate) path: String,
     pub(crate) file: File,
-    /// What the stub has in memory when it runs.
+    /// The decoded descriptor, which a running stub has in memory.
     pub(crate) header: runtime::payload::Bundle,
-    /// What is behind the frames.
+    /// The sections, which follow the frames.
     pub(crate) sections: Sections,
 }
 
 impl Bundle {
-    /// Opens a bundle and reads everything but its frames.
+    /// Opens a bundle and reads everything except its frames.
     ///
     /// # Errors
     ///
-    /// If it is none, or was changed.
+    /// If the file is not a bundle, or is damaged.
     pub(crate) fn open(path: &Path) -> Result<Bundle> {
         let name = show::path(path);
-        // Opening a pipe would wait for somebody to write to it.
+        // Opening a pipe would block until a process writes to it.
         let is_file = std::fs::metadata(path).map(|metadata| metadata.is_file());
         if !is_file.map_err(|error| Error::io("open", path, error))? {
             return Err(Error::NoBundle { path: name });
@@ -47,11 +47,11 @@ impl Bundle {
         Ok(Bundle { path: name, file, header, sections })
     }
 
-    /// Runs something of the runtime's on the bundle.
+    /// Calls a function of the runtime with the payload.
     ///
     /// # Errors
     ///
-    /// Its own.
+    /// If the payload cannot be opened, or the function fails.
     pub(crate) fn run<T>(
         &self,
         act: impl FnOnce(&Payload<'_>) -> std::result::Result<T, RuntimeError>,
@@ -60,7 +60,7 @@ impl Bundle {
         result.map_err(|error| self.error(error))
     }
 
-    /// Names the bundle in an error of the runtime's.
+    /// Converts an error of the runtime, and adds the name of the bundle.
     pub(crate) fn error(&self, error: impl Into<RuntimeError>) -> Error {
         named(&self.path, error.into())
     }
@@ -70,7 +70,7 @@ fn payload<'a>(
     file: &File,
     header: &'a runtime::payload::Bundle,
 ) -> std::result::Result<Payload<'a>, RuntimeError> {
-    // A descriptor of its own: the payload closes it.
+    // A copy of the file descriptor, because the payload closes it.
     let file = file.try_clone().map_err(|_| RuntimeError::Memory)?;
     Payload::new(file.into(), &header.descriptor)
 }
@@ -101,7 +101,7 @@ pub(crate) mod tests {
     use crate::source::reference::Hashes;
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
 
-    /// A store, and a directory for bundles with a stub in it.
+    /// Makes a store, and a directory for bundles that contains a stub.
     pub(crate) fn fixture() -> (TestStore, tempfile::TempDir) {
         let store = TestStore::new();
         let mut program = example();
@@ -245,7 +245,7 @@ pub(crate) mod tests {
     fn failed_build_leaves_nothing() {
         let (store, dir) = fixture();
         build(&store, dir.path(), "sh", &["--entry=/bin/none"]).unwrap_err();
-        // Too much for the descriptor, which is noticed at the very end.
+        // Too long for the descriptor, which packer notices at the end of the build.
         let value = format!("--env=A={}", "x".repeat(9000));
         build(&store, dir.path(), "sh", &[&value]).unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -255,7 +255,7 @@ pub(crate) mod tests {
         crate::output::frame::tests::noise(len)
     }
 
-    /// Bytes that zstd leaves as they are, with hashes among them.
+    /// Makes bytes that zstd cannot compress, with hashes among them.
     fn noise_with_hashes() -> Vec<u8> {
         let mut bytes = Vec::new();
         for piece in noise(200_000).chunks(500) {

@@ -1,4 +1,4 @@
-//! What was asked for becomes the store paths to pack.
+//! Finds the closure of the store paths that `--closure` names.
 
 mod graph;
 mod nix;
@@ -17,27 +17,28 @@ use crate::progress::Progress;
 use crate::show;
 use crate::source::store::{Origin, Store};
 
-/// Links that are followed on the way to a store path: as many as Linux follows.
+/// The limit on symbolic links in a path: the same as in Linux.
 const LINKS: usize = 40;
 
 /// A closure.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Closure {
-    /// The store paths that were asked for, in that order.
+    /// The store paths that `--closure` names, in the order of the arguments.
     pub(crate) roots: Vec<StorePath>,
-    /// They and all they refer to, transitively, by rising base name.
+    /// The roots and all store paths that they refer to, transitively; sorted by base name.
     pub(crate) paths: Vec<StorePath>,
 }
 
 impl Closure {
-    /// Finds the closure of what `--closure` names.
+    /// Finds the closure.
     ///
-    /// Nix's database is asked where Nix is installed and may open it; else, and with `--store-root`, the
-    /// files are scanned as Nix scans them. With the file of `--closure-graph`, it alone says what is packed.
+    /// With `--closure-graph`, its file lists the store paths. Otherwise, Nix's database lists them, if Nix is
+    /// installed and the user may open the database. Otherwise, and with `--store-root`, packer scans the files
+    /// for references, as Nix does.
     ///
     /// # Errors
     ///
-    /// If an argument leads to no store path, or to one that is not valid or not there.
+    /// If an argument does not lead to a store path, or the store path is not valid or does not exist.
     pub(crate) fn find(
         store: &Store,
         arguments: &[PathBuf],
@@ -53,11 +54,11 @@ impl Closure {
                 roots.push(root);
             }
         }
-        let asked = match (graph, store.origin()) {
+        let from_nix = match (graph, store.origin()) {
             (None, Origin::Host) => nix::requisites(&roots, progress)?,
             _ => None,
         };
-        let Closure { roots, mut paths } = match (graph, asked) {
+        let Closure { roots, mut paths } = match (graph, from_nix) {
             (Some(file), _) => graph::read(file, roots)?,
             (None, Some(paths)) => Closure { roots, paths },
             (None, None) => {
@@ -67,19 +68,19 @@ impl Closure {
         };
         paths.sort_by_cached_key(ToString::to_string);
         paths.dedup();
-        // A graph and Nix's database may know one that somebody removed.
+        // A graph or Nix's database may list a store path that was removed.
         paths.iter().try_for_each(|path| store.require(path))?;
         Ok(Closure { roots, paths })
     }
 }
 
-/// Follows `argument`, link by link, until it is a store path or below one.
+/// Follows the symbolic links of `argument` one by one, until it is a store path or below one.
 fn store_path(store: &Store, argument: &Path) -> Result<StorePath> {
     let not_one = || Error::NotStorePath { path: show::path(argument) };
-    let mut way = std::path::absolute(argument).map_err(|e| Error::io("find", argument, e))?;
+    let mut path = std::path::absolute(argument).map_err(|e| Error::io("find", argument, e))?;
     for _ in 0..LINKS {
         for dir in [Path::new(STORE_DIR), store.dir()] {
-            if let Ok(below) = way.strip_prefix(dir) {
+            if let Ok(below) = path.strip_prefix(dir) {
                 // `..` could lead to another store path, or out of the store.
                 if below.components().any(|component| component == Component::ParentDir) {
                     return Err(not_one());
@@ -89,8 +90,8 @@ fn store_path(store: &Store, argument: &Path) -> Result<StorePath> {
                 return StorePath::parse(base_name.as_bytes()).map_err(|_| not_one());
             }
         }
-        way = match follow_first_link(&way) {
-            Ok(Some(way)) => way,
+        path = match follow_first_link(&path) {
+            Ok(Some(path)) => path,
             Ok(None) => return Err(not_one()),
             Err(error) => return Err(Error::io("find", argument, error)),
         };
@@ -98,13 +99,13 @@ fn store_path(store: &Store, argument: &Path) -> Result<StorePath> {
     Err(Error::io("find", argument, rustix::io::Errno::LOOP.into()))
 }
 
-/// Replaces the first link in an absolute path by its target; `None` if there is none.
+/// Replaces the first symbolic link in an absolute path with its target; `None` if there is no link.
 fn follow_first_link(path: &Path) -> io::Result<Option<PathBuf>> {
     let mut done = PathBuf::new();
     let mut components = path.components();
     while let Some(component) = components.next() {
         match component {
-            // What is done has no links, so its parent is the one that `..` means.
+            // `done` contains no links, so `..` is its parent directory.
             Component::ParentDir => drop(done.pop()),
             component => done.push(component),
         }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn roads_to_a_store_path() {
+    fn links_and_paths_lead_to_a_store_path() {
         let store = example();
         let outside = tempfile::tempdir().unwrap();
         let result = outside.path().join("result");

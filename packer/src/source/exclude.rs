@@ -1,4 +1,4 @@
-//! What `--exclude` leaves out.
+//! The patterns of `--exclude`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,24 +11,24 @@ use crate::error::{Error, Result};
 /// Patterns for files to leave out.
 #[derive(Default)]
 pub(crate) struct Exclude {
-    /// Patterns that begin with `/`: for whole paths.
-    whole: GlobSet,
-    /// All others: for paths below their store path.
+    /// Patterns that begin with `/`; they match absolute paths.
+    absolute: GlobSet,
+    /// All other patterns; they match paths below a store path.
     below: GlobSet,
-    /// Whether devices, sockets and the like are left out, which otherwise are an error.
+    /// Whether to leave out special files, such as devices and sockets, instead of refusing them.
     special: bool,
 }
 
 impl Exclude {
-    /// Reads patterns. `*` and `?` stop at a slash, `**` does not.
+    /// Parses patterns. `*` and `?` do not match a slash, `**` does.
     ///
     /// # Errors
     ///
-    /// If one is malformed.
+    /// If a pattern is not valid.
     pub(crate) fn new(patterns: &[String]) -> Result<Exclude> {
-        let set = |whole: bool| {
+        let set = |absolute: bool| {
             let mut set = GlobSetBuilder::new();
-            for pattern in patterns.iter().filter(|pattern| pattern.starts_with('/') == whole) {
+            for pattern in patterns.iter().filter(|pattern| pattern.starts_with('/') == absolute) {
                 let glob = GlobBuilder::new(pattern).literal_separator(true).build();
                 set.add(
                     glob.map_err(|source| Error::Pattern { pattern: pattern.clone(), source })?,
@@ -37,29 +37,29 @@ impl Exclude {
             let pattern = || patterns.join(" ");
             set.build().map_err(|source| Error::Pattern { pattern: pattern(), source })
         };
-        Ok(Exclude { whole: set(true)?, below: set(false)?, special: false })
+        Ok(Exclude { absolute: set(true)?, below: set(false)?, special: false })
     }
 
-    /// Leaves nothing out but devices, sockets and the like.
+    /// Leaves out special files only, such as devices and sockets.
     pub(crate) fn special() -> Exclude {
         Exclude { special: true, ..Exclude::default() }
     }
 
-    /// Whether to leave out what is neither file nor directory nor link.
+    /// Whether to leave out files that are neither a regular file nor a directory nor a symbolic link.
     pub(crate) fn matches_special(&self) -> bool {
         self.special
     }
 
     /// Whether to leave out the file at `path` below the store, such as `<hash>-<name>/bin/sh`.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
-        if self.whole.is_empty() && self.below.is_empty() {
+        if self.absolute.is_empty() && self.below.is_empty() {
             return false;
         }
         let below = path.iter().position(|byte| *byte == b'/').map(|at| &path[at + 1..]);
         below.is_some_and(|below| self.below.is_match(OsStr::from_bytes(below)))
-            || (!self.whole.is_empty() && {
-                let whole = [STORE_DIR.as_bytes(), b"/", path].concat();
-                self.whole.is_match(OsStr::from_bytes(&whole))
+            || (!self.absolute.is_empty() && {
+                let absolute = [STORE_DIR.as_bytes(), b"/", path].concat();
+                self.absolute.is_match(OsStr::from_bytes(&absolute))
             })
     }
 }

@@ -1,4 +1,4 @@
-//! What Nix is to build becomes store paths.
+//! Builds installables with Nix and replaces them with store paths.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::show;
 
-/// Has Nix build the arguments of `--closure` that are installables, such as `.#markov`; returns all
-/// arguments, each of these replaced by the store paths of its outputs.
+/// Builds the arguments of `--closure` that are installables, such as `.#markov`.
 ///
-/// What Nix says while it builds goes to stderr.
+/// Returns all arguments, with each installable replaced by the store paths of its outputs. The messages of Nix go
+/// to stderr.
 ///
 /// # Errors
 ///
-/// If Nix is not installed or could not build one.
+/// If Nix is not installed, or cannot build an installable.
 pub(crate) fn build(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for argument in arguments {
@@ -31,8 +31,8 @@ pub(crate) fn build(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether `argument` has an attribute or a scheme, as in `.#markov` and `github:owner/repository`; a path
-/// that exists is a path.
+/// Whether `argument` is an installable: it has an attribute, as in `.#markov`, or a scheme, as in
+/// `github:owner/repository`. The path of an existing file is not an installable.
 pub(crate) fn is_installable(argument: &Path) -> bool {
     let text = argument.as_os_str().as_bytes();
     let is_scheme = |text: &[u8]| {
@@ -44,15 +44,15 @@ pub(crate) fn is_installable(argument: &Path) -> bool {
     (text.contains(&b'#') || has_scheme) && argument.symlink_metadata().is_err()
 }
 
-/// Builds one installable.
+/// Builds one installable; returns the store paths of its outputs.
 fn outputs(installable: &Path) -> Result<Vec<PathBuf>> {
     let shown = || show::path(installable);
-    // --json, since --print-out-paths is newer than flakes are (2.9, 2.4).
+    // --json, because --print-out-paths needs Nix 2.9, and flakes exist since Nix 2.4.
     let output = Command::new("nix")
         .args(["build", "--extra-experimental-features", "nix-command flakes"])
         .args(["--json", "--no-link", "--"])
         .arg(installable)
-        // Nix may ask whether to trust what a flake wants to set.
+        // Nix may ask whether to trust the settings of a flake.
         .stdin(Stdio::inherit())
         .stderr(Stdio::inherit())
         .output();
@@ -75,8 +75,8 @@ fn outputs(installable: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Collects the store paths in what `nix build --json` prints: `[{"drvPath": …, "outputs": {"out": …}}]`, or a
-/// path alone for what needed no building.
+/// Collects the store paths from the output of `nix build --json`: `[{"drvPath": …, "outputs": {"out": …}}]`, or
+/// only a path for an installable that needs no build.
 fn collect(answer: &Value, paths: &mut Vec<PathBuf>) {
     match answer {
         Value::String(path) => paths.push(path.into()),

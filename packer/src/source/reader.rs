@@ -1,4 +1,4 @@
-//! Reads files of a store from start to end, and looks for hashes in them.
+//! Reads files of a store from start to end, and searches them for hashes.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::progress::Progress;
 /// Bytes read at once.
 pub(crate) const BUFFER_LEN: usize = 256 << 10;
 
-/// What [`Reader::read`] comes upon.
+/// What [`Reader::read`] passes to its caller.
 pub(crate) enum Part<'a> {
     /// The next bytes of a file's content.
     Bytes(&'a [u8]),
@@ -23,7 +23,7 @@ pub(crate) enum Part<'a> {
     Hash(Occurrence),
 }
 
-/// Reads nodes of a tree, one after the other, with one buffer.
+/// Reads the nodes of a tree one by one, with the same buffer.
 pub(crate) struct Reader<'a> {
     store: &'a Store,
     tree: &'a Tree,
@@ -32,16 +32,16 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Makes a reader that looks for `hashes`.
+    /// Makes a reader that searches for `hashes`.
     pub(crate) fn new(store: &'a Store, tree: &'a Tree, hashes: &'a Hashes) -> Reader<'a> {
         Reader { store, tree, hashes, buffer: vec![0; BUFFER_LEN] }
     }
 
-    /// Reads a node's content or target, and looks for hashes in it.
+    /// Reads a node's content or target, and searches it for hashes.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, or its length is not the one that the tree has.
+    /// If a file cannot be read, or its length differs from the length in the tree.
     pub(crate) fn read(
         &mut self,
         number: u32,
@@ -62,11 +62,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds the numbers of the hashes in a node's name, target or content; counts its bytes.
+    /// Adds the numbers of the hashes in a node's name, target or content to `found`; advances the progress bar.
     ///
     /// # Errors
     ///
-    /// As [`Reader::read`].
+    /// The same as for [`Reader::read`].
     pub(crate) fn references(
         &mut self,
         number: u32,

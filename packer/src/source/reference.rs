@@ -1,15 +1,15 @@
-//! Store hashes in bytes, found as Nix's `RefScanner` finds them.
+//! Finds store hashes in bytes, with the rule of Nix's `RefScanner`.
 //!
-//! A reference is any 32 characters that are the hash of a store path, wherever they stand.
+//! The rule: any 32 characters that are the hash of a store path count, wherever they are.
 
 use std::collections::HashMap;
 
 use format::{BASE32_DIGITS, HASH_TEXT_LEN, StoreHash, StorePath};
 
-/// Characters of the hash's text that the filter looks at: 20 bits.
+/// Characters at the start of a hash that the filter uses: 20 bits.
 const FILTER_CHARACTERS: usize = 4;
 
-/// The value of each byte as a digit of Nix's base 32; [`NO_DIGIT`] for all others.
+/// The value of each byte as a digit of Nix's base 32; [`NO_DIGIT`] for bytes that are not digits.
 pub(crate) const VALUES: [u8; 256] = values();
 pub(crate) const NO_DIGIT: u8 = 0xff;
 
@@ -23,15 +23,15 @@ const fn values() -> [u8; 256] {
     values
 }
 
-/// The hashes to look for; each has a number.
+/// The hashes to search for; each has a number.
 pub(crate) struct Hashes {
     numbers: HashMap<[u8; HASH_TEXT_LEN], u32>,
-    /// One bit for each start that some hash has, so that long runs of digits cost little.
+    /// Whether a hash begins with these characters. It avoids most lookups of hashes in long runs of digits.
     filter: Vec<bool>,
 }
 
 impl Hashes {
-    /// Numbers the hashes in the order given, from 0.
+    /// Numbers the hashes from 0, in the given order.
     pub(crate) fn new(hashes: impl IntoIterator<Item = StoreHash>) -> Hashes {
         let numbers: HashMap<_, _> = hashes.into_iter().map(|hash| hash.text()).zip(0..).collect();
         let mut filter = vec![false; 1 << (5 * FILTER_CHARACTERS)];
@@ -46,19 +46,19 @@ impl Hashes {
         self.numbers.iter().map(|(text, number)| (text, *number))
     }
 
-    /// Numbers the hashes of store paths as these are.
+    /// Gives the hash of each store path the number of the path in `paths`.
     pub(crate) fn of_paths(paths: &[StorePath]) -> Hashes {
         Hashes::new(paths.iter().map(StorePath::hash))
     }
 
-    /// Calls `found` with the place and the number of each hash in `bytes`.
+    /// Calls `found` with the position and the number of each hash in `bytes`.
     pub(crate) fn find(&self, bytes: &[u8], mut found: impl FnMut(usize, u32)) {
         let mut start = 0;
-        // Characters at the window's start that are known to be digits.
+        // The number of bytes at the start of the window that are known to be digits.
         let mut known = 0;
         while let Some(window) = bytes.get(start..).and_then(<[u8]>::first_chunk) {
             let window: &[u8; HASH_TEXT_LEN] = window;
-            // From the back: a byte that is no digit lets the window jump behind it.
+            // Search backwards: the window moves behind the last byte that is not a digit.
             match window[known..].iter().rposition(|byte| VALUES[usize::from(*byte)] == NO_DIGIT) {
                 Some(at) => {
                     start += known + at + 1;
@@ -77,8 +77,8 @@ impl Hashes {
         }
     }
 
-    /// Calls `found` with the place and the number of each hash whose characters stand `stride` bytes from
-    /// one another, with zeros between.
+    /// Calls `found` with the position and the number of each wide hash: its characters are `stride` bytes apart,
+    /// with zeros between them.
     fn find_wide(&self, bytes: &[u8], stride: usize, mut found: impl FnMut(usize, u32)) {
         let is_digit = |at: usize| VALUES[usize::from(bytes[at])] != NO_DIGIT;
         let has_gap = |at: usize| bytes[at + 1 - stride..at].iter().all(|gap| *gap == 0);
@@ -105,7 +105,7 @@ impl Hashes {
         }
     }
 
-    /// The first hash in `bytes`: where it is, and its number.
+    /// Returns the position and the number of the first hash in `bytes`.
     pub(crate) fn first(&self, bytes: &[u8]) -> Option<(usize, u32)> {
         let mut first = None;
         self.find(bytes, |at, number| {
@@ -121,60 +121,60 @@ fn filter_index(text: &[u8; HASH_TEXT_LEN]) -> usize {
         .fold(0, |index, byte| (index << 5) | usize::from(VALUES[usize::from(*byte)] & 31))
 }
 
-/// How a hash stands in a file.
+/// The form of a hash in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Behind `/nix/store/`.
+    /// A reference: `/nix/store/` is before the hash.
     Reference,
-    /// Alone.
+    /// A hash without `/nix/store/` before it.
     Bare,
     /// With zeros between its characters: UTF-16 or UTF-32.
     Wide,
 }
 
-/// A hash that was found.
+/// A hash in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     /// Bytes before its first character.
     pub position: u64,
     /// The number of the hash.
     pub number: u32,
-    /// How it stands there.
+    /// The form of the hash.
     pub form: Form,
 }
 
-/// What stands before the hash in a reference.
+/// The text before the hash in a reference.
 pub(crate) const PREFIX: &[u8] = b"/nix/store/";
 
-/// Bytes from one character to the next in UTF-16 and UTF-32.
+/// Bytes of one character in UTF-16 and UTF-32.
 const STRIDES: [usize; 2] = [2, 4];
 
-/// Which forms a scanner looks for.
+/// The forms that a scanner searches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Those that Nix knows: a hash in plain text.
+    /// Hashes in plain text, which Nix finds too.
     Plain,
-    /// Wide ones as well.
+    /// Also wide hashes.
     Wide,
 }
 
-/// Looks for hashes in bytes that come in pieces, such as a file that is read.
+/// Searches bytes for hashes; the bytes come in pieces, for example from a file.
 pub(crate) struct Scanner<'a> {
     hashes: &'a Hashes,
     depth: Depth,
-    /// The last bytes before the next piece: a hash may begin there.
+    /// The last bytes so far. A hash that ends in the next piece may begin here.
     window: Vec<u8>,
-    /// The position of the window's first byte.
+    /// The position of the first byte of the window.
     start: u64,
 }
 
 impl<'a> Scanner<'a> {
-    /// Starts at position 0.
+    /// Makes a scanner at position 0.
     pub(crate) fn new(hashes: &'a Hashes, depth: Depth) -> Scanner<'a> {
         Scanner { hashes, depth, window: Vec::new(), start: 0 }
     }
 
-    /// Takes the next bytes; calls `found` with each hash that ends in them.
+    /// Scans the next bytes; calls `found` with each hash that ends in them.
     pub(crate) fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Occurrence)) {
         let known = self.window.len();
         self.window.extend_from_slice(bytes);

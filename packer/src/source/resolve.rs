@@ -1,30 +1,30 @@
-//! A path in the closure is followed, through links, to what it is.
+//! Resolves a path in the closure to a file or directory; follows symbolic links.
 
 use format::STORE_DIR;
 
 use crate::source::tree::{Kind, Tree};
 
-/// Links that are followed: as many as Linux follows.
+/// The limit on symbolic links in a path: the same as in Linux.
 const LINKS: usize = 40;
 
-/// Why a path leads to nothing in the closure.
+/// Why a path cannot be resolved.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unresolved {
-    /// Nothing has this name.
+    /// The path does not exist.
     Missing,
-    /// Its links lead around in a circle.
+    /// It has too many symbolic links, or a loop of them.
     Loop,
-    /// It leads to this path, which is not in the closure.
+    /// The path leads to this path, which is not in the closure.
     Outside(Vec<u8>),
 }
 
-/// Follows an absolute path to a file or directory of the tree.
+/// Resolves an absolute path to the number of a file or directory of the tree.
 ///
 /// # Errors
 ///
-/// If there is none, or the way leads out of the closure.
+/// If the path does not exist, or leads out of the closure.
 pub(crate) fn resolve(tree: &Tree, path: &[u8]) -> Result<u32, Unresolved> {
-    // The directories passed; empty for the store directory itself.
+    // The nodes on the path so far; empty for the store directory itself.
     let mut passed: Vec<u32> = Vec::new();
     let mut rest = components(below_store(path)?);
     let mut links = 0;
@@ -63,7 +63,7 @@ pub(crate) fn resolve(tree: &Tree, path: &[u8]) -> Result<u32, Unresolved> {
     passed.pop().ok_or(Unresolved::Missing)
 }
 
-/// The components, the last first.
+/// Returns the components of a path in reverse order.
 fn components(path: &[u8]) -> Vec<Vec<u8>> {
     path.rsplit(|byte| *byte == b'/').map(<[u8]>::to_vec).collect()
 }

@@ -1,4 +1,4 @@
-//! The store directory on this machine.
+//! Reads the store directory on this machine.
 
 use std::fs::File;
 use std::io;
@@ -11,31 +11,31 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 use crate::error::{Error, Result};
 use crate::show;
 
-/// Bytes of a path that one system call takes: `PATH_MAX` (4096) counts a terminating NUL.
+/// The largest number of bytes in a path for one system call: `PATH_MAX` (4096) includes the NUL at the end.
 const PATH_LEN: usize = 4095;
 
-/// A store: `/nix/store`, or the same below another root.
+/// An open store: `/nix/store`, or `nix/store` below another root.
 pub(crate) struct Store {
     dir: PathBuf,
     fd: OwnedFd,
     origin: Origin,
 }
 
-/// Whose store it is, which says how closures are computed.
+/// Where a store comes from; it decides how packer finds closures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Nix may know the store paths.
+    /// The store of this machine, whose closures Nix's database may have.
     Host,
-    /// `--store-root` was given: files are scanned.
+    /// The store of `--store-root`, where packer scans files.
     Other,
 }
 
 impl Store {
-    /// Opens the store below `root`, or the machine's own.
+    /// Opens the store below `root`; without one, the store of this machine.
     ///
     /// # Errors
     ///
-    /// If it is not there or not readable.
+    /// If the store does not exist or cannot be read.
     pub(crate) fn open(root: Option<&Path>) -> Result<Store> {
         let (root, origin) = match root {
             None => (Path::new("/"), Origin::Host),
@@ -51,20 +51,20 @@ impl Store {
         }
     }
 
-    /// Where the store lies on this machine.
+    /// The path of the store directory on this machine.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whose store it is.
+    /// Where the store comes from.
     pub(crate) fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// The store paths that are there, sorted; other names, such as `.links`, are left out.
+    /// Lists the store paths, sorted; leaves out other names, such as `.links`.
     ///
-    /// Nix puts lock files and build directories beside a store path, under its name and a suffix: of
-    /// several names with one hash, the shortest is the store path.
+    /// Nix puts lock files and build directories beside a store path, with its name and a suffix. So among names
+    /// with the same hash, the shortest is the store path.
     ///
     /// # Errors
     ///
@@ -80,29 +80,29 @@ impl Store {
         Ok(paths)
     }
 
-    /// Opens what is at `path` below the store, whatever the path's length, for reading.
+    /// Opens the file at `path` below the store for reading; the path may have any length.
     ///
     /// # Errors
     ///
-    /// If it cannot be opened; a link cannot.
+    /// If it cannot be opened, or is a symbolic link.
     pub(crate) fn open_file(&self, path: &[u8]) -> io::Result<File> {
         Ok(self.open_with(path, OFlags::RDONLY)?.into())
     }
 
-    /// Opens the directory at `path` below the store, whatever the path's length.
+    /// Opens the directory at `path` below the store; the path may have any length.
     ///
     /// # Errors
     ///
-    /// If it is none or cannot be opened.
+    /// If it is not a directory, or cannot be opened.
     pub(crate) fn open_dir(&self, path: &[u8]) -> io::Result<OwnedFd> {
         self.open_with(path, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
-    /// Refuses a store path that is not there, as whatever kind of file.
+    /// Checks that a store path exists; it may be any kind of file.
     ///
     /// # Errors
     ///
-    /// If it is not, or if that cannot be found out.
+    /// If it does not exist, or the check fails.
     pub(crate) fn require(&self, path: &StorePath) -> Result<()> {
         let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
         match rustix::fs::statat(&self.fd, path.to_string(), flags) {
@@ -121,7 +121,7 @@ impl Store {
         let mut dir: Option<OwnedFd> = None;
         let mut rest = path;
         while rest.len() > PATH_LEN {
-            // Names have at most 255 bytes, so there is a slash.
+            // A name has at most 255 bytes, so there is a slash.
             let cut = rest[..PATH_LEN].iter().rposition(|byte| *byte == b'/');
             let (head, tail) = rest.split_at(cut.ok_or(rustix::io::Errno::NAMETOOLONG)?);
             let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -172,7 +172,7 @@ pub(crate) mod tests {
             self
         }
 
-        /// As `file`, executable.
+        /// The same as `file`, with an executable file.
         pub(crate) fn program(&self, path: &str, content: impl AsRef<[u8]>) -> &TestStore {
             use std::os::unix::fs::PermissionsExt as _;
             self.file(path, content);

@@ -1,4 +1,4 @@
-//! Store paths become nodes: files, directories and links, in the bundle's order.
+//! Reads the files, directories and symbolic links of store paths, in the order of the bundle's index.
 
 use std::os::fd::OwnedFd;
 
@@ -11,7 +11,7 @@ use crate::source::exclude::Exclude;
 use crate::source::store::Store;
 use runtime::error::Escaped;
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Directory,
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The same, as a NAR has it.
+    /// Converts it to the kind in a NAR.
     pub(crate) fn in_nar(&self) -> nar::Kind<'_> {
         match self {
             Kind::Directory => nar::Kind::Directory,
@@ -32,34 +32,34 @@ impl Kind {
     }
 }
 
-/// A file, directory or link.
+/// A file, directory or symbolic link.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// The number of the directory it is in; `None` for a store path itself.
+    /// The number of its directory; `None` for the root node of a store path.
     pub(crate) parent: Option<u32>,
-    /// Its name there; empty for a store path itself.
+    /// The name in its directory; empty for the root node of a store path.
     pub(crate) name: Vec<u8>,
     pub(crate) kind: Kind,
-    /// The number behind the last node below this one.
+    /// The number after the last node below this one.
     pub(crate) end: u32,
 }
 
-/// The nodes of all store paths: depth first, siblings by rising name, as in a NAR and in the index.
+/// The nodes of all store paths: depth first, siblings sorted by name, as in a NAR and in the index.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    /// The store paths, by rising base name.
+    /// The store paths, sorted by base name.
     pub(crate) paths: Vec<StorePath>,
-    /// For each store path the number of its own node.
+    /// For each store path, the number of its root node.
     pub(crate) roots: Vec<u32>,
     pub(crate) nodes: Vec<Node>,
 }
 
 impl Tree {
-    /// Reads the nodes of `paths`, which are sorted, without those that `exclude` matches.
+    /// Reads the nodes of `paths` except those that `exclude` matches; `paths` must be sorted.
     ///
     /// # Errors
     ///
-    /// If something cannot be read, is neither file nor directory nor link, or a limit is passed.
+    /// If a file cannot be read or is a special file, or a limit of the format is exceeded.
     pub(crate) fn read(store: &Store, paths: &[StorePath], exclude: &Exclude) -> Result<Tree> {
         let mut tree = Tree::default();
         for path in paths {
@@ -77,10 +77,10 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Reads what is below the last node, which lies at `path` below the store.
+    /// Reads the nodes below the last node, which is at `path` below the store.
     ///
-    /// A loop with a stack of names, since neither the call stack nor the number of open files may
-    /// bound the depth.
+    /// It uses a loop instead of recursion, and keeps names instead of open directories. So neither the call stack
+    /// nor the limit on open files limits the depth.
     fn walk(&mut self, store: &Store, mut path: Vec<u8>, exclude: &Exclude) -> Result<()> {
         /// A directory that is being read.
         struct Open {
@@ -123,7 +123,7 @@ impl Tree {
         Ok(number)
     }
 
-    /// Returns a node.
+    /// The node with this number.
     pub(crate) fn node(&self, number: u32) -> &Node {
         &self.nodes[number as usize]
     }
@@ -133,12 +133,12 @@ impl Tree {
         (0..).zip(&self.nodes)
     }
 
-    /// The store path that a node is in.
+    /// The number of the store path that contains a node.
     pub(crate) fn path_of(&self, number: u32) -> usize {
         self.roots.partition_point(|root| *root <= number) - 1
     }
 
-    /// Where a node lies below the store: `<hash>-<name>/bin/sh`.
+    /// The path of a node below the store, such as `<hash>-<name>/bin/sh`.
     pub(crate) fn location(&self, number: u32) -> Vec<u8> {
         let mut names = Vec::new();
         let mut at = self.node(number);
@@ -168,7 +168,7 @@ impl Tree {
         self.roots[path]..self.node(self.roots[path]).end
     }
 
-    /// The store path with this base name.
+    /// The number of the store path with this base name.
     pub(crate) fn find(&self, base_name: &[u8]) -> Option<usize> {
         let path = StorePath::parse(base_name).ok()?;
         self.number_of(&path)
@@ -207,7 +207,7 @@ fn number(number: usize) -> Result<u32> {
         .ok_or(Error::TooMany { what: "files", limit: limits::NODES.into() })
 }
 
-/// Reads a directory: names and kinds, sorted by name.
+/// Reads a directory; returns names and kinds, sorted by name.
 fn children(store: &Store, path: &[u8], exclude: &Exclude) -> Result<Vec<(Vec<u8>, Kind)>> {
     let failed = |error| Error::in_store("read", path, error);
     let fd = store.open_dir(path).map_err(failed)?;
@@ -231,14 +231,14 @@ fn children(store: &Store, path: &[u8], exclude: &Exclude) -> Result<Vec<(Vec<u8
     Ok(children)
 }
 
-/// Finds out what `name` is; `path` is for messages.
+/// Finds the kind of the file `name`; `path` is for messages.
 fn kind(dir: &OwnedFd, name: &[u8], path: &[u8]) -> Result<Kind> {
     let failed = |errno: Errno| Error::in_store("read", path, errno.into());
     let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Ok(Kind::Directory),
         FileType::RegularFile => Ok(Kind::File {
-            // As Nix: the owner's bit alone counts.
+            // Nix also looks only at the owner's permission bit.
             executable: stat.st_mode & 0o100 != 0,
             len: u64::try_from(stat.st_size).map_err(|_| failed(Errno::OVERFLOW))?,
         }),

@@ -1,4 +1,5 @@
-//! Which boot of the machine this is: what was written since cannot have been lost with its power.
+//! Identifies a boot. Records store the boot ID instead of syncing: until that boot ends, nothing
+//! that was written in it can be lost.
 
 use core::fmt;
 
@@ -7,20 +8,20 @@ use rustix::io::retry_on_intr;
 
 use crate::system::file;
 
-/// Bytes of a boot's identifier as text.
+/// Bytes of a boot ID as text.
 pub(crate) const BOOT_LEN: usize = 36;
 
-/// The identifier of a boot, such as `3a5e4b1c-…`: random(4), `boot_id`.
+/// A boot ID, such as `3a5e4b1c-…`: `boot_id` in random(4).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Boot(pub(crate) [u8; BOOT_LEN]);
 
 impl Boot {
-    /// This one; `None` where /proc is not mounted.
+    /// Returns the ID of this boot; `None` without /proc.
     pub fn current() -> Option<Boot> {
         let name = c"/proc/sys/kernel/random/boot_id";
         let file = file::open(CWD, name, OFlags::RDONLY, Mode::empty()).ok()?;
         let mut text = [0; BOOT_LEN];
-        // The kernel hands it out whole.
+        // The kernel returns the whole ID in one read.
         let len = retry_on_intr(|| rustix::io::read(&file, &mut text)).ok()?;
         (len == BOOT_LEN).then_some(Boot(text))
     }

@@ -2,18 +2,18 @@
 //!
 //! ```text
 //! packed/
-//!   version                       a link to the layout's version
+//!   version                       a link whose target is the layout's version
 //!   lock                          held exclusively while something is published or removed
-//!   bundles/<bundle>[.relocated]  a record: this bundle's store paths are whole; held shared while it runs
-//!   stores/<n>/<base name>        a store path; the directory is what appears as /nix/store
-//!   stores/<n>.contents/<name>    a link to the store path's NAR hash
-//!   roots/<listing>               an empty copy of the host's top level, to mount it into
-//!   work/                         what is being unpacked or removed
-//!   <key>-<name>                  a relocated store path: its name says what it holds and for which base
+//!   bundles/<bundle>[.relocated]  a record: this bundle's store paths are whole; locked while the bundle runs
+//!   stores/<n>/<base name>        a store path; stores/<n> is the store directory mounted at /nix/store
+//!   stores/<n>.contents/<name>    a link whose target is the store path's NAR hash
+//!   roots/<listing>               an empty copy of the host's top level, as a new root
+//!   work/                         files that are being unpacked or removed
+//!   <key>-<name>                  a relocated store path: its name depends on its content and the cache's path
 //! ```
 //!
-//! All bundles share store 0. Another is made only for a store path that has the name of one that is
-//! there, but other contents.
+//! All bundles share store directory 0. Another one is made only for a store path that has the same
+//! name as an existing one, but other contents.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -27,10 +27,10 @@ use crate::error::{Error, Shown, Unusable};
 use crate::system::file::{self, Permissions};
 use crate::system::{call, log};
 
-/// The layout's version. Another layout has another number, and is not touched.
+/// The layout's version. A cache with another version is not touched.
 const VERSION: &CStr = c"1";
 
-/// What says so: a link.
+/// The link whose target is the version.
 const VERSION_LINK: &CStr = c"version";
 
 const LOCK: &CStr = c"lock";
@@ -39,31 +39,33 @@ pub(super) const STORES: &CStr = c"stores";
 pub(super) const BUNDLES: &CStr = c"bundles";
 pub(super) const ROOTS: &CStr = c"roots";
 
-/// The permissions of what only we look into, and of what the program sees as `/nix/store`.
+/// The permissions of directories that only the launcher reads, and of those that the program sees
+/// as `/nix/store`.
 pub(super) const PRIVATE: Permissions = Permissions::from_raw_mode(0o700);
 pub(super) const PUBLIC: Permissions = Permissions::from_raw_mode(0o755);
 
-/// The directory where bundles are unpacked.
+/// The directory to which bundles are unpacked.
 #[derive(Debug)]
 pub struct Cache {
     /// The directory.
     pub directory: OwnedFd,
-    /// Its absolute path.
+    /// The directory's absolute path.
     pub path: Vec<u8>,
-    /// What a running program holds a lock on.
+    /// What a running program locks.
     pub lease: Lease,
 }
 
-/// What a running program holds a lock on.
+/// What a running program locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lease {
     /// The record of its bundle.
     Record,
-    /// The whole cache: systemd-tmpfiles(8) cleans /tmp and /var/tmp by age, but for locked directories.
+    /// The whole cache: systemd-tmpfiles(8) deletes old files below /tmp and /var/tmp, but not in
+    /// locked directories.
     Cache,
 }
 
-/// The cache's lock; dropping it unlocks.
+/// The cache's lock; dropping it unlocks the cache.
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] OwnedFd);
 
@@ -72,10 +74,11 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// If the directory holds something else than a cache of this layout, or cannot be written.
+    /// If the directory contains anything other than a cache with this layout, or cannot be
+    /// written.
     pub(super) fn lock(&self) -> Result<Lock, Error> {
         let failed = || Error::file("use", &*self.path);
-        // Before anything is written: the directory can be one with other things in it.
+        // Check this before writing: the directory may contain other files.
         self.is_new()?;
         let lock = file::lock(&self.directory, LOCK, || log::waiting(Shown::from(&*self.path)))
             .map_err(failed())?;
@@ -85,7 +88,8 @@ impl Cache {
         Ok(Lock(lock))
     }
 
-    /// Whether nothing has been unpacked to the directory; what else is in it may not be touched.
+    /// Whether nothing has been unpacked to the directory. It is an error if the directory contains
+    /// other files, which must not be touched.
     fn is_new(&self) -> Result<bool, Error> {
         let failed = Error::file("use", &*self.path);
         let unusable = |reason| Error::unusable(&*self.path, reason);
@@ -93,9 +97,11 @@ impl Cache {
             Ok(version) if *version == *VERSION => Ok(false),
             Ok(_) | Err(Errno::INVAL) => Err(unusable(Unusable::OtherLayout)),
             Err(Errno::NOENT) => {
-                // A temporary one has a name of ours, and may have been cleaned of what is old.
+                // A temporary cache has a name that only the launcher uses. Its old files, such as
+                // the version, may have been deleted.
                 let is_temporary = self.lease == Lease::Cache;
-                // The lock comes first; the other is there wherever a disk is mounted.
+                // The lock is the first file of a cache. `lost+found` is in the top directory of an
+                // ext4 file system.
                 let is_expected = |name: &CString| [LOCK, c"lost+found"].contains(&&**name);
                 let is_cache = is_temporary
                     || file::names(&self.directory).map_err(failed)?.iter().all(is_expected);
@@ -116,7 +122,7 @@ impl Cache {
         check_ours(directory, name)
     }
 
-    /// Opens a directory that is made when something is put into it; who removes things makes none.
+    /// Opens a directory of the cache if it exists. Commands that remove files do not create it.
     pub(super) fn subdirectory_if_there(
         &self,
         name: &'static CStr,
@@ -129,7 +135,8 @@ impl Cache {
     }
 }
 
-/// Somebody else can have made a directory, when others could still write to the cache.
+/// Checks the owner: another user can have made the directory while the cache was writable by
+/// others.
 fn check_ours(directory: OwnedFd, name: &CStr) -> Result<OwnedFd, Error> {
     let stat = rustix::fs::fstat(&directory).map_err(Error::file("open", name))?;
     match is_ours(&stat) {
@@ -138,12 +145,13 @@ fn check_ours(directory: OwnedFd, name: &CStr) -> Result<OwnedFd, Error> {
     }
 }
 
-/// Whether nobody else can have put it there, when others could still write to the cache.
+/// Whether this user owns the file: another user can have made it while the cache was writable by
+/// others.
 pub(super) fn is_ours(stat: &Stat) -> bool {
     stat.st_uid == call::user()
 }
 
-/// Digits, store paths' names and what is made of them hold no NUL.
+/// Converts a name, which consists of digits and names of store paths: it never contains NUL.
 pub(super) fn c_string(text: impl Into<Vec<u8>>) -> CString {
     CString::new(text).expect("no NUL in a name made of digits and store paths")
 }

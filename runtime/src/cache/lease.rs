@@ -1,4 +1,4 @@
-//! Who runs a bundle: the record of one that is running is locked.
+//! Leases: a running program holds a lock on its bundle's record, or on the whole cache.
 
 use core::ffi::CStr;
 
@@ -15,33 +15,35 @@ use crate::payload::Bundle;
 use crate::system::call::{self, Clock};
 use crate::system::file::{self, Permissions};
 
-/// Seconds for which the time of the last use may be wrong: writing it costs more than reading it.
-const FRESH: i64 = 24 * 60 * 60;
+/// Seconds by which a record's time of last use may be wrong: writing it costs more than reading
+/// it.
+const LAST_USED_PRECISION: i64 = 24 * 60 * 60;
 
-/// Descriptors below this are the program's own choice, as with `exec 3<file` in a shell.
+/// The lowest number for the lease's descriptor. Lower numbers are for the program: a shell script
+/// may use `exec 3<file`, for example.
 const LEASE_NUMBER: i32 = 100;
 
 /// A bundle whose store paths are whole.
 #[derive(Debug)]
 pub struct Ready {
-    /// Where they are.
+    /// Where the store paths are.
     pub location: Location,
-    /// The record, locked: nobody removes the store paths while it is open.
+    /// The lock: no process removes the store paths while this file is open.
     lease: OwnedFd,
 }
 
 impl Ready {
-    /// Leaves the lock to the program: its descriptor stays open over exec, out of the way.
+    /// Leaves the lease to the program: its descriptor stays open after exec, with a high number.
     ///
     /// # Errors
     ///
-    /// If no number is free for it.
+    /// If no number is free.
     pub fn keep(self, cache: &Cache) -> Result<(), Error> {
         let failed = |errno| Error::file("keep a lock in", &*cache.path)(errno);
-        // The one descriptor that exec is to leave open.
+        // This is the only descriptor that stays open after exec.
         let duplicate = |least| call::duplicate_to_inherit(self.lease.as_fd(), least);
         let lease = match duplicate(LEASE_NUMBER) {
-            // The limit of open files is lower: the highest that is left.
+            // The limit of open files is lower: use the highest free number.
             Err(Errno::INVAL | Errno::MFILE) => {
                 let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
                 let limit = i32::try_from(limit.unwrap_or(0)).unwrap_or(i32::MAX);
@@ -53,17 +55,17 @@ impl Ready {
     }
 }
 
-/// What is known of a bundle before its record is looked for.
+/// What the caller knows about a bundle before its record is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     /// Nothing.
     Nothing,
-    /// Its store paths are whole, and ours: they were unpacked or compared just now, under the cache's lock, and
-    /// `StoreDir::missing` refuses those of others.
+    /// Its store paths are whole and owned by this user. They were just unpacked or compared under
+    /// the cache's lock, and `StoreDir::missing` refuses store paths of other users.
     Whole,
 }
 
-/// Finds and locks the bundle's record.
+/// Finds the bundle's record and takes the lease.
 pub(super) fn find(
     cache: &Cache,
     bundle: &Bundle,
@@ -90,13 +92,13 @@ pub(super) fn find(
         };
         let (stat, head) = read().map_err(Error::file("read", &*name))?;
         if stat.st_nlink == 0 {
-            // Removed between open and lock.
+            // The record was removed after it was opened and before it was locked.
             continue;
         }
         let is_whole = |head: &Head| {
             is_ours(&stat)
                 && (known == Known::Whole
-                    || head.state.is_sure() && has_entry(cache, bundle, head.location))
+                    || head.state.is_reliable() && has_entry(cache, bundle, head.location))
         };
         let Some(Head { location, .. }) = head.filter(is_whole) else {
             return Ok(None);
@@ -106,7 +108,7 @@ pub(super) fn find(
             Lease::Record => lease,
             Lease::Cache => {
                 let whole = || {
-                    // A description of its own, since that is what a lock belongs to.
+                    // flock(2) locks belong to an open file description, so make a new one.
                     let directory = file::open_directory(&cache.directory, c".")?;
                     retry_on_intr(|| flock(&directory, FlockOperation::LockShared))?;
                     Ok(directory)
@@ -118,8 +120,8 @@ pub(super) fn find(
     }
 }
 
-/// Whether the store path of the first entry is still there, and ours: who deleted files of the cache by hand
-/// most likely deleted all.
+/// Whether the first entry's store path still exists, owned by this user. A user who deletes files
+/// of the cache by hand most likely deletes all of them, so one check is enough.
 fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
     let descriptor = &bundle.descriptor;
     let PathKey { path, key } = &descriptor.paths[usize::from(descriptor.entries[0].path)];
@@ -134,24 +136,24 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
     stat.is_ok_and(|stat| is_ours(&stat))
 }
 
-/// Writes the time of this use to the record, once a day; the sweep goes by it.
+/// Writes the time of this use to the record, at most once a day. [`Cache::collect`] reads it.
 fn mark_used(lease: &OwnedFd, last: i64) {
     let (now, _) = call::time(Clock::Real);
-    if now.saturating_sub(last) > FRESH {
+    if now.saturating_sub(last) > LAST_USED_PRECISION {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-        // On a read-only disk nothing is swept either.
+        // This fails on a read-only disk, where no bundle can be removed either.
         let _ =
             rustix::fs::futimens(lease, &Timestamps { last_access: now, last_modification: now });
     }
 }
 
-/// Whether somebody runs the bundle.
+/// Whether a program of the bundle is running.
 pub(super) fn is_in_use(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    Ok(unused(cache, bundles, name)?.is_none())
+    Ok(lock_if_unused(cache, bundles, name)?.is_none())
 }
 
-/// Locks what those who run the bundle hold a lock on; `None` if somebody does.
-fn unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
+/// Locks the file that a lease of the bundle locks; `None` if a program holds the lease.
+fn lock_if_unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
     match cache.lease {
         Lease::Record => try_lock(file::open(
             bundles,
@@ -163,7 +165,7 @@ fn unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedF
     }
 }
 
-/// Takes the exclusive lock on a file; `None` if somebody has one.
+/// Takes the exclusive lock on a file; `None` if the file is locked.
 fn try_lock(file: OwnedFd) -> Result<Option<OwnedFd>, Errno> {
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
@@ -172,10 +174,11 @@ fn try_lock(file: OwnedFd) -> Result<Option<OwnedFd>, Errno> {
     }
 }
 
-/// Takes the record of a bundle that nobody runs; `false` if somebody does.
+/// Removes the record of a bundle that is not running; `false` if it is running.
 ///
-/// A start locks first the record and then, in a temporary directory, the cache. So both locks are held here
-/// until the record is gone: whoever comes in between waits for the one, or keeps the other from us.
+/// A start locks the record first and then, in a temporary directory, the cache. This function
+/// holds both locks until the record is removed. So a start at the same time waits for the record's
+/// lock, or already holds one of the two locks, and then nothing is removed.
 pub(super) fn remove(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
     let record =
         match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Permissions::empty()) {
@@ -185,7 +188,7 @@ pub(super) fn remove(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bo
         };
     let cache_lock = match cache.lease {
         Lease::Record => None,
-        Lease::Cache => match unused(cache, bundles, name)? {
+        Lease::Cache => match lock_if_unused(cache, bundles, name)? {
             None => return Ok(false),
             lock => lock,
         },

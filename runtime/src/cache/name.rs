@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 
 use format::{Digest, REFERENCE_LEN, StorePath, UnfitBase};
 
-/// The relocated directory of a store path, for a cache at `base`.
+/// Returns the path of a relocated store path, for a cache at `base`.
 ///
 /// # Errors
 ///
-/// If the base is unfit.
+/// If references cannot be rewritten to `base`.
 pub(crate) fn relocated_path(
     base: &[u8],
     key: Digest,
@@ -21,11 +21,11 @@ pub(crate) fn relocated_path(
     Ok(directory)
 }
 
-/// The same directory's name in the cache.
+/// Returns the name of a relocated store path in a cache at `base`.
 ///
 /// # Errors
 ///
-/// If the base is unfit.
+/// If references cannot be rewritten to `base`.
 pub(crate) fn relocated_name(
     base: &[u8],
     key: Digest,
@@ -33,11 +33,11 @@ pub(crate) fn relocated_name(
 ) -> Result<CString, UnfitBase> {
     let mut name = relocated_path(base, key, path)?;
     name.drain(..=base.len());
-    // Digits and a store path's name hold no NUL.
+    // Digits and the name of a store path contain no NUL.
     Ok(CString::new(name).unwrap_or_default())
 }
 
-/// Whether `name` has the form of a relocated store path's name in a cache at `base`.
+/// Whether `name` has the form that [`relocated_name`] gives in a cache at `base`.
 pub(crate) fn is_relocated_name(base: &[u8], name: &[u8]) -> bool {
     let Some(digits) = REFERENCE_LEN.checked_sub(base.len() + 1) else { return false };
     match name.split_at_checked(digits) {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_a_form_of_their_own() {
+    fn relocated_names_are_recognised() {
         let base = b"/home/alice/.cache/packed";
         let path = StorePath::parse(b"1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc-2.33").unwrap();
         let name = relocated_name(base, Digest::of(b"key"), &path).unwrap();

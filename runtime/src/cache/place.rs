@@ -1,4 +1,5 @@
-//! Where the cache can be: places tried in order, each checked before it is trusted.
+//! The places where the cache can be. They are tried in order, and each is checked before it is
+//! trusted.
 
 use alloc::collections::BinaryHeap;
 use alloc::ffi::CString;
@@ -16,7 +17,7 @@ use crate::settings::{Settings, variable};
 use crate::system::call::{self, OVERFLOW_UID};
 use crate::system::file::{self, Permissions};
 
-/// The cache's name below a directory for caches.
+/// The name of the cache in a directory for caches.
 const NAME: &CStr = c"packed";
 
 /// A place that may hold the cache.
@@ -28,20 +29,20 @@ pub enum Place<'a> {
     Below(&'a [u8]),
     /// `.cache/packed` below this directory: `$HOME`.
     Home(&'a [u8]),
-    /// A directory with a name nobody can foresee, below one that everybody can write to.
+    /// A directory with an unpredictable name in this directory, to which all users can write.
     Temporary(&'static CStr),
 }
 
-/// What to do where there is no cache yet.
+/// What to do if a place has no cache yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// Create it.
+    /// Creates it.
     Create,
-    /// Fail with `NOENT`.
+    /// Fails with `NOENT`.
     Fail,
 }
 
-/// The places, best first; `$PACKED_CACHE` is the only one if it is set.
+/// Returns the places to try, best first. If `$PACKED_CACHE` is set, it is the only one.
 pub fn places<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Place<'a>> {
     if let Some(path) = settings.cache {
         return [Place::At(path)].into();
@@ -53,11 +54,11 @@ pub fn places<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Plac
 }
 
 impl Place<'_> {
-    /// Opens the cache there.
+    /// Opens the cache at this place.
     ///
     /// # Errors
     ///
-    /// If it is absent and not to be created, or cannot be trusted.
+    /// If it is absent and `absent` forbids creating it, or if it cannot be trusted.
     pub fn open(&self, absent: Absent) -> Result<Cache, Unusable> {
         match *self {
             Place::At(path) => {
@@ -66,7 +67,7 @@ impl Place<'_> {
                 }
                 let name = c_string(path)?;
                 let directory = child(CWD, &name, absent)?;
-                // As a path to show and to rewrite references to, it has to be absolute.
+                // Messages and rewritten references need an absolute path.
                 let path = if path.starts_with(b"/") { path.into() } else { working_path(path)? };
                 check(Cache { directory, path, lease: Lease::Record })
             }
@@ -88,10 +89,10 @@ impl From<&Place<'_>> for Shown {
     }
 }
 
-/// Opens directories below `base`, which has to be ours: with sudo, HOME can be another user's.
+/// Opens directories below `base`, which this user must own: with sudo, HOME can be another user's.
 ///
-/// `base` itself may be reached through links, since where it is was the user's word; what is below it
-/// may not, since others may have had a hand in it.
+/// The path of `base` may contain links, since the user chose it. The directories below it may not
+/// be links, since other users can have made them.
 fn below(base: &[u8], names: &[&CStr], absent: Absent) -> Result<Cache, Unusable> {
     if !base.starts_with(b"/") {
         return Err(Unusable::Relative);
@@ -106,12 +107,12 @@ fn below(base: &[u8], names: &[&CStr], absent: Absent) -> Result<Cache, Unusable
     check(Cache { directory, path: joined(base, names), lease: Lease::Record })
 }
 
-/// Opens the one that is ours, or makes one, below a directory that everybody can write to.
+/// Opens this user's cache below a directory to which all users can write, or makes one.
 fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     let failed = |errno| Unusable::Failed("open", errno);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let directory = file::open(CWD, base, flags, Permissions::empty()).map_err(failed)?;
-    // Short, so that references can be rewritten to it.
+    // Short, so that references can be rewritten to the path.
     const PREFIX: &str = "packed-";
     let open = |name: &CStr| {
         let path = joined(base.to_bytes(), &[name]);
@@ -126,7 +127,7 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
         Ok::<(), Errno>(())
     })
     .map_err(failed)?;
-    // Others can make directories with such a name too; `open` refuses what is not ours.
+    // Other users can make directories with such names too; `open` refuses those.
     if let Some(cache) = names.into_sorted_vec().iter().find_map(|name| open(name).ok()) {
         return Ok(cache);
     }
@@ -137,7 +138,8 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     rustix::fs::mkdirat(&directory, &name, PRIVATE)
         .map_err(|errno| Unusable::Failed("mkdir", errno))?;
     open(&name).inspect_err(|_| {
-        // Of no use, as on noexec; the next start would make another.
+        // It cannot be used, for example on a noexec file system; without this, each start would
+        // make another one.
         let _ = rustix::fs::unlinkat(&directory, &name, AtFlags::REMOVEDIR);
     })
 }
@@ -161,7 +163,8 @@ fn check_owner(directory: &OwnedFd) -> Result<u32, Unusable> {
     }
 }
 
-/// Whoever can write to the cache can choose what runs; from a noexec file system nothing does.
+/// Checks that only this user can write to the cache, since whoever can write to it can choose what
+/// runs, and that its file system allows executing programs.
 fn check(cache: Cache) -> Result<Cache, Unusable> {
     if check_owner(&cache.directory)? & 0o022 != 0 {
         return Err(Unusable::WritableByOthers);
@@ -174,32 +177,33 @@ fn check(cache: Cache) -> Result<Cache, Unusable> {
     Ok(cache)
 }
 
-/// Checks that references to store paths can be rewritten to a cache, and that its path stays its own.
+/// Checks that references can be rewritten to the cache's path, and that other users cannot replace
+/// the cache.
 ///
 /// # Errors
 ///
-/// If its path is unfit, or others can put something else there.
+/// If one of these does not hold.
 pub fn check_base(cache: &Cache, bundle: &Bundle) -> Result<(), Unusable> {
     let key = bundle.descriptor.paths[0].key;
     format::replacement(&cache.path, key).map_err(Unusable::Unfit)?;
     check_above(cache)
 }
 
-/// Checks that nobody else can put another directory in the place of the cache.
+/// Checks that no other user can put another directory in the place of the cache.
 ///
-/// A start of what is unpacked does without: where this was so when it was unpacked, only the user or root can
-/// have changed it.
+/// A start that finds its bundle unpacked skips this check. The check passed when the bundle was
+/// unpacked, and only the user or root can have changed the directories since then.
 ///
 /// # Errors
 ///
-/// If somebody can, or it cannot be found out.
+/// If another user can, or if a directory cannot be checked.
 fn check_above(cache: &Cache) -> Result<(), Unusable> {
     let failed = |errno| Unusable::Failed("stat", errno);
-    // The directories that its path names.
+    // Check the directories that the cache's path names.
     for (at, _) in cache.path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
         check_holder(&rustix::fs::stat(&cache.path[..at.max(1)]).map_err(failed)?)?;
     }
-    // Those that it is in, where some of these are links.
+    // Check the directories that the cache is really in: the path may contain links.
     let above = |directory: &OwnedFd| {
         let directory = file::open(directory, c"..", OFlags::PATH, Permissions::empty())?;
         Ok((rustix::fs::fstat(&directory)?, directory))
@@ -215,9 +219,11 @@ fn check_above(cache: &Cache) -> Result<(), Unusable> {
     }
 }
 
-/// Whoever owns a directory can rename what is in it; so can others, if they may write to it and it is not sticky.
+/// Checks that only this user and root can replace what is in a directory. Its owner can, and so
+/// can others with write permission, unless the directory is sticky.
 ///
-/// That a user's own group may write to it is common, and nobody else is in most of these.
+/// A directory that the user's group may write to is accepted: this is common, and most such groups
+/// have no other member.
 fn check_holder(stat: &Stat) -> Result<(), Unusable> {
     let is_trusted = [0, call::user(), OVERFLOW_UID].contains(&stat.st_uid);
     if is_trusted && stat.st_mode & 0o1002 != 0o002 {
@@ -227,7 +233,7 @@ fn check_holder(stat: &Stat) -> Result<(), Unusable> {
     }
 }
 
-/// Makes the directories above `path`; opening it says what is wrong if that fails.
+/// Creates the directories above `path`. Errors are ignored here: opening `path` reports them.
 fn create_parents(path: &[u8]) {
     for (at, _) in path.iter().enumerate().filter(|(at, byte)| **byte == b'/' && *at > 0) {
         if let Ok(parent) = CString::new(&path[..at]) {

@@ -1,4 +1,4 @@
-//! Which bundles are unpacked: a record says that a bundle's store paths are whole.
+//! Records: files in the cache that say that a bundle's store paths are whole.
 
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
@@ -22,23 +22,23 @@ use crate::system::file::{self, Permissions};
 /// The form in which store paths are unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As they are, to appear at `/nix/store`.
+    /// Unchanged, to be mounted at `/nix/store`.
     AsIs,
-    /// Rewritten to refer to the cache.
+    /// With references rewritten to the cache.
     Relocated,
 }
 
 /// Where a bundle's store paths are in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Location {
-    /// In the store with this number.
+    /// In the store directory with this number.
     Store(u32),
-    /// In the cache's own directory, relocated.
+    /// Relocated, in the cache's own directory.
     Relocated,
 }
 
 impl Location {
-    /// The form of what is there.
+    /// Returns the form of the store paths in this location.
     pub(super) fn form(self) -> Form {
         match self {
             Location::Store(_) => Form::AsIs,
@@ -47,37 +47,37 @@ impl Location {
     }
 }
 
-/// A record's first line: the layout of the rest.
+/// A record's first line: the version of its layout.
 const HEADER: &str = "packed 1";
 
-/// Its second line: the boot since which the store paths may still be on their way to the disk, or as many
-/// dashes if they have been found on it.
+/// The second line: the boot in which the store paths were written, since they may not be on the
+/// disk yet. If they are on the disk, it has dashes of the same length.
 const BOOT: &str = "boot ";
 const SETTLED: &str = "------------------------------------";
 
-/// Its third line: where the store paths are.
+/// The third line: where the store paths are.
 const RELOCATED: &str = "relocated";
 const STORE: &str = "store ";
 
-/// Its fourth line: what people call the bundle.
+/// The fourth line: the name of the bundle for people.
 const ENTRY: &str = "entry ";
 
-/// Bytes of a record that a start needs: the lines up to the store's number.
+/// Bytes of a record that a start reads: the first three lines fit.
 pub(super) const HEAD_LEN: usize = 96;
 
-/// How far store paths can be relied upon.
+/// Whether store paths are already on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// They were synced, or found whole in a later boot than they were written in: they are on the disk.
+    /// They are on the disk: they were synced, or found whole in a later boot.
     Settled,
-    /// They were written in this boot, which may have ended since: then some of it may never have reached
-    /// the disk.
+    /// They were written without syncing, in the boot with this ID. If that boot has ended, some
+    /// may have been lost.
     Written(Boot),
 }
 
 impl State {
-    /// Whether nothing can be missing.
-    pub(super) fn is_sure(self) -> bool {
+    /// Whether no store path can have been lost.
+    pub(super) fn is_reliable(self) -> bool {
         match self {
             State::Settled => true,
             State::Written(boot) => Boot::current() == Some(boot),
@@ -85,14 +85,14 @@ impl State {
     }
 }
 
-/// The lines of a record that a start needs.
+/// The lines of a record that a start reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) state: State,
     pub(super) location: Location,
 }
 
-/// The record's name in the directory of records.
+/// Returns the record's name in the directory of records.
 pub(super) fn name(bundle: &Bundle, form: Form) -> CString {
     c_string(match form {
         Form::AsIs => bundle.id.to_string(),
@@ -121,17 +121,17 @@ pub(super) fn parse_head(head: &[u8]) -> Option<Head> {
     Some(Head { state, location })
 }
 
-/// What a record says of a bundle's store paths: that they are whole.
+/// What a record says about a bundle's store paths.
 pub(super) struct Claim<'a> {
-    /// How far they can be relied upon.
+    /// Whether they are on the disk.
     pub(super) state: State,
     /// Where they are.
     pub(super) location: Location,
-    /// Their names there, in the manifest's order.
+    /// Their names in that location, in the manifest's order.
     pub(super) names: &'a [CString],
 }
 
-/// The text of a record.
+/// Returns the text of a record.
 fn text(bundle: &Bundle, manifest: &Manifest, claim: &Claim<'_>) -> String {
     let mut text = String::new();
     let mut line = |line: core::fmt::Arguments<'_>| {
@@ -155,7 +155,7 @@ fn text(bundle: &Bundle, manifest: &Manifest, claim: &Claim<'_>) -> String {
     text
 }
 
-/// Writes the record; it is put together in `work`.
+/// Writes the record to `work` and renames it to its place.
 pub(super) fn write(
     cache: &Cache,
     bundle: &Bundle,
@@ -175,10 +175,10 @@ pub(super) fn write(
     write().map_err(Error::file("write", &*name))
 }
 
-/// Writes down that what was found whole in a later boot is on the disk; `false` if there is no record of
-/// this place.
+/// Changes the record to say that the store paths are on the disk, after a later boot found them
+/// whole. Returns `false` if there is no record for this location.
 ///
-/// In place: a program that runs holds a lock on this very file.
+/// It writes to the same file, because a running program may hold a lock on it.
 pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Result<bool, Error> {
     let name = path(bundle, location.form());
     let settle = || {
@@ -200,7 +200,7 @@ pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Resu
     settle().map_err(Error::file("write", &*name))
 }
 
-/// Whether there is a record, whatever is in it.
+/// Whether the record exists, with any content.
 pub(super) fn is_there(cache: &Cache, bundle: &Bundle, form: Form) -> Result<bool, Error> {
     let name = path(bundle, form);
     match rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -210,7 +210,7 @@ pub(super) fn is_there(cache: &Cache, bundle: &Bundle, form: Form) -> Result<boo
     }
 }
 
-/// Makes a record that is there say what it has to: that all store paths are in this store, and on the disk.
+/// Makes an existing record say that all store paths are in this location and on the disk.
 pub(super) fn confirm(
     cache: &Cache,
     bundle: &Bundle,
@@ -218,7 +218,7 @@ pub(super) fn confirm(
     claim: &Claim<'_>,
     work: &OwnedFd,
 ) -> Result<(), Error> {
-    // Where that fails, it is written anew.
+    // If this fails, the record is replaced below.
     let _ = settle(cache, bundle, claim.location);
     let expected = text(bundle, manifest, claim);
     match file::read(&cache.directory, &path(bundle, claim.location.form()), LEN_LIMIT) {
@@ -227,25 +227,25 @@ pub(super) fn confirm(
     }
 }
 
-/// A bundle that is unpacked.
+/// The content of a record: a bundle that is unpacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The name of its first entry.
+    /// The name of the bundle's first entry.
     pub entry: String,
-    /// How far its store paths can be relied upon.
+    /// Whether its store paths are on the disk.
     pub state: State,
     /// Where they are.
     pub location: Location,
-    /// Their names there.
+    /// Their names in that location.
     pub names: Vec<String>,
-    /// When it was last run, in seconds since the epoch, to the day.
+    /// The time of the last start, in seconds since the epoch; up to a day too early.
     pub last_used: i64,
 }
 
-/// Bytes of a record: a store path takes at most 300.
+/// Bytes of a record at most: a store path takes at most 300.
 const LEN_LIMIT: usize = 512 << 20;
 
-/// Reads a whole record; `None` if it is none of ours.
+/// Reads a whole record; `None` if the file is not a record of this user.
 pub(super) fn read(bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Errno> {
     let text = file::read(bundles, name, LEN_LIMIT)?;
     let stat = rustix::fs::statat(bundles, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -262,13 +262,14 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Record>, Error> {
     Ok(records)
 }
 
-/// The store paths of a location that records vouch for, and how far.
+/// Returns the store paths of a location that records say are whole, with their states.
 pub(super) fn known(cache: &Cache, location: Location) -> Result<BTreeMap<CString, State>, Error> {
     let mut known = BTreeMap::new();
     for record in all(cache)? {
-        if record.location == location && record.state.is_sure() {
+        if record.location == location && record.state.is_reliable() {
             for name in record.names.into_iter().filter_map(|name| CString::new(name).ok()) {
-                // One that was settled has been on the disk, whoever else names it.
+                // If one record says that a store path is on the disk, it is, whatever other
+                // records say.
                 if known.get(&name) != Some(&State::Settled) {
                     known.insert(name, record.state);
                 }

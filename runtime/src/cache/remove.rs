@@ -1,4 +1,4 @@
-//! Removing files of a store, whose directories are not writable.
+//! Removes store paths, whose directories are not writable.
 
 use alloc::ffi::CString;
 use core::ffi::CStr;
@@ -11,14 +11,14 @@ use super::directory::{WORK, c_string};
 use crate::error::Error;
 use crate::system::file::{self, Permissions};
 
-/// Takes a store path out of sight: a half-removed tree must not be taken for a whole one.
+/// Moves a store path to `work`, so that no start takes a half-removed one for a whole one.
 pub(super) fn move_aside(directory: &OwnedFd, name: &CStr, work: &OwnedFd) -> Result<(), Errno> {
     let aside = c_string(alloc::format!("{:016x}", file::random()));
     make_writable(directory, name)?;
     rustix::fs::renameat(directory, name, work, &aside)
 }
 
-/// Moves a store path to its place, and what is there to where it was.
+/// Moves a store path from `work` to its place, and the one that was there to `work`.
 pub(super) fn exchange(work: &OwnedFd, name: &CStr, directory: &OwnedFd) -> Result<(), Errno> {
     let exchange = || {
         make_writable(directory, name)?;
@@ -26,15 +26,15 @@ pub(super) fn exchange(work: &OwnedFd, name: &CStr, directory: &OwnedFd) -> Resu
     };
     match exchange() {
         Err(Errno::NOENT) => {}
-        // A file system that cannot.
+        // The file system does not support exchanging two names.
         Err(Errno::INVAL | Errno::NOSYS) => move_aside(directory, name, work)?,
         result => return result,
     }
     file::rename_new(work, name, directory)
 }
 
-/// Removes everything in a directory of ours, however deep: directories inside are emptied into it, so
-/// that no path gets long and no stack deep.
+/// Removes everything in a directory, at any depth. It first moves nested directories to the top,
+/// so that paths stay short and no recursion is needed.
 pub(crate) fn empty_directory(directory: &OwnedFd) -> Result<(), Error> {
     let remove = || loop {
         let names = file::names(directory)?;
@@ -69,7 +69,8 @@ fn is_directory(directory: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
     Ok(FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
-/// A directory of a Nix store has the permissions 0555: nothing can be taken out of it, nor can it be moved.
+/// Makes a directory writable. Those of a Nix store have the permissions 0555, so they cannot be
+/// moved and nothing can be removed from them.
 fn make_writable(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     if is_directory(directory, name)? {
         let permissions = Permissions::from_raw_mode(0o700);

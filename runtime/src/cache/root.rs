@@ -1,4 +1,4 @@
-//! Empty copies of the host's top level, which become the root of a namespace.
+//! Empty copies of the host's top level, which become new roots in a mount namespace.
 
 use alloc::string::ToString as _;
 use core::ffi::CStr;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::system::file::{self, ExactPermissions};
 use crate::unpack::node::DIRECTORY_PERMISSIONS;
 
-/// Makes an empty copy of the host's top level, under a name that says what is in it.
+/// Makes an empty copy of the host's top level. Its name is a checksum of its content.
 ///
 /// # Errors
 ///
@@ -30,7 +30,8 @@ pub(crate) fn publish(
     let roots = cache.subdirectory(ROOTS, PRIVATE)?;
     remove::empty_directory(&work)?;
     let publish = || {
-        // Else it was made while we waited for the lock, or by a start that ended before it was finished.
+        // If the directory exists, another start made it while this one waited for the lock, or was
+        // interrupted before the last step.
         let found = rustix::fs::statat(&roots, &name, AtFlags::SYMLINK_NOFOLLOW);
         if found.is_ok_and(|stat| !is_ours(&stat)) {
             rename_aside(&roots, &name)?;
@@ -38,23 +39,24 @@ pub(crate) fn publish(
         if file::open_directory(&roots, &name).is_err() {
             let root = file::ensure_directory(&work, &name, PUBLIC)?;
             make(&root)?;
-            // Not synced: directories, links and empty files are all metadata, which a file system that
-            // keeps a journal brings to the disk in this order.
+            // No sync: directories, links and empty files are metadata, which a journaling file
+            // system writes to the disk in this order.
             file::rename_new(&work, &name, &roots)?;
         }
-        // Only now: a directory that is not writable cannot be moved to another.
+        // This comes last: a directory that is not writable cannot be moved to another directory.
         rustix::fs::chmodat(&roots, &name, DIRECTORY_PERMISSIONS, AtFlags::empty())
     };
     publish().map_err(|errno| {
-        // The next start does so too; the error that matters is the one that is there.
+        // The next start tries to remove them again; show the first error, not this one.
         let _ = remove::empty_directory(&work);
         Error::file("create", &*name)(errno)
     })
 }
 
-/// Gives a copy of the host's top level another name, since it is not what it should be.
+/// Renames an altered copy of the host's top level.
 ///
-/// It is not removed: running programs have mounts on the directories in it, which would go with them.
+/// It is not removed: running programs have mounts on its directories, which would be removed as
+/// well.
 ///
 /// # Errors
 ///
@@ -66,7 +68,7 @@ pub(crate) fn retire(cache: &Cache, name: &str) -> Result<(), Error> {
     rename_aside(&roots, &name).map_err(Error::file("rename", &*name))
 }
 
-/// Gives a directory a name that nobody looks for.
+/// Gives a directory a random name, so that no start finds it.
 fn rename_aside(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     let aside = alloc::format!("{:016x}", file::random());
     rustix::fs::renameat(directory, name, directory, aside)

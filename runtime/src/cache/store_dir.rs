@@ -1,4 +1,4 @@
-//! A directory of store paths: which are there, and how missing ones get there.
+//! A store directory: which store paths it has, and how missing ones are added.
 
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
@@ -24,33 +24,34 @@ use crate::unpack::rewrite::Rewriter;
 use crate::unpack::tree::Destination;
 use crate::unpack::{self, room};
 
-/// Stores there can be: so many different contents for one name are a mistake.
+/// Store directories of a cache at most: so many different contents for one name are a mistake.
 const STORE_LIMIT: u32 = 64;
 
-/// A directory of store paths, and what those of one bundle are called in it.
+/// A store directory, with the names that one bundle's store paths have in it.
 pub(crate) struct StoreDir {
     directory: OwnedFd,
-    /// Has the NAR hash of each store path; relocated ones have it in their names.
+    /// The directory with the NAR hash of each store path. Relocated store paths do not need it:
+    /// their names contain a digest.
     hashes: Option<OwnedFd>,
-    /// The name of each of the manifest's store paths.
+    /// The name of each of the manifest's store paths, in order.
     pub(super) names: Vec<CString>,
     rewriter: Option<Rewriter>,
 }
 
-/// What store paths are unpacked from, and where they are put together before they are published.
+/// The source for unpacking store paths, and the directory for unfinished ones.
 #[derive(Clone, Copy)]
 pub(crate) struct Unpacking<'a> {
     pub(crate) payload: &'a Payload<'a>,
     pub(crate) sections: &'a Sections,
-    /// The directory where they are put together: on the same file system as the one in which they stay.
+    /// The directory where they are unpacked. It is on the same file system as the store directory.
     pub(crate) work: &'a OwnedFd,
-    /// The path of the place, for messages.
+    /// The cache's path for messages.
     pub(crate) place: &'a [u8],
     pub(crate) log: Log,
 }
 
 impl StoreDir {
-    /// Opens the store that can hold a manifest's store paths.
+    /// Opens the store directory for a manifest's store paths.
     pub(super) fn open(
         cache: &Cache,
         manifest: &Manifest,
@@ -62,14 +63,15 @@ impl StoreDir {
         }
     }
 
-    /// One that is not in a cache: the host's own store, or that of `PACKED=extract`.
+    /// Returns a store directory outside a cache: the host's own store, or the one of
+    /// `PACKED=extract`.
     pub(crate) fn outside(directory: OwnedFd, manifest: &Manifest) -> StoreDir {
         let names = names(manifest);
         StoreDir { directory, hashes: None, names, rewriter: None }
     }
 
-    /// Unpacks `missing` store paths aside, and moves them to their places once all are whole; synced first, if they
-    /// are to be settled.
+    /// Unpacks the `missing` store paths to the work directory, and moves them to their places when
+    /// all are whole. It syncs them first if `state` is settled.
     ///
     /// # Errors
     ///
@@ -84,8 +86,8 @@ impl StoreDir {
         self.publish(unpacking, missing, file::rename_new)
     }
 
-    /// Unpacks `altered` store paths anew and puts them in the place of what is there, on the disk for good: a
-    /// program that runs from there finds all names at any time.
+    /// Unpacks the `altered` store paths again and exchanges them with the old ones, so that a
+    /// running program finds all names at any time. Afterwards all store paths are on the disk.
     pub(super) fn replace(
         &self,
         unpacking: &Unpacking<'_>,
@@ -95,7 +97,7 @@ impl StoreDir {
             self.unpack_aside(unpacking, altered, State::Settled)?;
             self.publish(unpacking, altered, remove::exchange)?;
         }
-        // What is whole can have been read from memory.
+        // Sync the other store paths too: comparing may have read them from the page cache.
         rustix::fs::syncfs(unpacking.work).map_err(Error::file("sync", unpacking.place))
     }
 
@@ -128,7 +130,7 @@ impl StoreDir {
             .map_err(|error| error.out_of_space(|| Some(needed), place))
     }
 
-    /// The names of the store paths that are not there.
+    /// Returns the names of the store paths that do not exist.
     pub(crate) fn missing(&self) -> Result<Vec<Option<CString>>, Error> {
         let name_if_missing = |name: &CString| match rustix::fs::statat(
             &self.directory,
@@ -136,7 +138,8 @@ impl StoreDir {
             AtFlags::SYMLINK_NOFOLLOW,
         ) {
             Ok(stat) if is_ours(&stat) => Ok(None),
-            // It was put there when others could still write to the cache, and they could change it.
+            // Another user put it there while the cache was writable by others, and can still
+            // change it.
             Ok(stat) => Err(Error::unusable(&**name, Unusable::ForeignOwner(stat.st_uid))),
             Err(Errno::NOENT) => Ok(Some(name.clone())),
             Err(errno) => Err(Error::file("stat", &**name)(errno)),
@@ -144,7 +147,7 @@ impl StoreDir {
         self.names.iter().map(name_if_missing).collect()
     }
 
-    /// The names of the store paths that are not whole, or not there.
+    /// Returns the names of the store paths that are not whole or do not exist.
     pub(super) fn altered(&self, sections: &Sections) -> Result<Vec<Option<CString>>, Error> {
         let mut names: Vec<_> = self.names.iter().cloned().map(Some).collect();
         let (directory, rewriter) = (self.directory.as_fd(), self.rewriter.as_ref());
@@ -156,8 +159,8 @@ impl StoreDir {
         Ok(names)
     }
 
-    /// Checks the store paths that are there but that no record vouches for. What is not whole is moved aside, and
-    /// is missing.
+    /// Checks the store paths that exist but that no record lists. Moves those that are not whole
+    /// aside and adds them to `missing`.
     ///
     /// Returns whether there were any to check.
     pub(super) fn check(
@@ -167,10 +170,10 @@ impl StoreDir {
         missing: &mut [Option<CString>],
     ) -> Result<bool, Error> {
         let Unpacking { sections, work, log, .. } = *unpacking;
-        let is_doubtful = |(name, missing): (&CString, &Option<CString>)| {
+        let name_if_doubtful = |(name, missing): (&CString, &Option<CString>)| {
             (missing.is_none() && !known.contains_key(name)).then(|| name.clone())
         };
-        let names: Vec<_> = self.names.iter().zip(&*missing).map(is_doubtful).collect();
+        let names: Vec<_> = self.names.iter().zip(&*missing).map(name_if_doubtful).collect();
         let count = names.iter().flatten().count();
         if count == 0 {
             return Ok(false);
@@ -192,7 +195,8 @@ impl StoreDir {
 
     /// Moves whole store paths from `work` to their places.
     ///
-    /// What one holds is written down first: so nothing is ever at its place of which that is not known.
+    /// It writes a store path's NAR hash before it moves the store path, so that the hash of an
+    /// existing one is always known.
     fn publish(
         &self,
         unpacking: &Unpacking<'_>,
@@ -203,13 +207,14 @@ impl StoreDir {
         let publish = |name: &CStr, hash: &str| {
             if let Some(hashes) = &self.hashes {
                 match rustix::fs::symlinkat(hash, hashes, name) {
-                    // Written by a start that ended before its next step, or without our lock.
+                    // A start wrote it and was interrupted before the next step, or ran without the
+                    // lock.
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(errno) => return Err(errno),
                 }
             }
             match rename(work, name, &self.directory) {
-                // Somebody without our lock was faster; theirs is as good.
+                // Another start, without the lock, was faster. Its store path has the same content.
                 Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
                 Err(errno) => return Err(errno),
             }
@@ -225,7 +230,7 @@ impl StoreDir {
     }
 }
 
-/// Moves a name from one directory to another.
+/// A function that moves a name from one directory to another.
 type Rename = fn(&OwnedFd, &CStr, &OwnedFd) -> Result<(), Errno>;
 
 fn relocated(cache: &Cache, manifest: &Manifest) -> Result<StoreDir, Error> {
@@ -244,12 +249,12 @@ fn names(manifest: &Manifest) -> Vec<CString> {
     manifest.paths.iter().map(|path| c_string(path.path.to_string())).collect()
 }
 
-/// Opens the first store in which no name stands for other contents.
+/// Opens the first store directory in which no name has other contents.
 fn as_is(cache: &Cache, manifest: &Manifest) -> Result<(Location, StoreDir), Error> {
     let stores = cache.subdirectory(STORES, PRIVATE)?;
     for number in 0..STORE_LIMIT {
         let (directory, hashes) = open_pair(&stores, number)?;
-        if fits(&hashes, manifest)? {
+        if is_compatible(&hashes, manifest)? {
             let names = names(manifest);
             let store = StoreDir { directory, hashes: Some(hashes), names, rewriter: None };
             return Ok((Location::Store(number), store));
@@ -258,7 +263,7 @@ fn as_is(cache: &Cache, manifest: &Manifest) -> Result<(Location, StoreDir), Err
     Err(Error::unusable(&*cache.path, Unusable::TooManyStores))
 }
 
-/// Opens store `number` and the directory that has its store paths' NAR hashes.
+/// Opens store directory `number`, and the directory with the NAR hashes of its store paths.
 pub(super) fn open_pair(stores: &OwnedFd, number: u32) -> Result<(OwnedFd, OwnedFd), Error> {
     let open = |name: String, permissions| {
         let name = c_string(name);
@@ -268,8 +273,8 @@ pub(super) fn open_pair(stores: &OwnedFd, number: u32) -> Result<(OwnedFd, Owned
     Ok((open(number.to_string(), PUBLIC)?, open(hashes, PRIVATE)?))
 }
 
-/// Whether every store path that is there has the NAR hash that `manifest` gives.
-fn fits(hashes: &OwnedFd, manifest: &Manifest) -> Result<bool, Error> {
+/// Whether no existing store path has another NAR hash than in `manifest`.
+fn is_compatible(hashes: &OwnedFd, manifest: &Manifest) -> Result<bool, Error> {
     for path in &manifest.paths {
         let name = c_string(path.path.to_string());
         match rustix::fs::readlinkat(hashes, &name, Vec::new()) {

@@ -1,4 +1,4 @@
-//! Removing bundles that nobody runs, and the store paths that no bundle uses any more.
+//! Removes bundles that are not running, and store paths that no bundle uses.
 
 use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
@@ -14,14 +14,14 @@ use crate::error::Error;
 use crate::payload::Bundle;
 use crate::system::file;
 
-/// What became of a bundle that was to be removed.
+/// The result of removing a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
-    /// It is gone, and the store paths that only it used.
+    /// It was removed, with the store paths that no other bundle uses.
     Gone,
-    /// It was not there.
+    /// It was not in the cache.
     Absent,
-    /// Somebody is running it: nothing was removed.
+    /// It is running; nothing was removed.
     InUse,
 }
 
@@ -30,7 +30,7 @@ pub enum Removed {
 pub struct Listed {
     /// The record.
     pub record: Record,
-    /// Whether somebody runs it.
+    /// Whether a program of the bundle is running.
     pub in_use: bool,
 }
 
@@ -72,7 +72,8 @@ impl Cache {
                 || Ok((record::read(&bundles, &name)?, lease::is_in_use(self, &bundles, &name)?));
             match read() {
                 Ok((Some(record), in_use)) => listed.push(Listed { record, in_use }),
-                // Without the lock, which is no use on a read-only disk, it can be removed meanwhile.
+                // Another process can remove the record meanwhile: listing does not take the lock,
+                // to work on a read-only disk.
                 Ok((None, _)) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(Error::file("read", &*name)(errno)),
             }
@@ -80,8 +81,9 @@ impl Cache {
         Ok(listed)
     }
 
-    /// Removes the bundles that nobody runs and nobody ran since `before`, in seconds since the epoch, and
-    /// all that no bundle uses; returns how many bundles.
+    /// Removes the bundles that are not running and were last used before `before`, in seconds
+    /// since the epoch, and then everything that no bundle uses. Returns the number of removed
+    /// bundles.
     ///
     /// # Errors
     ///
@@ -101,7 +103,7 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes all store paths that no record names; the lock is held.
+    /// Removes all store paths that no record lists. The caller holds the lock.
     fn sweep(&self) -> Result<(), Error> {
         let used = self.used()?;
         let work = self.subdirectory(WORK, PRIVATE)?;
@@ -109,7 +111,7 @@ impl Cache {
             sweep_stores(&stores, &used, &work)?;
         }
         for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
-            // The directory can be one that holds other things as well.
+            // The cache's directory may contain other files as well.
             let is_ours = name::is_relocated_name(&self.path, name.to_bytes());
             if is_ours && !used.contains(&(Location::Relocated, name.clone())) {
                 remove::move_aside(&self.directory, &name, &work)
@@ -119,7 +121,7 @@ impl Cache {
         remove::empty_directory(&work)
     }
 
-    /// The store paths that records name, by store.
+    /// Returns the store paths that records list, with their locations.
     fn used(&self) -> Result<Used, Error> {
         let mut used = BTreeSet::new();
         for record in record::all(self)? {
@@ -130,10 +132,10 @@ impl Cache {
     }
 }
 
-/// The store paths that records name, by store.
+/// The store paths that records list, with their locations.
 type Used = BTreeSet<(Location, CString)>;
 
-/// Removes the store paths in `stores` that are not used.
+/// Removes the store paths below `stores` that no record lists.
 fn sweep_stores(stores: &OwnedFd, used: &Used, work: &OwnedFd) -> Result<(), Error> {
     for number in file::names(stores).map_err(Error::file("list", STORES))? {
         let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok()) else {

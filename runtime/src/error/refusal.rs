@@ -1,8 +1,8 @@
-//! Why the kernel says no: the cause behind an errno, as far as the host tells.
+//! Finds out why the kernel refused a namespace or a mount, from the errno and the host's settings.
 //!
-//! The rules are those of user_namespaces(7), unshare(2), seccomp(2), and of the distributions that
-//! restrict user namespaces: Debian and Arch by `kernel.unprivileged_userns_clone`, Ubuntu by
-//! `kernel.apparmor_restrict_unprivileged_userns`.
+//! The rules come from user_namespaces(7), unshare(2) and seccomp(2), and from the distributions
+//! that restrict user namespaces: Debian and Arch with `kernel.unprivileged_userns_clone`, Ubuntu
+//! with `kernel.apparmor_restrict_unprivileged_userns`.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -15,82 +15,82 @@ use rustix::thread::{CapabilitySet, SecureComputingMode};
 use super::shown::Shown;
 use crate::system::{call, file};
 
-/// A system call on the way into a namespace that was refused.
+/// A system call for entering a namespace that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Which one.
+    /// The kind of system call.
     pub step: Step,
-    /// What it was about; empty for `unshare`.
+    /// The file or mount; empty for `unshare`.
     pub object: Shown,
-    /// What the kernel said.
+    /// The kernel's error.
     pub errno: Errno,
 }
 
-/// A kind of system call on the way into a namespace.
+/// A kind of system call for entering a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Leaving the caller's namespaces.
+    /// Creating new namespaces with unshare(2).
     Unshare,
-    /// Writing to a file of /proc, so that users and groups keep their numbers.
+    /// Writing to a file in /proc, so that user and group keep their numbers.
     Identity,
-    /// Mounting, or changing the root.
+    /// Mounting, or changing the root directory.
     Mount,
 }
 
-/// Why it was refused.
+/// Why the kernel refused a system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A system setting.
     Setting {
-        /// Its name for sysctl(8).
+        /// The setting's name for sysctl(8).
         name: &'static str,
-        /// Its value, which forbids namespaces.
+        /// The setting's value, which forbids namespaces.
         value: u64,
-        /// One that allows them.
+        /// A value that allows them.
         allows: u64,
     },
-    /// A sandbox or container in which there may be no user namespaces, whatever the host allows.
+    /// A sandbox or container that forbids user namespaces, whatever the host allows.
     Sandbox,
-    /// There are as many namespaces as the system allows, or they are nested too deep.
+    /// There are too many namespaces, or they are nested too deep.
     Limit,
-    /// Ubuntu's AppArmor gives user namespaces only to programs that have a profile.
+    /// Ubuntu's AppArmor allows user namespaces only to programs with a profile.
     NoProfile {
         /// This bundle's file.
         program: Shown,
     },
-    /// An AppArmor profile or an SELinux context.
+    /// This AppArmor profile or SELinux context.
     Label(Shown),
     /// Root without CAP_SYS_ADMIN, as in a default container.
     NoCapability,
-    /// A seccomp filter, as containers and services have it.
+    /// A seccomp filter, for example of a container or a service.
     Seccomp,
-    /// A chroot, in which nobody gets a user namespace.
+    /// A chroot, in which the kernel forbids user namespaces.
     Chroot,
     /// /proc is not mounted.
     NoProc,
     /// /proc is mounted read-only.
     ReadOnlyProc,
-    /// The first version of the Windows Subsystem for Linux, which is not Linux.
+    /// Version 1 of the Windows Subsystem for Linux, which has no Linux kernel.
     Wsl1,
-    /// The kernel was built without, or somebody emulates it without.
+    /// The kernel was built without it, or an emulator does not support it.
     Unsupported,
-    /// None that is known.
+    /// The cause is not known.
     Unknown,
 }
 
-/// What the host says about its restrictions.
+/// The host's settings that restrict namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Facts {
     max_user_namespaces: Option<u64>,
     max_mount_namespaces: Option<u64>,
     unprivileged_userns_clone: Option<u64>,
     apparmor_restricts: bool,
-    /// Whether this is root, but not the one that may mount.
-    root_may_not: bool,
-    /// Of the security module, if it restricts this process.
+    /// Whether this is root without the capability to mount.
+    root_without_capability: bool,
+    /// The security module's label, if it restricts this process.
     label: Option<Vec<u8>>,
     seccomp: bool,
-    /// Whether this is not the host's own user namespace.
+    /// Whether this process is in a user namespace other than the host's.
     nested: bool,
     chroot: bool,
     proc: bool,
@@ -104,7 +104,7 @@ impl Refusal {
         Facts::read().cause(self.step, self.errno)
     }
 
-    /// The refusal as bytes: what a child tells its parent.
+    /// Encodes the refusal, for a child process to send to its parent.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.errno.raw_os_error().to_ne_bytes().into();
         bytes.push(self.step as u8);
@@ -112,7 +112,7 @@ impl Refusal {
         bytes
     }
 
-    /// Reads what [`Refusal::encode`] wrote; `None` if the child was not refused anything.
+    /// Decodes what [`Refusal::encode`] wrote; `None` for no bytes: nothing was refused.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Refusal> {
         let (errno, rest) = bytes.split_first_chunk()?;
         let (step, object) = rest.split_first()?;
@@ -122,14 +122,14 @@ impl Refusal {
     }
 }
 
-/// Whether namespaces may be refused halfway, or the process be killed for asking.
+/// Whether entering a namespace may fail halfway, or may kill the process.
 ///
-/// Ubuntu's AppArmor lets `unshare` pass and refuses what comes after it; a seccomp filter can end the
-/// process in place of an error.
+/// Ubuntu's AppArmor allows `unshare` and refuses the next steps. A seccomp filter can kill the
+/// process instead of returning an error.
 #[must_use]
 pub fn is_doubtful() -> bool {
-    // In this order: under a filter, an unknown call can end the process, and what /proc says takes as long as
-    // many calls.
+    // The order matters: under a filter, an unknown system call can kill the process, and reading
+    // /proc takes as long as many system calls.
     is_filtered() || !call::has_no_label() && (apparmor_restricts() || label().is_some())
 }
 
@@ -141,14 +141,14 @@ fn apparmor_restricts() -> bool {
     !call::is_root() && number(c"/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1)
 }
 
-/// The AppArmor profile or SELinux context, unless it is one that restricts nothing.
+/// Returns the AppArmor profile or SELinux context, unless it is one that restricts nothing.
 fn label() -> Option<Vec<u8>> {
     let mut label = file::read(CWD, c"/proc/self/attr/current", 4096).ok()?;
     while label.last().is_some_and(|byte| matches!(byte, b'\n' | 0)) {
         label.pop();
     }
-    // AppArmor's have a mode behind the name; of SELinux's four fields the third is the type, or there is
-    // one word where no policy was loaded.
+    // An AppArmor label has a mode after its name. An SELinux label has four fields, of which the
+    // third is the type; without a loaded policy it is one word.
     let kind = label.split(|byte| *byte == b':').nth(2).unwrap_or(&label);
     let is_free = kind.starts_with(b"unconfined")
         || kind.ends_with(b" (unconfined)")
@@ -171,14 +171,14 @@ impl Facts {
     fn read() -> Facts {
         let read = |name| file::read(CWD, name, 1 << 20).unwrap_or_default();
         let mounts = read(c"/proc/self/mountinfo");
-        // Of each line, the fifth field is the place of a mount that can be seen from our root.
+        // The fifth field of a line is the mount point, relative to this process's root.
         let is_root = |line: &[u8]| line.split(|byte| *byte == b' ').nth(4) == Some(b"/");
         Facts {
             max_user_namespaces: number(c"/proc/sys/user/max_user_namespaces"),
             max_mount_namespaces: number(c"/proc/sys/user/max_mnt_namespaces"),
             unprivileged_userns_clone: number(c"/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor_restricts: apparmor_restricts(),
-            root_may_not: call::is_root() && !may_mount(),
+            root_without_capability: call::is_root() && !may_mount(),
             label: label(),
             seccomp: is_filtered(),
             nested: is_nested(&read(c"/proc/self/uid_map")),
@@ -188,7 +188,7 @@ impl Facts {
         }
     }
 
-    /// The cause that is certain, or else the most likely one.
+    /// Returns the cause: the certain one if there is one, otherwise the most likely one.
     fn cause(&self, step: Step, errno: Errno) -> Cause {
         let off = |name, value, allows| match value {
             Some(0) => Some(Cause::Setting { name, value: 0, allows }),
@@ -198,7 +198,7 @@ impl Facts {
         let seccomp = || self.seccomp.then_some(Cause::Seccomp);
         let chroot = || self.chroot.then_some(Cause::Chroot);
         let cause = match errno {
-            // Root in here may set nothing that is allowed to be more than outside.
+            // Root in a nested user namespace cannot raise the limits of the outer one.
             Errno::NOSPC | Errno::USERS if self.nested => Some(Cause::Sandbox),
             Errno::NOSPC | Errno::USERS => {
                 let user = off("user.max_user_namespaces", self.max_user_namespaces, 10_000);
@@ -211,13 +211,13 @@ impl Facts {
                 true => Some(Cause::Wsl1),
                 false => seccomp().or(Some(Cause::Unsupported)),
             },
-            // Nothing can be mounted onto a root that is no mount.
+            // In a chroot, the root directory is not a mount point, so it cannot be mounted on.
             Errno::INVAL => chroot(),
             Errno::PERM | Errno::ACCESS if self.apparmor_restricts => {
                 Some(Cause::NoProfile { program: own_file() })
             }
-            Errno::PERM if self.root_may_not => Some(Cause::NoCapability),
-            // Security modules mostly say this one, and filters the other.
+            Errno::PERM if self.root_without_capability => Some(Cause::NoCapability),
+            // Security modules mostly return EACCES, and filters mostly EPERM.
             Errno::ACCESS => label().or_else(seccomp),
             Errno::PERM => {
                 let name = "kernel.unprivileged_userns_clone";
@@ -232,7 +232,8 @@ impl Facts {
     }
 }
 
-/// In the host's own user namespace all numbers stand for themselves: `0 0 4294967295`.
+/// Whether a user namespace is not the host's own, where every number maps to itself: `0 0
+/// 4294967295`.
 fn is_nested(uid_map: &[u8]) -> bool {
     let mut numbers = uid_map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     !uid_map.is_empty() && !numbers.by_ref().eq([&b"0"[..], b"0", b"4294967295"])
@@ -248,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_follow_from_what_the_host_says() {
+    fn causes_follow_from_the_hosts_settings() {
         let plain = || Facts { proc: true, max_user_namespaces: Some(9), ..Facts::default() };
         let setting = |name, allows| Cause::Setting { name, value: 0, allows };
         let cases = [
@@ -277,7 +278,7 @@ mod tests {
                 Cause::Seccomp,
             ),
             (
-                Facts { seccomp: true, root_may_not: true, ..plain() },
+                Facts { seccomp: true, root_without_capability: true, ..plain() },
                 (Step::Unshare, Errno::PERM),
                 Cause::NoCapability,
             ),

@@ -1,4 +1,4 @@
-//! What a message shows: names and sizes.
+//! Formats names and sizes for messages.
 
 use alloc::ffi::CString;
 use alloc::string::String;
@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt;
 
-/// Shows bytes in one line: UTF-8 as it is, control characters and other bytes escaped.
+/// Formats bytes in one line: valid UTF-8 stays, control characters and other bytes are escaped.
 ///
-/// File names are bytes; a newline in one must not make two lines of a message.
+/// A file name can contain any byte except `/` and NUL; a newline in it must not split a message.
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
@@ -27,12 +27,12 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Bytes that a message shows, [`Escaped`].
+/// Bytes that a message shows as [`Escaped`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shown(Vec<u8>);
 
 impl Shown {
-    /// The bytes as they are.
+    /// Returns the bytes without escaping.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -80,7 +80,7 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// A number of bytes with three digits and a decimal unit, rounded down.
+/// Formats a number of bytes with one decimal and a decimal unit, rounded down.
 pub struct Size(pub u64);
 
 impl fmt::Display for Size {

@@ -28,7 +28,7 @@ impl fmt::Display for What<'_> {
                 write!(f, "payload missing: the file has {found} bytes of {expected}")
             }
             Error::FileLength { expected, found } => {
-                write!(f, "the file has {found} bytes, {expected} were packed")
+                write!(f, "the file has {found} bytes, but {expected} were packed")
             }
             Error::OwnFile(errno) => {
                 write!(f, "cannot read this bundle's own file: {}", call::message(*errno))
@@ -41,7 +41,7 @@ impl fmt::Display for What<'_> {
                 let text = call::message(*errno);
                 write!(f, "cannot unpack {} to {place}: {text}", Size(needed.bytes))
             }
-            Error::UnknownMode(name) => write!(f, "PACKED_MODE={name} is no mode"),
+            Error::UnknownMode(name) => write!(f, "PACKED_MODE={name} is not a mode"),
             Error::ModeNotAllowed { mode, .. } => {
                 write!(f, "this bundle does not allow the mode {mode}")
             }
@@ -49,33 +49,33 @@ impl fmt::Display for What<'_> {
                 f.write_str("the closure cannot be made visible: ")?;
                 reasons(f, tried)
             }
-            Error::UnknownCommand(name) => write!(f, "PACKED={name} is no command"),
+            Error::UnknownCommand(name) => write!(f, "PACKED={name} is not a command"),
             Error::Exec { program, errno } => {
                 write!(f, "cannot execute {program}: {}", call::message(*errno))
             }
-            Error::SetGroup => f.write_str("a set-group-id bundle is not run"),
+            Error::SetGroup => f.write_str("cannot run a set-group-id bundle"),
             Error::Memory => f.write_str("out of memory"),
         }
     }
 }
 
-/// The hint where descriptors ran out.
+/// The hint for too many open files.
 const MORE_FILES: &str = "raise the limit of open files: ulimit -n 64";
 
-/// The hint where the cache's path is unfit for relocation.
+/// The hint for a cache whose path is unfit for relocation.
 const SHORT_PATH: &str =
     "set PACKED_CACHE to a short path of letters and digits, such as /var/tmp/NAME";
 
-/// The hint where no directory can hold the cache.
+/// The hint for hosts where no directory can hold the cache.
 const OWN_DIRECTORY: &str =
     "set PACKED_CACHE to a directory of yours from which programs may be executed";
 
-/// What to do about an error that means the same whatever was tried.
+/// Returns the hint for an errno that means the same after every operation.
 fn errno_hint(errno: Errno) -> Option<&'static str> {
     match errno {
         Errno::MFILE => Some(MORE_FILES),
-        Errno::IO => Some("the disk fails, or the connection to it: dmesg may say more"),
-        Errno::INTR => Some("a signal came in between: start it again"),
+        Errno::IO => Some("the disk or the connection to it fails: see dmesg"),
+        Errno::INTR => Some("a signal interrupted it: start it again"),
         _ => None,
     }
 }
@@ -93,27 +93,27 @@ impl fmt::Display for Hint<'_> {
         }
         match self.0 {
             Error::Damaged(format::Error::EmptyDescriptor) => {
-                f.write_str("this is the bare stub; `packer build` makes a bundle of it")
+                f.write_str("this is only the stub; `packer build` makes a bundle")
             }
             Error::Damaged(format::Error::Version { .. }) => {
                 f.write_str("use the `packer` that made it, or a newer one")
             }
             Error::Damaged(_) => f.write_str("get the file again and compare its size and digest"),
             Error::FileLength { expected, found } if found < expected => f.write_str(
-                "was this file stripped, or its download cut short? get it again, unchanged",
+                "was the file stripped, or the download incomplete? get it again, unchanged",
             ),
             Error::FileLength { .. } => f.write_str("get the file again, unchanged"),
             Error::OwnFile(Errno::ACCESS) => {
                 f.write_str("it must be readable, not just executable: chmod +r")
             }
-            Error::OwnFile(_) => f.write_str("run it by a path that stays while it starts"),
+            Error::OwnFile(_) => f.write_str("run it by a path that stays valid while it starts"),
             Error::File { errno: Errno::FBIG, .. } => {
                 f.write_str("raise the limit of a file's size: ulimit -f unlimited")
             }
             Error::File { errno: Errno::EXIST, .. } => {
                 f.write_str("remove it first, or choose another directory")
             }
-            Error::File { operation: WRITE_TO, .. } => f.write_str("check where its output goes"),
+            Error::File { operation: WRITE_TO, .. } => f.write_str("check where standard output goes"),
             Error::File { .. } => f.write_str(
                 "use a directory that you may write to; for the cache, set PACKED_CACHE to it",
             ),
@@ -122,7 +122,7 @@ impl fmt::Display for Hint<'_> {
                 Unusable::OtherFiles => {
                     "set PACKED_CACHE to an empty directory, or to one that does not exist"
                 }
-                Unusable::TooManyStores => "remove what nobody runs: PACKED=clear, or packer cache gc",
+                Unusable::TooManyStores => "remove unused bundles with PACKED=clear or packer cache gc",
                 Unusable::Unfit(_) => SHORT_PATH,
                 _ => OWN_DIRECTORY,
             }),
@@ -142,28 +142,28 @@ impl fmt::Display for Hint<'_> {
                 f.write_str("the commands are info, verify, extract=DIR and clear; unset PACKED to run the program")
             }
             Error::Exec { errno: Errno::NOENT, .. } => {
-                f.write_str("the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear unpacks again")
+                f.write_str("the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again")
             }
             Error::Exec { errno: Errno::ACCESS, .. } => f.write_str(
                 "is its directory on a file system mounted noexec? set PACKED_CACHE to another place",
             ),
             Error::Exec { errno: Errno::TOOBIG, .. } => {
-                f.write_str("give it fewer or shorter arguments and variables")
+                f.write_str("pass fewer or shorter arguments and environment variables")
             }
             Error::Exec { errno: Errno::NOEXEC | Errno::INVAL, .. } => {
                 f.write_str("was it packed for this machine's processor? see PACKED=info")
             }
-            Error::Exec { .. } => f.write_str("start it again; PACKED=clear unpacks again"),
+            Error::Exec { .. } => f.write_str("start it again; PACKED=clear makes the next start unpack again"),
             Error::SetGroup => f.write_str(
-                "its caller could change what it unpacks: chmod g-s, or make it set-user-id of a user of its own",
+                "its caller could change the cache: chmod g-s, or make it set-user-id for a separate user",
             ),
             Error::Memory => f.write_str("raise the limit of memory: ulimit -v unlimited"),
         }
     }
 }
 
-/// The hint fits the last mode's reason: it is the one that could do without all the others' needs. But where
-/// a directory is all that is missing, everybody can have one.
+/// Writes the hint for the mode `relocate` if it was tried: all that it needs is a suitable
+/// directory. Otherwise the hint is for the last mode, which needs the least.
 fn no_mode_hint(
     f: &mut fmt::Formatter<'_>,
     tried: &[(Mode, Impossible)],
@@ -178,7 +178,7 @@ fn no_mode_hint(
         }
         Some(Impossible::NoPlace(_)) => f.write_str(OWN_DIRECTORY),
         Some(Impossible::NotOnHost(_) | Impossible::ForeignStore(_)) => {
-            f.write_str("unset PACKED_MODE: the other modes bring the store paths along")
+            f.write_str("unset PACKED_MODE: other modes use the store paths in the bundle")
         }
         Some(Impossible::Refused(Refusal { errno, .. })) => match errno_hint(*errno) {
             Some(hint) => f.write_str(hint),
@@ -190,7 +190,7 @@ fn no_mode_hint(
     }
 }
 
-/// What to do about it.
+/// Writes what to do about the cause.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -211,19 +211,19 @@ impl fmt::Display for Cause {
                 let file = format_args!("/etc/apparmor.d/packed-{name}");
                 write!(
                     f,
-                    "AppArmor wants a profile of it; as root: echo 'abi <abi/4.0>, profile packed-{name} \
+                    "AppArmor requires a profile for it; as root: echo 'abi <abi/4.0>, profile packed-{name} \
                      \"{program}\" flags=(unconfined) {{ userns, }}' >{file} && apparmor_parser -r {file}",
                 )
             }
-            // SELinux's have four fields and more.
+            // An SELinux label has four or more fields.
             Cause::Label(label) if label.as_bytes().contains(&b':') => write!(
                 f,
-                "SELinux refuses it to {label}: run the container with --security-opt label=disable; \
-                 elsewhere, ausearch -m avc tells the rule"
+                "SELinux forbids it for {label}: run the container with --security-opt label=disable; \
+                 elsewhere, ausearch -m avc shows the rule"
             ),
             Cause::Label(label) => write!(
                 f,
-                "AppArmor refuses it to {label}: run the container with --security-opt apparmor=unconfined; \
+                "AppArmor forbids it for {label}: run the container with --security-opt apparmor=unconfined; \
                  elsewhere, allow userns and mount in that profile"
             ),
             Cause::Seccomp => f.write_str(
@@ -247,10 +247,10 @@ impl fmt::Display for Cause {
                 "WSL 1 has no namespaces; in Windows: wsl --set-version DISTRIBUTION 2",
             ),
             Cause::Unsupported => f.write_str(
-                "neither the kernel (CONFIG_USER_NS) nor qemu-user has user namespaces here: run it as root",
+                "the kernel (CONFIG_USER_NS) or qemu-user does not support user namespaces: run it as root",
             ),
             Cause::Unknown => {
-                f.write_str("run it as root, or outside of what confines it; PACKED_LOG=debug tells more")
+                f.write_str("run it as root, or outside the sandbox or container; PACKED_LOG=debug shows more")
             }
         }
     }
@@ -292,14 +292,19 @@ impl fmt::Display for Unusable {
             Unusable::NoExec => f.write_str("mounted noexec"),
             Unusable::Relative => f.write_str("not an absolute path"),
             Unusable::Unfit(error) => write!(f, "{error}"),
-            Unusable::OtherLayout => f.write_str("another version made it, with another layout"),
-            Unusable::OtherFiles => f.write_str("it holds other files than those of a cache"),
-            Unusable::TooManyStores => f.write_str("it has too many store paths of one name"),
+            Unusable::OtherLayout => {
+                f.write_str("another version created it with a different layout")
+            }
+            Unusable::OtherFiles => f.write_str("it contains files that do not belong to a cache"),
+            Unusable::TooManyStores => {
+                f.write_str("too many of its store paths have the same name")
+            }
         }
     }
 }
 
-/// Modes with the same reason share it: `namespace, ram: unshare: Operation not permitted`.
+/// Writes each mode with its reason. Modes with the same reason share it: `namespace, ram: unshare:
+/// Operation not permitted`.
 fn reasons(f: &mut fmt::Formatter<'_>, tried: &[(Mode, Impossible)]) -> fmt::Result {
     let mut texts = tried.iter().map(|(mode, reason)| (mode, reason.to_string())).peekable();
     while let Some((mode, reason)) = texts.next() {
@@ -361,7 +366,7 @@ mod tests {
             (
                 Error::FileLength { expected: 1000, found: 300 },
                 "payload missing: the file has 300 bytes of 1000\n\
-                 hint: was this file stripped, or its download cut short? get it again, unchanged",
+                 hint: was the file stripped, or the download incomplete? get it again, unchanged",
             ),
             (
                 Error::OwnFile(Errno::ACCESS),
@@ -380,12 +385,12 @@ mod tests {
             ),
             (
                 Error::unusable(&b"/srv/c"[..], Unusable::OtherLayout),
-                "cannot use /srv/c: another version made it, with another layout\n\
+                "cannot use /srv/c: another version created it with a different layout\n\
                  hint: set PACKED_CACHE to another directory, or remove this one",
             ),
             (
                 Error::unusable(&b"/home/alice"[..], Unusable::OtherFiles),
-                "cannot use /home/alice: it holds other files than those of a cache\n\
+                "cannot use /home/alice: it contains files that do not belong to a cache\n\
                  hint: set PACKED_CACHE to an empty directory, or to one that does not exist",
             ),
             (
@@ -395,17 +400,17 @@ mod tests {
             ),
             (
                 Error::unusable(&b"/srv/c"[..], Unusable::TooManyStores),
-                "cannot use /srv/c: it has too many store paths of one name\n\
-                 hint: remove what nobody runs: PACKED=clear, or packer cache gc",
+                "cannot use /srv/c: too many of its store paths have the same name\n\
+                 hint: remove unused bundles with PACKED=clear or packer cache gc",
             ),
             (
                 Error::File { operation: "create", object: "work".into(), errno: Errno::INTR },
                 "cannot create work: Interrupted system call\n\
-                 hint: a signal came in between: start it again",
+                 hint: a signal interrupted it: start it again",
             ),
             (
                 Error::UnknownMode("fast\n".into()),
-                "PACKED_MODE=fast\\n is no mode\n\
+                "PACKED_MODE=fast\\n is not a mode\n\
                  hint: the modes are host, relocate, namespace, ram",
             ),
             (
@@ -418,23 +423,23 @@ mod tests {
             ),
             (
                 Error::UnknownCommand("help".into()),
-                "PACKED=help is no command\n\
+                "PACKED=help is not a command\n\
                  hint: the commands are info, verify, extract=DIR and clear; unset PACKED to run the program",
             ),
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::NOENT },
                 "cannot execute /nix/store/x/bin/y: No such file or directory\n\
-                 hint: the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear unpacks again",
+                 hint: the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again",
             ),
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::TOOBIG },
                 "cannot execute /nix/store/x/bin/y: Argument list too long\n\
-                 hint: give it fewer or shorter arguments and variables",
+                 hint: pass fewer or shorter arguments and environment variables",
             ),
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::TXTBSY },
                 "cannot execute /nix/store/x/bin/y: Text file busy\n\
-                 hint: start it again; PACKED=clear unpacks again",
+                 hint: start it again; PACKED=clear makes the next start unpack again",
             ),
             (
                 reason(Mode::Relocate, Impossible::NoPlace(vec![(place(), Unusable::NoExec)])),
@@ -458,18 +463,18 @@ mod tests {
                 reason(Mode::Host, Impossible::ForeignStore("/nix/store".into())),
                 "the closure cannot be made visible: host: /nix/store belongs to another user, or \
                  others may write to it\n\
-                 hint: unset PACKED_MODE: the other modes bring the store paths along",
+                 hint: unset PACKED_MODE: other modes use the store paths in the bundle",
             ),
             (
                 Error::File { operation: WRITE_TO, object: "stdout".into(), errno: Errno::BADF },
                 "cannot write to stdout: Bad file descriptor\n\
-                 hint: check where its output goes",
+                 hint: check where standard output goes",
             ),
             (
                 Error::SetGroup,
-                "a set-group-id bundle is not run\n\
-                 hint: its caller could change what it unpacks: chmod g-s, or make it set-user-id of \
-                 a user of its own",
+                "cannot run a set-group-id bundle\n\
+                 hint: its caller could change the cache: chmod g-s, or make it set-user-id for a \
+                 separate user",
             ),
             (
                 reason(Mode::Ram, Impossible::Failed(Box::new(Error::Memory))),
@@ -519,21 +524,21 @@ mod tests {
             (
                 identity(Errno::PERM, ubuntu),
                 "/proc/self/uid_map: Operation not permitted\n\
-                 hint: AppArmor wants a profile of it; as root: echo 'abi <abi/4.0>, \
+                 hint: AppArmor requires a profile for it; as root: echo 'abi <abi/4.0>, \
                  profile packed-markov \"/home/alice/markov\" flags=(unconfined) { userns, }' \
                  >/etc/apparmor.d/packed-markov && apparmor_parser -r /etc/apparmor.d/packed-markov",
             ),
             (
                 mount(Errno::ACCESS, Cause::Label("docker-default (enforce)".into())),
                 "mount /nix/store: Permission denied\n\
-                 hint: AppArmor refuses it to docker-default (enforce): run the container with \
+                 hint: AppArmor forbids it for docker-default (enforce): run the container with \
                  --security-opt apparmor=unconfined; elsewhere, allow userns and mount in that profile",
             ),
             (
                 mount(Errno::ACCESS, Cause::Label("system_u:system_r:container_t:s0:c1,c2".into())),
                 "mount /nix/store: Permission denied\n\
-                 hint: SELinux refuses it to system_u:system_r:container_t:s0:c1,c2: run the container \
-                 with --security-opt label=disable; elsewhere, ausearch -m avc tells the rule",
+                 hint: SELinux forbids it for system_u:system_r:container_t:s0:c1,c2: run the container \
+                 with --security-opt label=disable; elsewhere, ausearch -m avc shows the rule",
             ),
             (
                 unshare(Errno::PERM, Cause::Seccomp),
@@ -571,13 +576,13 @@ mod tests {
             (
                 unshare(Errno::INVAL, Cause::Unsupported),
                 "unshare: Invalid argument\n\
-                 hint: neither the kernel (CONFIG_USER_NS) nor qemu-user has user namespaces here: \
+                 hint: the kernel (CONFIG_USER_NS) or qemu-user does not support user namespaces: \
                  run it as root",
             ),
             (
                 unshare(Errno::PERM, Cause::Unknown),
                 "unshare: Operation not permitted\n\
-                 hint: run it as root, or outside of what confines it; PACKED_LOG=debug tells more",
+                 hint: run it as root, or outside the sandbox or container; PACKED_LOG=debug shows more",
             ),
             (
                 Error::NoMode {

@@ -1,4 +1,4 @@
-//! Mode `host`: the host's own store has the closure already.
+//! Mode `host`: uses the host's own store, if it has the whole closure.
 
 use alloc::string::String;
 use core::fmt::Write as _;
@@ -15,29 +15,31 @@ use crate::settings::variable;
 use crate::system::call::{self, OVERFLOW_UID};
 use crate::system::file::{self, Permissions};
 
-/// Where Nix keeps what it knows of the store.
+/// Nix's database of the store.
 const DATABASE: &str = "/nix/var/nix/db";
 
-/// Whether the host's own store has every store path of the closure, from somebody who may choose what runs.
+/// Checks that the host's own store has every store path of the closure, from a user who may choose
+/// what runs.
 ///
-/// Nix makes a store path only when all that it refers to is there, and deletes it before that. So where the
-/// store is Nix's, the descriptor's store paths answer for the others. Elsewhere (an image that somebody
-/// copied store paths to) each is looked for, in the manifest's order.
+/// Nix creates a store path after everything that it refers to, and deletes it before. So in a
+/// store with Nix's database, the store paths in the descriptor imply all others. In a store
+/// without it (an image into which store paths were copied), every store path is looked up, in the
+/// manifest's order.
 ///
 /// # Errors
 ///
-/// If one is missing, or somebody else could have put it there.
+/// If a store path is missing, or another user could have put it there.
 pub(super) fn find(context: &Context<'_>) -> Result<Visible, Impossible> {
     let bundle = context.bundle;
     let owners = Owners::trusted(context);
     check(CWD, STORE_DIR, &owners, Sharing::Sticky)?;
-    // On most hosts this is the end of it.
+    // Look up one store path first: most hosts do not have it.
     let first = &bundle.descriptor.paths[0].path;
     check(CWD, &alloc::format!("{STORE_DIR}/{first}"), &owners, Sharing::None)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let store = file::open(CWD, c"/nix/store", flags, Permissions::empty())
         .map_err(|_| Impossible::NotOnHost(STORE_DIR.into()))?;
-    // One text for all names: there can be thousands.
+    // All names share one buffer: there can be thousands.
     let mut name = String::new();
     let mut check = |path: &StorePath| {
         name.clear();
@@ -50,7 +52,7 @@ pub(super) fn find(context: &Context<'_>) -> Result<Visible, Impossible> {
         let payload = Payload::open_own(&bundle.descriptor)?;
         payload.manifest()?.paths.iter().try_for_each(|packed| check(&packed.path))?;
     }
-    // An empty directory can have a store path's name.
+    // The store path can be an empty directory, so look for the programs too.
     for entry in &bundle.descriptor.entries {
         let mut program =
             Visible::InNixStore.directory(&bundle.descriptor.paths[usize::from(entry.path)]);
@@ -66,7 +68,8 @@ pub(super) fn find(context: &Context<'_>) -> Result<Visible, Impossible> {
 pub(super) struct Owners([u32; 3]);
 
 impl Owners {
-    /// Root and this user; in a build of Nix also whoever set up its sandbox, where root has no number.
+    /// Returns root and this user. In the sandbox of a Nix build, root has no number, and its files
+    /// show the overflow user: that one is trusted there too.
     pub(super) fn trusted(context: &Context<'_>) -> Owners {
         let user = call::user();
         let is_build = variable(context.environment, "NIX_STORE") == Some(STORE_DIR.as_bytes());
@@ -74,16 +77,16 @@ impl Owners {
     }
 }
 
-/// Who may write to a directory, apart from its owner.
+/// Who may write to a directory, in addition to its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sharing {
-    /// Nobody.
+    /// No other user.
     None,
-    /// Others, who cannot take away what is not theirs.
+    /// Other users, if the sticky bit keeps them from replacing files of others.
     Sticky,
 }
 
-/// Checks that a name is there, and that only its trusted owners can have put it there.
+/// Checks that a file exists, and that only a trusted user can have put it there.
 pub(super) fn check(
     at: impl AsFd,
     name: &str,

@@ -1,4 +1,5 @@
-//! The last resort of a root that may not mount: the closure is unpacked to the host's `/nix/store` itself.
+//! Unpacks the closure to the host's `/nix/store` itself: the last resort for root that may not
+//! mount.
 
 use core::ffi::CStr;
 
@@ -17,20 +18,21 @@ use crate::payload::Payload;
 use crate::system::file::{self, ExactPermissions, Permissions};
 use crate::system::log;
 
-/// What `/nix` has if the store in it was made here: locked while somebody unpacks.
+/// The file in `/nix` that marks a store made by a bundle. It is locked while store paths are
+/// unpacked.
 const LOCK: &CStr = c".packed";
 
-/// Where store paths are unpacked before they are moved to the store.
+/// The directory in `/nix` where store paths are unpacked before they are moved to the store.
 const WORK: &CStr = c".packed-work";
 
-/// Unpacks to `/nix/store` itself, for a root that may not mount, such as that of a default container.
+/// Unpacks to `/nix/store` itself, for root that may not mount, as in a default container.
 ///
-/// What is there then is the host's: the next start finds it, and nothing here removes it. A store that
-/// somebody else made is left alone.
+/// Afterwards the store belongs to the host: the next start finds it, and no bundle removes it. A
+/// store that something else made is not changed.
 ///
 /// # Errors
 ///
-/// If there is such a store, or something cannot be written.
+/// If there is such a store, or a file cannot be written.
 pub(super) fn install(context: &Context<'_>) -> Result<Visible, Impossible> {
     let _permissions = ExactPermissions::begin();
     let permissions = Permissions::from_raw_mode(0o755);
@@ -47,7 +49,7 @@ pub(super) fn install(context: &Context<'_>) -> Result<Visible, Impossible> {
     let open =
         |name| file::ensure_directory(&nix, name, permissions).map_err(Error::file("create", name));
     let (store, work) = (open(c"store")?, open(WORK)?);
-    // Whoever made what is in it is gone: we have the lock.
+    // The lock is held, so these files are leftovers of an interrupted start.
     remove::empty_directory(&work)?;
 
     let payload = Payload::open_own(&context.bundle.descriptor)?;
@@ -63,7 +65,7 @@ pub(super) fn install(context: &Context<'_>) -> Result<Visible, Impossible> {
     };
     let added = store.missing().and_then(|missing| store.add(&unpacking, &missing, State::Settled));
     remove::empty_directory(&work)?;
-    // An empty directory does no harm.
+    // If this fails, an empty directory is left, which does no harm.
     let _ = rustix::fs::unlinkat(&nix, WORK, AtFlags::REMOVEDIR);
     added?;
     drop(lock);

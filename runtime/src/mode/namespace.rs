@@ -1,4 +1,4 @@
-//! Mode `namespace`: the cache appears at `/nix/store`, in a mount namespace of the program's own.
+//! Mode `namespace`: mounts the cache at `/nix/store`, in a new mount namespace for the program.
 
 pub(super) mod attempt;
 pub(super) mod identity;
@@ -21,13 +21,14 @@ use crate::error::refusal::Step;
 use crate::error::{Error, Impossible};
 use crate::system::log::Log;
 
-/// Finds the closure in the cache, or unpacks it, and makes it visible for this process and its children.
+/// Finds the closure in the cache, or unpacks it, and makes it visible to this process and its
+/// children.
 ///
 /// # Errors
 ///
-/// If no cache can hold it, or the kernel refuses. A namespace may have been entered by then, but nothing that
-/// others see has changed.
-// Its frame would be in that of every start.
+/// If no place can hold the cache, or the kernel refuses the namespace. The process may be in a new
+/// namespace then, but nothing has changed for other processes.
+// If it were inlined, every start would touch its stack frame.
 #[inline(never)]
 pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
     let (cache, ready) = cache::obtain(context, Form::AsIs)?;
@@ -42,14 +43,14 @@ pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
     Ok(Visible::InNixStore)
 }
 
-/// Makes store `number` of the cache visible at `/nix/store`.
+/// Mounts store directory `number` of the cache at `/nix/store`.
 ///
-/// The caller's identity, working directory and everything else that it sees stay as they are.
+/// The caller's identity, its working directory and all other files stay as they are.
 fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
     let here = WorkingDirectory::open();
     let store = CString::new(alloc::format!("stores/{number}")).unwrap_or_default();
     let on_host = HostStore::look()?;
-    // Prepared while nothing has changed yet.
+    // Do this before anything changes.
     let root = match on_host {
         HostStore::Absent => {
             let root = Root::list()?;
@@ -59,8 +60,9 @@ fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
         HostStore::Empty | HostStore::InUse => None,
     };
     let result = attempt(log, |log| {
-        // Names are relative to the cache, so that a long or odd path of it does no harm. The kernel takes
-        // the working directory along into a new mount namespace, but not what descriptors refer to.
+        // The paths below are relative to the cache, so that its own path may be long or contain
+        // any character. The kernel moves the working directory to the new mount namespace, but not
+        // open descriptors.
         rustix::process::fchdir(&cache.directory).map_err(refused(Step::Mount, "the cache"))?;
         identity::enter(log)?;
         match &root {
@@ -72,14 +74,15 @@ fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
     result.and(Ok(restored?))
 }
 
-/// Checks the cache's copy of the host's top level, and has the next start make it anew if it was altered.
+/// Checks the copy of the host's top level in the cache. If it was altered, renames it: the next
+/// start makes a new one.
 ///
-/// Returns whether it was.
+/// Returns whether it was altered.
 ///
 /// # Errors
 ///
-/// If it cannot be put aside.
+/// If it cannot be renamed.
 pub fn verify_root(cache: &Cache) -> Result<bool, Error> {
-    // Where the host cannot be listed, no start uses one.
+    // If the host's top level cannot be listed, no start uses a copy of it.
     Root::list().map_or(Ok(false), |root| root.verify(cache))
 }

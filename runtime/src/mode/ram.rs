@@ -1,4 +1,5 @@
-//! Mode `ram`: the closure is unpacked into memory and appears at `/nix/store`. No disk is written.
+//! Mode `ram`: unpacks the closure to memory and mounts it at `/nix/store`, without writing to a
+//! disk.
 
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{AtFlags, CWD};
@@ -21,12 +22,12 @@ use crate::unpack::progress::Progress;
 use crate::unpack::tree::Destination;
 use crate::unpack::{self, room};
 
-/// Unpacks the bundle into memory and makes it visible at `/nix/store`.
+/// Unpacks the bundle to memory and makes it visible at `/nix/store`.
 ///
 /// # Errors
 ///
-/// If the kernel refuses, the bundle is damaged or memory does not suffice. A namespace may have been entered by
-/// then, but nothing that others see has changed.
+/// If the kernel refuses the namespace, the bundle is damaged or there is not enough memory. The
+/// process may be in a new namespace then, but nothing has changed for other processes.
 #[cold]
 pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
     let log = context.log;
@@ -40,7 +41,8 @@ pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
         let flags = MountFlags::NODEV | MountFlags::NOSUID;
         mount(c"packed", c"/", c"tmpfs", flags, c"mode=0755")
             .map_err(refused(Step::Mount, "a file system in memory"))?;
-        // This process's root is still the one below; the way up from there leads into what covers it.
+        // The root of this process is still the file system below the new mount; its `..` is the
+        // new mount.
         let into_it = || {
             rustix::process::chdir(c"/")?;
             rustix::process::chdir(c"..")?;
@@ -61,7 +63,7 @@ pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
     Ok(Visible::InNixStore)
 }
 
-/// Writes all store paths of a bundle into the directory in which they stay.
+/// Writes all store paths of a bundle to the directory where they stay.
 fn fill(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
     let sections = payload.sections()?;
     let index = sections.index()?;

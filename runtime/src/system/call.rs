@@ -8,7 +8,8 @@ use rustix::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
 
-/// The vectors that the kernel put on the stack: they live as long as the process.
+/// Argument and environment strings, which the kernel put on the stack. They live as long as the
+/// process.
 pub type Strings = Vec<&'static CStr>;
 
 /// Replaces the process by `program`; returns only if that fails.
@@ -17,27 +18,27 @@ pub fn exec(program: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> Errno
         strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
     };
     let (argv, envp) = (terminated(arguments), terminated(environment));
-    // SAFETY: three pointers to strings and to null-terminated vectors of strings, all of which live
-    // until the call returns.
+    // SAFETY: the pointers are to a string and to null-terminated vectors of strings. All of them
+    // live until the call returns.
     unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     last_error()
 }
 
-/// Leaves the user and mount namespaces that `flags` names for new ones.
+/// Moves the process to new namespaces; `flags` names their kinds.
 ///
 /// # Errors
 ///
 /// What unshare(2) says.
 pub fn unshare(flags: UnshareFlags) -> Result<(), Errno> {
     debug_assert!(!flags.contains(UnshareFlags::FILES));
-    // SAFETY: unsafe because of CLONE_FILES only, which is never passed: descriptors stay shared.
+    // SAFETY: only CLONE_FILES makes the call unsafe, and it is never passed.
     unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
-/// The C library's text for an error.
+/// Returns the C library's text for an error.
 pub fn message(errno: Errno) -> &'static str {
-    // SAFETY: a static string for every number in musl; elsewhere, where only tests run, one that
-    // lives until the thread's next call, and no test keeps it longer.
+    // SAFETY: musl returns a static string for every number. Other C libraries, which only tests
+    // use, return one that lives until the thread's next call; no test keeps it longer.
     let text = unsafe { CStr::from_ptr(libc::strerror(errno.raw_os_error())) };
     text.to_str().unwrap_or("unknown error")
 }
@@ -47,16 +48,17 @@ pub(super) fn last_error() -> Errno {
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
 }
 
-/// The effective user, as the kernel told it to the process: without a system call.
+/// Returns the effective user, from the auxiliary vector: this needs no system call.
 pub fn user() -> u32 {
-    // SAFETY: reads the auxiliary vector. A user's number is a u32.
+    // SAFETY: reads the auxiliary vector. A user's number fits a u32.
     #[allow(clippy::cast_possible_truncation)]
     unsafe {
         libc::getauxval(libc::AT_EUID) as u32
     }
 }
 
-/// What the kernel shows in place of an owner who has no number in this user namespace: proc_sys_fs(5).
+/// The owner that the kernel shows for a user without a number in this user namespace:
+/// proc_sys_fs(5).
 pub const OVERFLOW_UID: u32 = 65_534;
 
 /// Whether the effective user is root.
@@ -64,7 +66,7 @@ pub fn is_root() -> bool {
     user() == 0
 }
 
-/// Duplicates a descriptor to the first free number that is not below `least`, for the program to inherit.
+/// Duplicates a descriptor to the first free number from `least` on. The program inherits it.
 ///
 /// # Errors
 ///
@@ -75,18 +77,18 @@ pub fn duplicate_to_inherit(descriptor: BorrowedFd<'_>, least: c_int) -> Result<
     if duplicate < 0 {
         return Err(last_error());
     }
-    // SAFETY: it was made just now, and nobody else knows it.
+    // SAFETY: the descriptor is new, so it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
 }
 
-/// Whether the kernel raised the process's privileges at exec (set-user-id, capabilities).
+/// Whether exec gave the process more privileges than its caller has (set-user-id, capabilities).
 pub fn is_privileged() -> bool {
     // SAFETY: reads the auxiliary vector.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Whether the process has another group than its caller, but the same user, whose files its own are then.
-pub fn has_callers_files() -> bool {
+/// Whether the process runs as its caller's user, who is not root, but with another group.
+pub fn is_set_group_id() -> bool {
     // SAFETY: reads the auxiliary vector.
     let [user, real_user, group, real_group] =
         [libc::AT_EUID, libc::AT_UID, libc::AT_EGID, libc::AT_GID]
@@ -96,68 +98,69 @@ pub fn has_callers_files() -> bool {
 
 /// Whether the kernel has no security module that labels processes, such as AppArmor or SELinux.
 ///
-/// Linux before 6.8 does not say; this returns `false` there.
+/// It returns `false` on Linux before 6.8, which has no call for this.
 pub fn has_no_label() -> bool {
-    // lsm_get_self_attr(2): the same number on all processors.
+    // lsm_get_self_attr(2) has the same number on all processors.
     const GET_SELF_ATTR: libc::c_long = 459;
     const CURRENT: libc::c_uint = 100;
     let mut size: u32 = 0;
-    // SAFETY: the kernel writes how many bytes there are, and none of them.
+    // SAFETY: the kernel writes only the size, since the pointer to the attributes is null.
     let result = unsafe {
         libc::syscall(GET_SELF_ATTR, CURRENT, ptr::null_mut::<c_void>(), &raw mut size, 0)
     };
     result < 0 && last_error() == Errno::OPNOTSUPP
 }
 
-/// The path by which the kernel was asked to execute this program.
+/// Returns the path that was given to execve(2) for this program.
 pub fn executed_as() -> Option<&'static CStr> {
     // SAFETY: reads the auxiliary vector.
     let path = ptr::with_exposed_provenance::<c_char>(
         usize::try_from(unsafe { libc::getauxval(libc::AT_EXECFN) }).ok()?,
     );
-    // SAFETY: either null or the string that the kernel put on the stack.
+    // SAFETY: it is null, or points to a string that the kernel put on the stack.
     (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) })
 }
 
-/// Standard output, open or not.
+/// Returns standard output, which may be closed.
 pub fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: nothing here closes it. Where the caller did, calls on it fail: `file::open` leaves its
-    // number free.
+    // SAFETY: this program never closes it. If the caller did, calls on it fail: `file::open` does
+    // not use its number.
     unsafe { BorrowedFd::borrow_raw(1) }
 }
 
-/// Standard error, open or not.
+/// Returns standard error, which may be closed.
 pub fn stderr() -> BorrowedFd<'static> {
-    // SAFETY: as above.
+    // SAFETY: as for `stdout`.
     unsafe { BorrowedFd::borrow_raw(2) }
 }
 
-/// Keeps SIGXFSZ from killing the process at a limit of a file's size, until it is dropped: writing fails
-/// then, which can be explained. The program gets the caller's disposition.
+/// Ignores SIGXFSZ until it is dropped. So a write beyond the limit of a file's size returns an
+/// error, which can be explained, instead of killing the process. The program gets the caller's
+/// setting.
 pub struct FileSizeErrors(libc::sighandler_t);
 
 impl FileSizeErrors {
     /// Ignores the signal.
     pub fn begin() -> FileSizeErrors {
-        // SAFETY: SIG_IGN is no handler: no code runs.
+        // SAFETY: SIG_IGN is not a handler, so no code runs.
         FileSizeErrors(unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) })
     }
 }
 
 impl Drop for FileSizeErrors {
     fn drop(&mut self) {
-        // SAFETY: what was there before: after exec, that is SIG_DFL or SIG_IGN.
+        // SAFETY: the old setting is SIG_DFL or SIG_IGN: exec resets handlers.
         unsafe { libc::signal(libc::SIGXFSZ, self.0) };
     }
 }
 
-/// A clock's time in seconds and nanoseconds.
+/// Returns a clock's time in seconds and nanoseconds.
 ///
-/// By a plain system call: the faster way through the kernel's own page has to be looked up first, which
-/// takes longer than the one or two calls of a start.
+/// It makes a plain system call. The faster vDSO must be looked up first, which takes longer than
+/// the one or two calls of a start.
 pub fn time(clock: Clock) -> (i64, i64) {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes a timespec; both clocks exist everywhere.
+    // SAFETY: the kernel writes a timespec; both clocks exist on every Linux.
     unsafe { libc::syscall(libc::SYS_clock_gettime, clock as libc::clockid_t, &raw mut time) };
     (time.tv_sec, time.tv_nsec)
 }
@@ -167,12 +170,12 @@ pub fn time(clock: Clock) -> (i64, i64) {
 pub enum Clock {
     /// Seconds since the epoch.
     Real = libc::CLOCK_REALTIME as isize,
-    /// Seconds since some time of this boot.
+    /// Seconds since an unspecified time in this boot.
     Monotonic = libc::CLOCK_MONOTONIC as isize,
 }
 
 /// Ends the process.
 pub fn exit(status: c_int) -> ! {
-    // SAFETY: no precondition; unlike exit(3) it runs no handlers.
+    // SAFETY: it has no precondition. Unlike exit(3), it runs no handlers.
     unsafe { libc::_exit(status) }
 }

@@ -1,4 +1,4 @@
-//! A child process that tries what its parent could not take back.
+//! Runs a child process that tries steps that its parent could not undo.
 
 use alloc::vec::Vec;
 use core::ffi::c_int;
@@ -10,30 +10,31 @@ use super::call::{exit, last_error};
 /// How a child process ended.
 #[derive(Debug)]
 pub enum Child {
-    /// It wrote these bytes, and exited.
+    /// It exited and wrote these bytes.
     Wrote(Vec<u8>),
-    /// This signal ended it.
+    /// This signal killed it.
     Killed(c_int),
 }
 
-/// Runs `work` in a child process; `work` returns what the child writes.
+/// Runs `work` in a child process, and returns the bytes that `work` returns there.
 ///
-/// Only for a process with one thread. The parent gets no SIGCHLD: what its program does with that is
-/// its own business.
+/// The process must have only one thread. The parent gets no SIGCHLD, since the program that it
+/// becomes may handle that signal.
 ///
 /// # Errors
 ///
 /// What clone(2), pipe(2) and waitpid(2) say.
 pub fn in_child(work: impl FnOnce() -> Vec<u8>) -> Result<Child, Errno> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // SAFETY: like fork(2) but for the signal at its end, which is none: all arguments are 0, so their
-    // order, which differs between processors, is no matter. Nobody else holds a lock of the allocator.
+    // SAFETY: this is fork(2) without a signal at the child's end. All arguments are 0, so their
+    // order, which differs between processors, does not matter. No other thread holds a lock of the
+    // allocator.
     let pid = unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) };
     if pid == 0 {
         let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-        // A child that is killed is no crash to keep a core of.
+        // A killed child is expected, so it needs no core file.
         let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-        // A parent that is gone needs no answer.
+        // If the parent has ended, no process needs the answer.
         let _ = rustix::io::write(&write, &work());
         exit(0);
     }
@@ -48,7 +49,7 @@ pub fn in_child(work: impl FnOnce() -> Vec<u8>) -> Result<Child, Errno> {
         bytes.extend_from_slice(&piece[..len]);
     }
     let mut status = 0;
-    // SAFETY: `status` is ours. __WALL: also for a child that sends no signal.
+    // SAFETY: `status` is a local variable. __WALL waits also for a child that sends no signal.
     while unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } < 0 {
         match last_error() {
             Errno::INTR => {}

@@ -1,4 +1,4 @@
-//! Opening, reading and writing files, by directory and name.
+//! Opens, reads and writes files, by directory and name.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -9,13 +9,13 @@ pub use rustix::fs::Mode as Permissions;
 use rustix::fs::{FlockOperation, OFlags, RenameFlags, Timespec, flock};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, pwrite, retry_on_intr};
 
-/// What a name in our own directories is opened with: never through a link.
+/// The flags for opening a directory that the launcher made: they refuse links.
 pub const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 
-/// Opens a file that exec closes.
+/// Opens a file; exec closes it.
 ///
-/// It never gets a number below 3: where the caller closed one of the standard descriptors, a message
-/// must not go into a file.
+/// Its number is at least 3: if the caller closed a standard descriptor, a message must not go to
+/// this file.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub fn open(
     if file.as_raw_fd() < 3 { fcntl_dupfd_cloexec(&file, 3) } else { Ok(file) }
 }
 
-/// Opens a directory below another, without following a link at its end.
+/// Opens a directory by its name; the name must not be a link.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn open_directory(directory: impl AsFd, name: &CStr) -> Result<OwnedFd, Errn
     open(directory, name, DIRECTORY, Permissions::empty())
 }
 
-/// Creates a directory unless it is there, and opens it.
+/// Opens a directory, which is created if it is absent.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub fn ensure_directory(
     }
 }
 
-/// Reads until `buffer` is full; `false` if the file ends before that.
+/// Fills `buffer`; returns `false` if the file ends before that.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub fn read_at(
 ///
 /// # Errors
 ///
-/// What pwrite(2) says; `IO` if it writes nothing without saying why.
+/// What pwrite(2) says; `IO` if it writes no bytes and returns no error.
 pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
     while !bytes.is_empty() {
         let len = retry_on_intr(|| pwrite(file, bytes, offset))?;
@@ -100,12 +100,13 @@ pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> Resu
     Ok(())
 }
 
-/// Reads a small file whole, up to `limit` bytes.
+/// Reads a whole file of up to `limit` bytes.
 ///
 /// # Errors
 ///
-/// What openat(2) and pread(2) say; `FBIG` if it has more bytes.
-// Its buffer would be in the frame of whoever calls it, which a start touches page by page.
+/// What openat(2) and pread(2) say; `FBIG` if the file is longer.
+// If it were inlined, its buffer would be in the caller's stack frame, and every start would touch
+// more pages.
 #[inline(never)]
 pub fn read(directory: impl AsFd, name: &CStr, limit: usize) -> Result<Vec<u8>, Errno> {
     let file = open(directory, name, OFlags::RDONLY | OFlags::NOFOLLOW, Permissions::empty())?;
@@ -123,12 +124,12 @@ pub fn read(directory: impl AsFd, name: &CStr, limit: usize) -> Result<Vec<u8>, 
     }
 }
 
-/// Lists a directory: calls `visit` with each name and kind but `.` and `..`.
+/// Calls `visit` with the name and the type of everything in a directory except `.` and `..`.
 ///
 /// # Errors
 ///
-/// What getdents64(2) says, or `visit`.
-// As above.
+/// What getdents64(2) says, or the first error of `visit`.
+// For the same reason as `read`.
 #[inline(never)]
 pub fn list<E: From<Errno>>(
     directory: impl AsFd,
@@ -146,13 +147,14 @@ pub fn list<E: From<Errno>>(
     Ok(())
 }
 
-/// Whether a directory, opened just now, has nothing in it.
+/// Whether a directory is empty. It must have just been opened.
 ///
 /// # Errors
 ///
 /// What getdents64(2) says.
 pub fn is_empty(directory: impl AsFd) -> Result<bool, Errno> {
-    // Room for `.`, `..` and one longest name: the rest of a large directory is not asked for.
+    // Room for `.`, `..` and one name of any length, so that the rest of a large directory is not
+    // read.
     let mut buffer = [const { core::mem::MaybeUninit::uninit() }; 512];
     let mut entries = rustix::fs::RawDir::new(directory, &mut buffer);
     while let Some(entry) = entries.next() {
@@ -163,7 +165,7 @@ pub fn is_empty(directory: impl AsFd) -> Result<bool, Errno> {
     Ok(true)
 }
 
-/// Lists the names in a directory, in no order.
+/// Returns the names in a directory, unsorted.
 ///
 /// # Errors
 ///
@@ -177,22 +179,23 @@ pub fn names(directory: impl AsFd) -> Result<Vec<CString>, Errno> {
     Ok(names)
 }
 
-/// Renames to a directory where nothing has the name.
+/// Moves a name to another directory, which must not have that name.
 ///
 /// # Errors
 ///
-/// What renameat2(2) says; `EXIST` or `NOTEMPTY` if something has it.
+/// What renameat2(2) says; `EXIST` or `NOTEMPTY` if the directory has the name.
 pub fn rename_new(from: &OwnedFd, name: &CStr, to: &OwnedFd) -> Result<(), Errno> {
     match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
-        // A file system that cannot: a directory replaces only an empty one even so.
+        // The file system does not support NOREPLACE. A plain rename cannot replace a directory
+        // that is not empty.
         Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from, name, to, name),
         result => result,
     }
 }
 
-/// Opens or creates a file and waits for the exclusive lock on it; closing it unlocks.
+/// Opens or creates a file and waits for the exclusive lock on it. Closing the file unlocks it.
 ///
-/// If that takes more than two seconds, it calls `waiting`: the process that holds the lock may be stopped.
+/// After two seconds it calls `waiting`, since the process that holds the lock may be stopped.
 ///
 /// # Errors
 ///
@@ -213,20 +216,21 @@ pub fn lock(directory: impl AsFd, name: &CStr, waiting: impl FnOnce()) -> Result
         retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive))
     };
     match wait() {
-        // A file system without locks: renaming keeps it correct, work may be done twice.
+        // The file system does not support locks. Renaming keeps the cache correct, but two starts
+        // may do the same work.
         Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(lock),
         Err(errno) => Err(errno),
     }
 }
 
-/// Creates files with exactly the permissions that are asked for, until it is dropped.
+/// Makes new files have exactly the requested permissions, until it is dropped.
 ///
-/// The caller's mask can be anything, 0777 included, and is the program's.
+/// The caller's umask can be anything, also 0777, and the program inherits it.
 #[derive(Debug)]
 pub struct ExactPermissions(Permissions);
 
 impl ExactPermissions {
-    /// Takes the mask away.
+    /// Sets the umask to 0.
     pub fn begin() -> ExactPermissions {
         ExactPermissions(rustix::process::umask(Permissions::empty()))
     }
@@ -238,10 +242,11 @@ impl Drop for ExactPermissions {
     }
 }
 
-/// A number that nobody can foresee, for a name beside others.
+/// Returns an unpredictable number, for a new name.
 pub fn random() -> u64 {
     let mut bytes = [0; 8];
-    // Where the call is missing (Linux before 3.17), names may meet; creating the second one fails.
+    // Without the system call (Linux before 3.17), two names may be the same; then creating the
+    // second one fails.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     u64::from_ne_bytes(bytes)
 }

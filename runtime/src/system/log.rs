@@ -1,4 +1,4 @@
-//! Words to the user, on stderr alone: stdout is the program's.
+//! Writes messages to stderr; stdout belongs to the program.
 
 use alloc::string::String;
 use core::fmt::{self, Write as _};
@@ -7,15 +7,15 @@ use rustix::io::retry_on_intr;
 
 use super::call;
 
-/// Says what is done and why, if the user asked for it.
+/// Writes debug messages, if the user asked for them.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    /// Whether anything is said.
+    /// Whether to write them.
     pub on: bool,
 }
 
 impl Log {
-    /// Says something, in a line of its own.
+    /// Writes a debug message as a line.
     pub fn debug(self, message: fmt::Arguments<'_>) {
         if self.on {
             say(message);
@@ -23,14 +23,14 @@ impl Log {
     }
 }
 
-/// Says that another start holds the lock of a place.
+/// Writes that another start holds the lock of a place.
 pub fn waiting(place: impl fmt::Display) {
     say(format_args!("waiting for another start that is unpacking to {place}"));
 }
 
 /// Writes lines to stderr in one call.
 ///
-/// A closed or full stderr is no reason not to run the program, so errors are ignored.
+/// It ignores errors: the program must run even if stderr is closed or full.
 pub fn say(message: fmt::Arguments<'_>) {
     let mut text = String::new();
     // Writing to a string cannot fail.

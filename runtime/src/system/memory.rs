@@ -1,4 +1,5 @@
-//! The stub's allocator: an arena for what every start needs, the C library's for the rest.
+//! The stub's allocator: an arena for what every start needs, and the C library's allocator for the
+//! rest.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -6,25 +7,25 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes for the first allocations: all that a start of an unpacked bundle needs.
+/// Bytes of the arena: enough for a start of an unpacked bundle.
 const ARENA_LEN: usize = 64 << 10;
 
-/// Alignment of everything that is allocated; no type here asks for more.
+/// Alignment of all blocks; no type here needs more.
 const ALIGN: usize = 16;
 
-/// Memory that the kernel maps with the program: asking it for more takes system calls.
+/// Memory that the kernel maps with the program: getting more takes system calls.
 #[repr(C, align(16))]
 struct Arena {
     bytes: UnsafeCell<[u8; ARENA_LEN]>,
-    /// How many of them were given away.
+    /// The number of bytes in use.
     used: AtomicUsize,
 }
 
-// SAFETY: each byte is given to one caller only.
+// SAFETY: `take` gives each byte to one caller only.
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// Takes the next bytes; null if there are too few.
+    /// Allocates bytes; returns null if too few are left.
     fn take(&self, size: usize) -> *mut u8 {
         let Some(size) = size.checked_next_multiple_of(ALIGN) else { return ptr::null_mut() };
         let next = |used: usize| used.checked_add(size).filter(|end| *end <= ARENA_LEN);
@@ -35,11 +36,11 @@ impl Arena {
         }
     }
 
-    /// Takes back the bytes that were given away last; all others stay where they are.
+    /// Frees a block if it is the last one that was allocated; other blocks stay in use.
     fn give_back(&self, block: *mut u8, size: usize) {
         let start = block.addr() - self.bytes.get().addr();
         let end = start + size.next_multiple_of(ALIGN);
-        // That others were given away since is no failure.
+        // It fails if another block was allocated since; this block then stays in use.
         let _ = self.used.compare_exchange(end, start, Ordering::Relaxed, Ordering::Relaxed);
     }
 
@@ -49,13 +50,14 @@ impl Arena {
     }
 }
 
-/// The arena, and then the C library's allocator.
+/// Allocates from the arena, and then from the C library.
 #[derive(Debug)]
 pub struct Allocator;
 
 static ARENA: Arena = Arena { bytes: UnsafeCell::new([0; ARENA_LEN]), used: AtomicUsize::new(0) };
 
-// SAFETY: malloc aligns to 16 bytes as the arena does; what is from the one never goes to the other.
+// SAFETY: malloc aligns to 16 bytes like the arena. A block from one of the two is never given back
+// to the other.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         debug_assert!(layout.align() <= ALIGN);
@@ -67,7 +69,8 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let block = ARENA.take(layout.size());
         if block.is_null() {
-            // SAFETY: no precondition. Large blocks come from the kernel as zeros, untouched.
+            // SAFETY: no precondition. Large blocks come from the kernel already zeroed, so calloc
+            // does not touch them.
             return unsafe { libc::calloc(layout.size(), 1).cast() };
         }
         // SAFETY: the block has that many bytes.
@@ -75,7 +78,7 @@ unsafe impl GlobalAlloc for Allocator {
         block
     }
 
-    // In each place where something is dropped it would add 6 KB to the stub.
+    // Inlined wherever a value is dropped, it would add 6 KB to the stub.
     #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if ARENA.owns(block) {
@@ -92,8 +95,8 @@ unsafe impl GlobalAlloc for Allocator {
             return unsafe { libc::realloc(block.cast::<c_void>(), size).cast() };
         }
         let len = layout.size().min(size);
-        // SAFETY: the caller's layout, with another size; both blocks have `len` bytes, and the new one
-        // is nobody else's.
+        // SAFETY: the layout is the caller's, with another size. Both blocks have `len` bytes, and
+        // only this function knows the new one.
         unsafe {
             let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !new.is_null() {

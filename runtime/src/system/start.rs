@@ -1,6 +1,6 @@
-//! What the kernel and the C library hand over when the stub starts: its descriptor and the two vectors.
+//! What the stub gets at its start: the descriptor, the arguments and the environment.
 //!
-//! `main.rs` calls it: nothing below knows what a start does.
+//! Only `main.rs` uses it.
 
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
@@ -9,7 +9,7 @@ use format::{DESCRIPTOR_LEN, NOTE_NAME, NOTE_TYPE};
 
 use super::call::{Strings, exit};
 
-/// An ELF note (elf(5)) whose content the packer replaces by the bundle's descriptor.
+/// An ELF note (elf(5)); the packer replaces its content with the bundle's descriptor.
 #[repr(C, align(4))]
 struct Note {
     name_len: u32,
@@ -20,7 +20,7 @@ struct Note {
     content: [u8; DESCRIPTOR_LEN],
 }
 
-/// A length as an ELF note has it. `u32::try_from` is not for constants.
+/// Converts a length for the note. `u32::try_from` does not work in constants.
 #[allow(clippy::cast_possible_truncation)]
 const fn note_len(len: usize) -> u32 {
     assert!(len <= DESCRIPTOR_LEN);
@@ -43,15 +43,16 @@ static NOTE: Note = Note {
     content: [0; DESCRIPTOR_LEN],
 };
 
-/// The descriptor in this program.
+/// Returns the descriptor in this program.
 pub fn descriptor() -> &'static [u8; DESCRIPTOR_LEN] {
-    // The compiler knows the note as zeros, so it must not see where the pointer comes from.
+    // The compiler sees a note of zeros. black_box keeps it from assuming that the content is still
+    // zero.
     &core::hint::black_box(&NOTE).content
 }
 
-/// A null-terminated vector of strings, as the C library's start-up code hands it to `main`.
+/// A null-terminated vector of strings, as the C library's start-up code passes it to `main`.
 ///
-/// Only that code can make one, so it is what it says: the kernel's, which stays where it is.
+/// Only that code can make one, so it is always a valid vector on the stack of the process.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Vector(*const *const c_char);
@@ -61,7 +62,8 @@ impl Vector {
     pub fn strings(self) -> Strings {
         let mut strings = Vec::new();
         let mut at = self.0;
-        // SAFETY: a null-terminated vector of strings that live as long as the process; the walk stops at the null.
+        // SAFETY: the vector is null-terminated, and the loop stops at the null. Its strings live
+        // as long as the process.
         unsafe {
             while !(*at).is_null() {
                 strings.push(CStr::from_ptr(*at));
@@ -72,15 +74,16 @@ impl Vector {
     }
 }
 
-// The standard library would bring the C library along.
+// Link the C library, which the standard library would do otherwise.
 #[link(name = "c", kind = "static", modifiers = "-bundle")]
 unsafe extern "C" {}
 
-/// Named by the unwind tables of the precompiled `core`; a program that aborts never calls it.
+/// The unwind tables of the precompiled `core` refer to it. It is never called, since a panic
+/// aborts.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-/// Called by cleanup code of the precompiled `alloc`, which never runs either.
+/// Cleanup code of the precompiled `alloc` refers to it. It is never called either.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
     exit(125)

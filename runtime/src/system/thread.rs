@@ -1,4 +1,4 @@
-//! Work on several threads.
+//! Runs work on several threads.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,19 +8,19 @@ use core::ptr;
 
 /// Runs `work` on this thread and on `threads - 1` others, and waits for all of them.
 ///
-/// Where the system allows fewer threads, fewer run.
+/// If the system allows fewer threads, fewer run.
 ///
 /// # Errors
 ///
-/// The first error that a thread's `work` returned.
+/// The first error that `work` returned.
 pub fn parallel<E: Send, W>(threads: usize, work: W) -> Result<(), E>
 where
     W: Fn() -> Result<(), E> + Sync,
 {
-    /// Returns null, or an error in a box of its own.
+    /// Returns null or a boxed error.
     extern "C" fn run<E, W: Fn() -> Result<(), E> + Sync>(work: *mut c_void) -> *mut c_void {
-        // SAFETY: the pointer is to the `work` of the call below, which does not return, and so does
-        // not drop it, before this thread has ended.
+        // SAFETY: the pointer is to the `work` of `parallel`, which does not return, and so does
+        // not drop `work`, before this thread has ended.
         let work = unsafe { &*work.cast::<W>() };
         match work() {
             Ok(()) => ptr::null_mut(),
@@ -46,7 +46,7 @@ where
         // SAFETY: the thread was created above, is joinable and is joined once.
         unsafe { libc::pthread_join(thread, &raw mut error) };
         if !error.is_null() {
-            // SAFETY: it is the box that `run` made, and this is the only place that takes it.
+            // SAFETY: it is the box that `run` made, and only this code takes it.
             let error = *unsafe { Box::from_raw(error.cast::<E>()) };
             result = result.and(Err(error));
         }

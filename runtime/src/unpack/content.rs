@@ -1,4 +1,4 @@
-//! Which frame's bytes go to which files.
+//! Plans which bytes of which frame go to which files, and writes them.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
@@ -13,18 +13,20 @@ use super::tree::Tree;
 use crate::error::Error;
 use crate::system::file::{self, Permissions};
 
-/// Zeros of this length and alignment become a hole in the file: what the tar stream has of a sparse one.
+/// Zeros of this length and alignment become a hole in the file. The tar stream has a sparse file's
+/// holes as zeros.
 const HOLE_LEN: usize = 64 << 10;
 
-/// What is to be done.
+/// The plan for unpacking.
 pub(super) struct Plan {
-    /// The frames that hold something wanted.
+    /// The frames with content of wanted files.
     pub(super) frames: Vec<u32>,
-    /// Files inside one frame, by rising position in the tar stream.
+    /// Files inside one frame, in the order of the tar stream.
     whole: Vec<NodeNumber>,
-    /// Files over several frames: each is created first and then written to from all sides.
+    /// Files with content in several frames. Each is created first; then several threads may write
+    /// to it.
     pub(super) split: Vec<NodeNumber>,
-    /// Files whose content another file has too.
+    /// Files with the same content as another file.
     pub(super) links: Vec<Link>,
     /// Bytes of content in the frames.
     pub(super) bytes: u64,
@@ -32,19 +34,20 @@ pub(super) struct Plan {
 
 /// Two files with the same content.
 pub(super) struct Link {
-    /// The one that is written.
+    /// The file that is written.
     pub(super) original: NodeNumber,
-    /// The one that is linked to it.
+    /// The file that becomes a link to it.
     pub(super) copy: NodeNumber,
 }
 
 impl Plan {
     pub(super) fn new(tree: &Tree<'_>, frames: &[Frame]) -> Plan {
-        // A frame's bytes are relocated where they are, so what is not a module comes before one that is.
+        // Relocation changes the frame's bytes in memory. So of files with the same content, those
+        // that are no compiled Python modules are written first.
         let identity = |number: NodeNumber| {
             (tree.extent(number), tree.is_executable(number), tree.is_checked_pyc(number))
         };
-        // A heap sorts with 8 KB less of code than `sort`, which every bundle would carry.
+        // A heap, because `sort` would add 8 KB of code to every bundle.
         let files: BinaryHeap<_> = tree
             .wanted()
             .filter(|(_, node)| matches!(node.kind, Kind::File { content, .. } if content.len > 0))
@@ -59,7 +62,7 @@ impl Plan {
             bytes: 0,
         };
         let mut original = None;
-        // The last frame that is in the plan already.
+        // The last frame in the plan.
         let mut planned: Option<u32> = None;
         for (identity, file) in files.into_sorted_vec() {
             if let Some((_, original)) = original.filter(|(original, _)| *original == identity) {
@@ -82,7 +85,7 @@ impl Plan {
         plan
     }
 
-    /// Writes what `content`, a frame's bytes, has of wanted files.
+    /// Writes the wanted files' part of a frame, whose bytes are `content`.
     pub(super) fn write_frame(
         &self,
         tree: &Tree<'_>,
@@ -127,11 +130,11 @@ impl Plan {
     }
 }
 
-/// Returns the frame's bytes that are in `extent`, and their offset in it.
+/// Returns the bytes of the frame that belong to `extent`, and their offset in it.
 fn overlap<'a>(frame: &Frame, extent: Extent, content: &'a mut [u8]) -> (&'a mut [u8], u64) {
     let start = extent.start.max(frame.start);
     let end = extent.end().min(frame.end());
-    // Both are inside the frame, whose content is in memory.
+    // Both positions are inside the frame, whose content fits in memory.
     let position = |at: u64| usize::try_from(at - frame.start).unwrap_or(usize::MAX);
     if start < end {
         (&mut content[position(start)..position(end)], start - extent.start)
@@ -140,7 +143,8 @@ fn overlap<'a>(frame: &Frame, extent: Extent, content: &'a mut [u8]) -> (&'a mut
     }
 }
 
-/// Writes `bytes`, but for long runs of zeros; a file of more than [`HOLE_LEN`] has its length already.
+/// Writes `bytes` and leaves holes for long runs of zeros. A file longer than [`HOLE_LEN`] must
+/// have its full length already.
 fn write_sparse(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<(), Errno> {
     let mut written = 0;
     let mut at = 0;
@@ -154,14 +158,14 @@ fn write_sparse(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<(), E
     file::write_at(file, &bytes[written..], offset + written as u64)
 }
 
-/// Makes `copy` the same file as `original`, or one with the same content.
+/// Makes `copy` a hard link to `original`, or else a file with the same content.
 pub(super) fn link(tree: &Tree<'_>, original: NodeNumber, copy: NodeNumber) -> Result<(), Error> {
     tree.at(original, "link", |from, original_name| {
         tree.locate(copy).and_then(|(directory, name)| {
             let to = directory.as_ref().map_or(tree.directory(), |directory| directory.as_fd());
             match rustix::fs::linkat(from, original_name, to, &*name, AtFlags::empty()) {
                 Ok(()) => Ok(()),
-                // Too many links, or a file system without them.
+                // There are too many links, or the file system does not support them.
                 Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV) => {
                     let original =
                         file::open(from, original_name, OFlags::RDONLY, Permissions::empty())?;

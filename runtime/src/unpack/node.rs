@@ -1,4 +1,4 @@
-//! What every file, directory and link of a store has: its permissions and its times.
+//! The permissions and times of files and directories in a Nix store.
 
 use core::ffi::CStr;
 
@@ -8,27 +8,27 @@ use rustix::io::Errno;
 
 use crate::system::file::{self, Permissions};
 
-/// The permissions of a Nix store.
+/// The permissions in a Nix store.
 pub const DIRECTORY_PERMISSIONS: Permissions = Permissions::from_raw_mode(0o555);
 const EXECUTABLE_PERMISSIONS: Permissions = Permissions::from_raw_mode(0o555);
 const FILE_PERMISSIONS: Permissions = Permissions::from_raw_mode(0o444);
 
-/// The times of a Nix store: 1 second after the epoch. Python takes a .pyc only if its source has the
-/// time it was compiled at.
+/// The times in a Nix store: 1 second after the epoch. Python uses a .pyc only if its source still
+/// has the time that the .pyc contains.
 pub(super) const TIMES: Timestamps = {
     let time = Timespec { tv_sec: 1, tv_nsec: 0 };
     Timestamps { last_access: time, last_modification: time }
 };
 
-/// The number of a node in the index: `limits::NODES` is below 2³².
+/// The number of a node in the index; `limits::NODES` is below 2³².
 pub(super) type NodeNumber = u32;
 
-/// The permissions of a file.
+/// Returns the permissions of a file.
 pub(super) fn file_permissions(executable: bool) -> Permissions {
     if executable { EXECUTABLE_PERMISSIONS } else { FILE_PERMISSIONS }
 }
 
-/// Creates a file that is not there.
+/// Creates a file that must not exist.
 pub(super) fn create_file(
     at: BorrowedFd<'_>,
     name: &CStr,
@@ -38,7 +38,8 @@ pub(super) fn create_file(
     file::open(at, name, flags, permissions)
 }
 
-/// Gives a directory, or a file that was written from several sides, its permissions and time.
+/// Sets the final permissions and times of a directory, or of a file that was written in several
+/// steps.
 pub(super) fn set_final(
     at: BorrowedFd<'_>,
     name: &CStr,
@@ -48,13 +49,9 @@ pub(super) fn set_final(
     rustix::fs::utimensat(at, name, &TIMES, AtFlags::empty())
 }
 
-/// Gives a store path's own directory the permissions and the time of a Nix store.
+/// Sets the final permissions and times of a store path's own directory.
 ///
-/// Until then its owner can rename it into another directory.
-///
-/// # Errors
-///
-/// What fchmodat(2) and utimensat(2) say.
+/// Before this call, its owner can move it to another directory; afterwards it is not writable.
 pub fn seal(directory: impl AsFd, name: &CStr) -> Result<(), Errno> {
     let directory = directory.as_fd();
     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;

@@ -1,4 +1,4 @@
-//! How far unpacking has come, for a person who waits.
+//! Shows how much is unpacked, on a terminal.
 
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -8,19 +8,19 @@ use rustix::io::retry_on_intr;
 use crate::error::Size;
 use crate::system::call::{self, Clock};
 
-/// Milliseconds before the first line: who waits for less needs no line.
+/// Milliseconds before the progress line appears: shorter waits do not need it.
 const PATIENCE: u64 = 500;
 
-/// Milliseconds between two changes of it.
+/// Milliseconds between two updates of the line.
 const INTERVAL: u64 = 100;
 
-/// A line on stderr, where that is a terminal, once unpacking takes longer than half a second.
+/// A progress line on stderr, if that is a terminal and unpacking takes longer than half a second.
 #[derive(Debug)]
 pub struct Progress {
     terminal: bool,
     total: AtomicU64,
     done: AtomicU64,
-    /// When the line is to be written next, in milliseconds of the monotonic clock.
+    /// When to write the line next, in milliseconds of the monotonic clock.
     next: AtomicU64,
 }
 
@@ -35,17 +35,17 @@ impl Progress {
         }
     }
 
-    /// Sets the number of bytes to come.
+    /// Sets the total number of bytes.
     pub fn expect(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
     }
 
-    /// Counts bytes that are done; any thread may call it.
+    /// Adds finished bytes; any thread may call it.
     pub fn advance(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let (now, next) = (now(), self.next.load(Ordering::Relaxed));
         let after = now.saturating_add(INTERVAL);
-        // Of the threads that are here at once, one writes.
+        // If several threads get here at once, only one writes the line.
         let is_due = self.terminal && now >= next;
         if is_due
             && self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -56,7 +56,7 @@ impl Progress {
         }
     }
 
-    /// Removes the line, if there is one.
+    /// Clears the line, if it was written.
     pub fn finish(&self) {
         if self.terminal && now() > self.next.load(Ordering::Relaxed).saturating_sub(INTERVAL) {
             write(format_args!("\r\x1b[K"));
@@ -64,14 +64,14 @@ impl Progress {
     }
 }
 
-/// Errors are ignored: the line is a courtesy.
+/// Writes to stderr. It ignores errors, since the line is not necessary.
 fn write(line: core::fmt::Arguments<'_>) {
     let mut text = alloc::string::String::new();
     let _ = text.write_fmt(line);
     let _ = retry_on_intr(|| rustix::io::write(call::stderr(), text.as_bytes()));
 }
 
-/// Milliseconds of the monotonic clock.
+/// Returns the time of the monotonic clock in milliseconds.
 fn now() -> u64 {
     let (seconds, nanoseconds) = call::time(Clock::Monotonic);
     let milliseconds = seconds * 1000 + nanoseconds / 1_000_000;

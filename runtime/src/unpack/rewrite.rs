@@ -1,4 +1,4 @@
-//! Files as they are → files that refer to the cache in place of `/nix/store`.
+//! Rewrites references from `/nix/store` to the cache, and back to check files.
 
 use alloc::vec::Vec;
 
@@ -6,14 +6,14 @@ use format::{
     Manifest, PYC_CHECKED, PYC_FLAGS_OFFSET, PYC_UNCHECKED, REFERENCE_LEN, References, UnfitBase,
 };
 
-/// A reference, as it is or as it is in the cache.
+/// A reference, original or rewritten.
 type Bytes = [u8; REFERENCE_LEN];
 
-/// Rewrites references: what takes the place of each store path's.
+/// Rewrites references; it has a replacement for each store path.
 #[derive(Debug)]
 pub struct Rewriter(Vec<Replaced>);
 
-/// A store path's reference, and its replacement.
+/// A store path's reference and its replacement.
 #[derive(Debug)]
 struct Replaced {
     original: Bytes,
@@ -25,7 +25,7 @@ impl Rewriter {
     ///
     /// # Errors
     ///
-    /// If the base is unfit.
+    /// If references cannot be rewritten to `base`.
     pub fn new(base: &[u8], manifest: &Manifest) -> Result<Rewriter, UnfitBase> {
         let replaced = |path: &format::PackedPath| {
             Ok(Replaced {
@@ -36,16 +36,16 @@ impl Rewriter {
         Ok(Rewriter(manifest.paths.iter().map(replaced).collect::<Result<_, _>>()?))
     }
 
-    /// Rewrites the references in `bytes`, which begin at `offset` of a file or a link's target.
+    /// Rewrites the references in `bytes`, which start at `offset` in a file or a link's target.
     ///
-    /// A reference may begin before these bytes or end after them: the part that is here is rewritten.
+    /// A reference may start before `bytes` or end after them: only the part inside is rewritten.
     pub fn rewrite(&self, references: References<'_>, offset: u64, bytes: &mut [u8]) {
         self.each(references, offset, bytes, |_, replacement, part| {
             part.copy_from_slice(replacement);
         });
     }
 
-    /// Takes back what [`Rewriter::rewrite`] did; `false` if something else stands in a reference's place.
+    /// Undoes [`Rewriter::rewrite`]; returns `false` if other bytes are in a reference's place.
     pub fn restore(&self, references: References<'_>, offset: u64, bytes: &mut [u8]) -> bool {
         let mut is_ours = true;
         self.each(references, offset, bytes, |original, replacement, part| {
@@ -55,8 +55,8 @@ impl Rewriter {
         is_ours
     }
 
-    /// Calls `act` for each reference with what is in `bytes` of it: as it was, as it is in the cache, and as
-    /// it is there.
+    /// Calls `act` for the part of each reference that is inside `bytes`. The arguments are that
+    /// part of the original, of the replacement, and of `bytes`.
     fn each(
         &self,
         references: References<'_>,
@@ -73,7 +73,7 @@ impl Rewriter {
             if reference.offset >= end {
                 break;
             }
-            // The index's decoder knows the number of store paths.
+            // Decoding the index has checked the number of the store path.
             let Replaced { original, replacement } = &self.0[reference.path as usize];
             let (from, to) = (reference.offset.max(offset), reference_end.min(end));
             // All differences are at most the length of a reference or of `bytes`.
@@ -88,19 +88,22 @@ impl Rewriter {
     }
 }
 
-/// Makes a compiled Python module valid without a look at its source, in which references were rewritten.
+/// Makes Python load a compiled module without checking its source, in which references were
+/// rewritten.
 ///
-/// In a store nothing has to be checked: nobody changes a file. `bytes` begin at `offset` of the file.
+/// The check is not needed in a store, where no file changes. `bytes` start at `offset` in the
+/// file.
 pub fn skip_source_check(offset: u64, bytes: &mut [u8]) {
     replace_flags(offset, bytes, PYC_CHECKED, PYC_UNCHECKED);
 }
 
-/// Takes back what [`skip_source_check`] did; `false` if something else is there.
+/// Undoes [`skip_source_check`]; returns `false` if the flags are not those that it writes.
 pub fn restore_source_check(offset: u64, bytes: &mut [u8]) -> bool {
     replace_flags(offset, bytes, PYC_UNCHECKED, PYC_CHECKED)
 }
 
-/// Changes a module's flags if they are in `bytes`; `false` if they were others.
+/// Changes a module's flags, if they are inside `bytes`; returns `false` if the old flags are not
+/// `from`.
 fn replace_flags(offset: u64, bytes: &mut [u8], from: u8, to: u8) -> bool {
     let at = PYC_FLAGS_OFFSET.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
     at.and_then(|at| bytes.get_mut(at)).is_none_or(|flags| core::mem::replace(flags, to) == from)
@@ -141,7 +144,7 @@ mod tests {
             let mut back = bytes.to_vec();
             assert!(rewriter.restore(references, offset, &mut back));
             assert!(back.iter().all(|byte| b".o".contains(byte)));
-            // Whatever does not stand in the cache was altered.
+            // Bytes that are not the replacement count as altered.
             let is_reference = back.contains(&b'o');
             assert_eq!(rewriter.restore(references, offset, &mut back), !is_reference);
         }
@@ -149,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_are_trusted_and_checked_again() {
+    fn source_check_is_skipped_and_restored() {
         let module = b"\xa7\x0d\x0d\x0a\x03\0\0\0digest..";
         for piece in 1..=module.len() {
             let mut bytes = *module;

@@ -1,4 +1,4 @@
-//! Where each node goes.
+//! Finds the path of each node below the directory to unpack to.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -13,21 +13,21 @@ use super::rewrite::{self, Rewriter};
 use crate::error::Error;
 use crate::system::file;
 
-/// Bytes of a path that the kernel takes in one call, without its NUL.
+/// Bytes of the longest path in a system call, without its NUL.
 const PATH_LEN: usize = 4095;
 
-/// Where store paths are written to, and how.
+/// Where and how to write store paths.
 #[derive(Clone, Copy, Debug)]
 pub struct Destination<'a> {
-    /// The directory they are created in.
+    /// The directory in which they are created.
     pub directory: BorrowedFd<'a>,
-    /// The name of each of the manifest's store paths; those without are left out.
+    /// The name of each of the manifest's store paths; `None` for those to skip.
     pub names: &'a [Option<CString>],
     /// Rewrites references, if the store paths are relocated.
     pub rewriter: Option<&'a Rewriter>,
 }
 
-/// The nodes of an index and the directory that they are created in.
+/// The nodes of an index, and the directory in which they are created.
 pub(super) struct Tree<'a> {
     nodes: &'a [Node<'a>],
     /// The number of each node's store path.
@@ -40,18 +40,18 @@ impl<'a> Tree<'a> {
         let mut roots = 0;
         let number = |node: &Node<'_>| {
             roots += u32::from(node.parent.is_none());
-            // The decoder makes the first node a root.
+            // Decoding ensures that the first node is a root.
             roots - 1
         };
         Tree { nodes, paths: nodes.iter().map(number).collect(), destination }
     }
 
-    /// The nodes of the store paths that have a name, in the index's order.
+    /// Returns the nodes of the store paths that are not skipped, in the index's order.
     pub(super) fn wanted(&self) -> impl Iterator<Item = (NodeNumber, &Node<'a>)> {
         (0..).zip(self.nodes).filter(|(number, _)| self.root_name(*number).is_some())
     }
 
-    /// A file's content; nothing for other nodes.
+    /// Returns a file's content; an empty extent for other nodes.
     pub(super) fn extent(&self, number: NodeNumber) -> Extent {
         match self.nodes[number as usize].kind {
             Kind::File { content, .. } => content,
@@ -64,7 +64,8 @@ impl<'a> Tree<'a> {
         matches!(self.nodes[number as usize].kind, Kind::File { executable: true, .. })
     }
 
-    /// Relocates `bytes` of a file or link, which begin at `offset` of it, if that is asked for.
+    /// Relocates `bytes`, which start at `offset` in a file or a link's target, if the store paths
+    /// are relocated.
     pub(super) fn rewrite(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) {
         if let Some(rewriter) = self.destination.rewriter {
             rewriter.rewrite(self.references(number), offset, bytes);
@@ -74,14 +75,14 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Takes back what [`Tree::rewrite`] did; `false` if a reference is not what that made of it.
+    /// Undoes [`Tree::rewrite`]; returns `false` if the bytes are not those that it writes.
     pub(super) fn restore(&self, number: NodeNumber, offset: u64, bytes: &mut [u8]) -> bool {
         let Some(rewriter) = self.destination.rewriter else { return true };
         let is_ours = rewriter.restore(self.references(number), offset, bytes);
         is_ours & (!self.is_checked_pyc(number) || rewrite::restore_source_check(offset, bytes))
     }
 
-    /// Whether a node is a compiled Python module that is valid only with its source as it was.
+    /// Whether a node is a compiled Python module that checks a digest of its source.
     pub(super) fn is_checked_pyc(&self, number: NodeNumber) -> bool {
         matches!(self.nodes[number as usize].kind, Kind::File { checked_pyc: true, .. })
     }
@@ -93,7 +94,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Calls `act` with a directory and a path from there to the node.
+    /// Calls `act` with a directory and the path from it to the node.
     pub(super) fn at<T>(
         &self,
         number: NodeNumber,
@@ -110,12 +111,13 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// The directory that all is created in.
+    /// Returns the directory in which all nodes are created.
     pub(super) fn directory(&self) -> BorrowedFd<'a> {
         self.destination.directory
     }
 
-    /// Returns a path to the node, and the directory it starts from if that is not the tree's own.
+    /// Returns a path to the node, and the directory that it starts from. `None` stands for the
+    /// tree's own directory; a long path needs another one.
     pub(super) fn locate(&self, number: NodeNumber) -> Result<(Option<OwnedFd>, CString), Errno> {
         let mut directory: Option<OwnedFd> = None;
         let mut path: Vec<u8> = Vec::new();
@@ -134,14 +136,14 @@ impl<'a> Tree<'a> {
         Ok((directory, c_string(path)?))
     }
 
-    /// The names from the store path down to the node.
+    /// Returns the names from the store path down to the node.
     fn components(&self, number: NodeNumber) -> Vec<&[u8]> {
         let mut components = Vec::new();
         let mut at = number;
         loop {
             let node = &self.nodes[at as usize];
             match node.parent {
-                // The decoder makes a parent's number smaller than its child's.
+                // Decoding ensures that a parent has a smaller number than its child.
                 Some(parent) => {
                     components.push(node.name);
                     at = parent;
@@ -159,7 +161,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The decoder refuses names with NUL.
+/// Converts a path; decoding refuses names with NUL.
 fn c_string(bytes: Vec<u8>) -> Result<CString, Errno> {
     CString::new(bytes).map_err(|_| Errno::INVAL)
 }

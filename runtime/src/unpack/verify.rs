@@ -1,4 +1,4 @@
-//! Files → whether they are what was packed.
+//! Checks that unpacked files are those that were packed.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,17 +19,18 @@ use crate::payload::Sections;
 use crate::system::file::{self, Permissions};
 use crate::system::{call, thread};
 
-/// Bytes that a thread reads at once.
+/// Bytes that a thread reads in one call.
 const BUFFER_LEN: usize = 256 << 10;
 
-/// Checks the store paths that have a name: files, permissions, times, and the NAR hash over all of it.
+/// Checks store paths: the permissions and times of all files, and the NAR hash.
 ///
-/// Where references were rewritten, they have to be what they were rewritten to. The result has one value
-/// for each of the manifest's store paths; those without a name count as whole.
+/// In relocated files, each reference must have its replacement. The result has one value for each
+/// of the manifest's store paths; those that are skipped (`None` in the names) count as whole.
 ///
 /// # Errors
 ///
-/// If a file cannot be read for a reason that is not its own, such as too many open files.
+/// If a file cannot be read for a reason that does not lie in the file, such as too many open
+/// files.
 pub fn verify(
     sections: &Sections,
     index: &Index<'_>,
@@ -56,7 +57,7 @@ pub fn verify(
     Ok(whole.into_iter().map(AtomicBool::into_inner).collect())
 }
 
-/// The nodes of each store path.
+/// Returns the range of nodes of each store path.
 fn ranges(index: &Index<'_>) -> Vec<Range<NodeNumber>> {
     let mut ranges: Vec<Range<NodeNumber>> = Vec::new();
     for (number, node) in (0..).zip(&index.nodes) {
@@ -68,17 +69,17 @@ fn ranges(index: &Index<'_>) -> Vec<Range<NodeNumber>> {
     ranges
 }
 
-/// How many names each directory has.
+/// Returns the number of names in each directory.
 fn children(index: &Index<'_>) -> Vec<u32> {
     let mut children: Vec<u32> = index.nodes.iter().map(|_| 0).collect();
     for parent in index.nodes.iter().filter_map(|node| node.parent) {
-        // The decoder makes a parent's number smaller than its child's.
+        // Decoding ensures that a parent has a smaller number than its child.
         children[parent as usize] += 1;
     }
     children
 }
 
-/// Checks one store path; `children` are those of all nodes.
+/// Checks one store path; `children` has the number of names for all nodes.
 fn is_whole(
     tree: &Tree<'_>,
     nodes: &[Node<'_>],
@@ -110,7 +111,7 @@ fn is_whole(
                 }
             };
             match matches {
-                // It was removed, something else was put in its place, or the disk lost it.
+                // The file was removed or replaced, or the disk cannot read it.
                 Err(
                     Errno::NOENT
                     | Errno::NOTDIR
@@ -144,7 +145,8 @@ fn is_directory(at: BorrowedFd<'_>, name: &CStr, children: u32) -> Result<bool, 
     Ok(found == children && is_final(&stat, DIRECTORY_PERMISSIONS))
 }
 
-/// Checks a file's permissions and length and has its content taken piece by piece, until a piece is wrong.
+/// Checks a file's permissions and length, and calls `take` with its content piece by piece, until
+/// a piece is wrong.
 fn is_file(
     at: BorrowedFd<'_>,
     name: &CStr,
@@ -152,7 +154,7 @@ fn is_file(
     buffer: &mut [u8],
     mut take: impl FnMut(u64, &mut [u8]) -> bool,
 ) -> Result<bool, Errno> {
-    // Opening a pipe that somebody put there must not wait for a writer.
+    // NONBLOCK: another file in its place can be a pipe, and opening it must not wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = file::open(at, name, flags, Permissions::empty())?;
     let stat = rustix::fs::fstat(&file)?;
@@ -173,7 +175,7 @@ fn is_file(
     }
 }
 
-/// Whether permissions and time are those of a Nix store, and nobody else can change them.
+/// Whether a file has the permissions and time of a Nix store, and this user owns it.
 fn is_final(stat: &Stat, permissions: Permissions) -> bool {
     stat.st_mode & 0o7777 == permissions.as_raw_mode()
         && stat.st_mtime == TIMES.last_modification.tv_sec

@@ -1,4 +1,4 @@
-//! Frames that were compressed before: of a closure that changed a little, most are taken from here.
+//! The frame cache: after a small change of a closure, a build takes most frames from here.
 
 use std::fs::{self, File, FileTimes};
 use std::io::{Read as _, Write as _};
@@ -16,20 +16,21 @@ use crate::source::reference::Hashes;
 /// How long a frame is kept after its last use.
 const KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Bytes of frames that are kept.
+/// The largest number of bytes in the frame cache.
 const LIMIT: u64 = 2 << 30;
 
-/// A directory of compressed frames, each named by what it was made from.
+/// A directory of compressed frames. The name of a file is a digest of the inputs of its frame.
 ///
-/// A build without it is only slower: whatever goes wrong here is no error.
+/// All errors here are ignored, because a build works without the frame cache, only slower.
 pub(crate) struct FrameCache {
     dir: Option<PathBuf>,
 }
 
 impl FrameCache {
-    /// Opens the user's own: `packer/frames` in `$XDG_CACHE_HOME`, or in `~/.cache`.
+    /// Opens the user's frame cache: `packer/frames` in `$XDG_CACHE_HOME`, or in `~/.cache`.
     ///
-    /// If neither is a directory of the user's, as in a Nix build or under sudo, nothing is kept.
+    /// If the user does not own `$XDG_CACHE_HOME` or the home directory, as in a Nix build or under sudo, no
+    /// frames are kept.
     pub(crate) fn open() -> FrameCache {
         let own = |dir: &PathBuf| {
             let uid = rustix::process::geteuid().as_raw();
@@ -42,14 +43,14 @@ impl FrameCache {
         FrameCache { dir: base.and_then(|base| create(&base.join("packer/frames")).ok()) }
     }
 
-    /// Makes one that keeps nothing.
+    /// Makes a frame cache that keeps nothing.
     pub(crate) fn none() -> FrameCache {
         FrameCache { dir: None }
     }
 
-    /// Returns what [`compress`] makes of `input`, from the cache if it was made before.
+    /// Returns the result of [`compress`], from the frame cache if it is there.
     ///
-    /// A frame is taken only if it is known to be right: what is kept may be damaged.
+    /// A damaged frame is not used: a digest protects each file.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl FrameCache {
         Ok(frame)
     }
 
-    /// Removes what was not used for long, and of too much what was used least lately.
+    /// Removes frames that were not used for [`KEEP`], and the least recently used ones beyond [`LIMIT`].
     pub(crate) fn sweep(&self) {
         if let Some(dir) = &self.dir {
             let _ = sweep(dir, SystemTime::now(), LIMIT);
@@ -78,7 +79,8 @@ fn create(dir: &Path) -> io::Result<PathBuf> {
     Ok(dir.into())
 }
 
-/// What a frame depends on: zstd's version, the level, and where it must not show which bytes.
+/// Returns the digest of all that a frame depends on: zstd's version, the level, the positions of hashes in the
+/// input, and the input.
 fn key(input: &[u8], level: i32, hashes: &Hashes) -> Digest {
     let mut hasher = Hasher::new();
     hasher.update(b"packer frame 2\n");
@@ -89,9 +91,10 @@ fn key(input: &[u8], level: i32, hashes: &Hashes) -> Digest {
     hasher.finish()
 }
 
-/// Reads a frame and notes that it was used; nothing if it is not as it was written.
+/// Reads a frame and updates its time of last use; `None` if the file is missing or damaged.
 ///
-/// That it decompresses to the right bytes would not do: some bits of a frame mean nothing.
+/// Decompressing the frame would not find all damage, since some bits of a frame have no meaning. With such a
+/// bit changed, the bundle would not be reproducible.
 fn read(dir: &Path, key: &Digest) -> Option<Vec<u8>> {
     let mut file = File::open(dir.join(key.to_string())).ok()?;
     let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
@@ -99,27 +102,27 @@ fn read(dir: &Path, key: &Digest) -> Option<Vec<u8>> {
     file.read_exact(&mut digest.0).ok()?;
     let mut frame = Vec::new();
     file.read_to_end(&mut frame).ok()?;
-    (seal(key, &frame) == digest).then_some(frame)
+    (frame_digest(key, &frame) == digest).then_some(frame)
 }
 
-/// Writes a frame behind its digest, aside and renamed, since another build may write the same.
+/// Writes a digest and the frame to a temporary file and renames it, since another build may write the same file.
 fn write(dir: &Path, key: &Digest, frame: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(&seal(key, frame).0)?;
+    file.write_all(&frame_digest(key, frame).0)?;
     file.write_all(frame)?;
     file.persist(dir.join(key.to_string()))?;
     Ok(())
 }
 
-/// What stands before a frame: it is this one, and the one of this key.
-fn seal(key: &Digest, frame: &[u8]) -> Digest {
+/// Returns the digest at the start of a file, over its key and the frame. The key detects a renamed file.
+fn frame_digest(key: &Digest, frame: &[u8]) -> Digest {
     let mut hasher = Hasher::new();
     hasher.update(&key.0);
     hasher.update(frame);
     hasher.finish()
 }
 
-/// Removes the files that are older than [`KEEP`], and the oldest until the rest has `limit` bytes.
+/// Removes files older than [`KEEP`], then the oldest ones until at most `limit` bytes remain.
 fn sweep(dir: &Path, now: SystemTime, limit: u64) -> io::Result<()> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -182,7 +185,7 @@ mod tests {
         let cache = FrameCache { dir: Some(dir.path().into()) };
         let (input, hashes) = (noise(10_000), hashes(&[]));
         cache.compress(&input, 3, &hashes).unwrap();
-        // Another frame of the same bytes shows that it is taken from there.
+        // A different frame of the same input, stored in the cache: getting it back shows that the cache is used.
         let other = compress_blocks(&input, 3, &[5000].into()).unwrap();
         assert!(other != cache.compress(&input, 3, &hashes).unwrap());
         write(dir.path(), &key(&input, 3, &hashes), &other).unwrap();
@@ -197,7 +200,7 @@ mod tests {
         let expected = cache.compress(&input, 3, &hashes).unwrap();
         let path = &files(dir.path())[0];
         let kept = fs::read(path).unwrap();
-        // A bit of the frame's header that means nothing to a reader.
+        // A bit of the frame header that decoders ignore.
         let mut flipped = kept.clone();
         flipped[32 + 4] ^= 1 << 4;
         assert!(zstd_safe::decompress(&mut vec![0; input.len()][..], &flipped[32..]).is_ok());

@@ -1,6 +1,7 @@
-//! The rules that a bundle has without being asked: what a closure needs to run on a host that is not Nix's.
+//! The default rules: what a closure needs to run on a host without Nix.
 //!
-//! A rule is there only if some file of the closure holds the variable's name, since nobody else reads it.
+//! A bundle gets a default rule only if a file of the closure contains the name of the variable. Otherwise no
+//! program of the closure reads the variable.
 
 use format::{Action, STORE_DIR, StorePath};
 
@@ -9,30 +10,31 @@ use crate::scan::variables::{Names, Variable};
 use crate::source::resolve::resolve;
 use crate::source::tree::Tree;
 
-/// A variable and what is done with it by default.
+/// The default rule of a variable.
 struct Default {
     variable: Variable,
-    /// Files that it can name, best first; without any it is removed.
+    /// Files for its value, the best first. If the list is empty, the rule removes the variable.
     candidates: &'static [Candidate],
 }
 
-/// A file that a variable can name.
+/// A file for the value of a variable.
 enum Candidate {
-    /// On the host, at this path.
+    /// A file of the host, at this path.
     Host(&'static str),
-    /// In the closure, at this path below a store path.
+    /// A file of the closure, at this path below a store path.
     Closure(&'static str),
 }
 use Candidate::{Closure, Host};
 
-/// The defaults.
+/// All default rules.
 ///
-/// - The host's libraries are made for the host's C library. The variables that put them into every
-///   program would put them into the bundle's, which brings all its libraries along.
-/// - A Nix-built OpenSSL, glibc or tzdata looks for these files where NixOS has them. Certificates and time
-///   zones are the host's own matter, and newer there; a locale archive has to fit the C library.
+/// - `LD_LIBRARY_PATH` and `LD_PRELOAD` are removed. They load libraries of the host, which are built for the
+///   host's C library, into every program. The program in the bundle brings its own C library and all others.
+/// - OpenSSL, glibc and tzdata from Nix look for certificates, locales and time zones where NixOS has them.
+///   For certificates and time zones, the host's files come first: they fit the host and are newer. A locale
+///   archive has to match the C library, so the closure's file comes first.
 ///
-/// The hosts' places for certificates are those that Go's crypto/x509 looks at.
+/// The paths of certificates on the host are those that Go's crypto/x509 looks at.
 const DEFAULTS: [Default; 5] = [
     Default { variable: Variable::LdLibraryPath, candidates: &[] },
     Default { variable: Variable::LdPreload, candidates: &[] },
@@ -65,12 +67,12 @@ const DEFAULTS: [Default; 5] = [
     },
 ];
 
-/// Whether a variable has a default.
+/// Whether a variable has a default rule.
 pub(super) fn has(name: &[u8]) -> bool {
     DEFAULTS.iter().any(|default| default.variable.name().as_bytes() == name)
 }
 
-/// The default rules for a closure whose files hold these `names`.
+/// Returns the default rules for a closure whose files contain these `names` of variables.
 pub(crate) fn rules(tree: &Tree, names: Names) -> Vec<Rule> {
     let read = DEFAULTS.iter().filter(|default| names.has(default.variable));
     read.flat_map(|default| default.rules(tree)).collect()

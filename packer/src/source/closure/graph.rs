@@ -1,4 +1,4 @@
-//! The closure from a file that Nix wrote for a build: there is neither a daemon nor a database in one.
+//! Reads the closure from a file that Nix writes for a build. Inside a build, Nix's database is not available.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,20 +11,20 @@ use super::Closure;
 use crate::error::{Error, Result};
 use crate::show;
 
-/// Each store path with what it refers to; `None` where the file does not say.
+/// Each store path with its references; `None` if the file does not list references.
 type Graph = BTreeMap<StorePath, Option<Vec<StorePath>>>;
 
-/// What was read, or why the file is no graph.
+/// The parsed value, or the reason why the file is not a graph.
 type Parsed<T> = std::result::Result<T, &'static str>;
 
 /// Reads the closure from `file`.
 ///
-/// The roots are `roots`, or without any the store paths that no other one refers to.
+/// If `roots` is empty, the roots are the store paths that no other store path refers to.
 ///
 /// # Errors
 ///
-/// If the file is no graph, does not say what was asked for, or is not whole: what a program needs
-/// would be missing in the bundle.
+/// If the file is not a graph, or the roots are unknown. Also if the graph is not complete, since the bundle would
+/// lack files that its programs need.
 pub(super) fn read(file: &Path, roots: Vec<StorePath>) -> Result<Closure> {
     let content = fs::read(file).map_err(|error| Error::io("read", file, error))?;
     let name = || show::path(file);
@@ -50,7 +50,7 @@ pub(super) fn read(file: &Path, roots: Vec<StorePath>) -> Result<Closure> {
     Ok(Closure { roots, paths })
 }
 
-/// Tells the forms apart by what stands in them.
+/// Parses a graph; recognises the form of the file by its content.
 fn parse(content: &[u8]) -> Parsed<Graph> {
     let text = str::from_utf8(content).map_err(|_| "it is not text")?;
     if text.starts_with('{') {
@@ -59,13 +59,13 @@ fn parse(content: &[u8]) -> Parsed<Graph> {
     let mut lines = text.lines();
     let second = text.lines().nth(1);
     if second.is_none_or(|line| line.starts_with(STORE_DIR)) {
-        // closureInfo's store-paths.
+        // The form of closureInfo's store-paths.
         let graph: Graph =
             lines.map(|line| Ok((store_path(line)?, None))).collect::<Parsed<_>>()?;
         return if graph.is_empty() { Err("it is empty") } else { Ok(graph) };
     }
-    // Lines between a path and its references: the deriver, and in closureInfo's registration (that of
-    // `nix-store --dump-db`) before it digest and size of the NAR.
+    // The number of lines between a path and the count of its references. exportReferencesGraph writes the deriver;
+    // closureInfo's registration, like `nix-store --dump-db`, writes NAR hash, NAR size and deriver.
     let between = if second == Some("") { 1 } else { 3 };
     let mut graph = Graph::new();
     while let Some(line) = lines.next() {
@@ -82,11 +82,11 @@ fn parse(content: &[u8]) -> Parsed<Graph> {
     Ok(graph)
 }
 
-/// Reads `.attrs.json`: what exportReferencesGraph asked for, under the names that were chosen there.
+/// Parses `.attrs.json`: the graphs are attributes, and the keys of exportReferencesGraph are their names.
 fn structured(text: &str) -> Parsed<Graph> {
     let attributes: Value = serde_json::from_str(text).map_err(|_| "it is malformed JSON")?;
-    let asked = attributes.get("exportReferencesGraph").and_then(Value::as_object);
-    let names = asked.ok_or("it has no exportReferencesGraph")?.keys();
+    let requested = attributes.get("exportReferencesGraph").and_then(Value::as_object);
+    let names = requested.ok_or("it has no exportReferencesGraph")?.keys();
     let mut graph = Graph::new();
     for name in names {
         let paths = attributes.get(name).and_then(Value::as_array);
@@ -104,7 +104,7 @@ fn structured(text: &str) -> Parsed<Graph> {
 fn store_path(line: &str) -> Parsed<StorePath> {
     let base_name = line.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
     let path = base_name.and_then(|base_name| StorePath::parse(base_name.as_bytes()).ok());
-    path.ok_or("something stands in it where a store path should")
+    path.ok_or("it contains something that is not a store path")
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::source::store::tests::{BASH, GLIBC, MARKOV};
 
-    /// What is read from a file with this text, where A, B and C stand for store paths.
+    /// Reads a file with this text, where A, B and C stand for store paths; returns the roots and the path count.
     fn read(text: &str, roots: &[&str]) -> Result<(Vec<String>, usize)> {
         let whole = |letter, path| (letter, format!("{STORE_DIR}/{path}"));
         let paths = [whole('A', MARKOV), whole('B', BASH), whole('C', GLIBC)];
@@ -142,7 +142,7 @@ mod tests {
         }
         assert_eq!(read("A\nB\nC\n", &[MARKOV]).unwrap(), (vec![MARKOV.to_owned()], 3));
         assert_eq!(read("A", &[]).unwrap(), (vec![MARKOV.to_owned()], 1));
-        // Two that were asked for, in the order of their names.
+        // Two roots, in the order of their names.
         let two = (vec![BASH.to_owned(), MARKOV.to_owned()], 2);
         assert_eq!(read("A\n\n0\nB\n\n0\n", &[]).unwrap(), two);
     }
@@ -159,8 +159,8 @@ mod tests {
             ("A\n\nx\nB\n", vec![], "a number of references is missing"),
             ("A\nsha256:1b9p\n", vec![], "a number of references is missing"),
             ("A\n\n18446744073709551615\nB\n", vec![], "it ends early"),
-            ("#!/bin/sh\n", vec![], "where a store path should"),
-            ("A/bin\n", vec![], "where a store path should"),
+            ("#!/bin/sh\n", vec![], "something that is not a store path"),
+            ("A/bin\n", vec![], "something that is not a store path"),
             ("{", vec![], "malformed JSON"),
             ("{}", vec![], "no exportReferencesGraph"),
             (r#"{"exportReferencesGraph": {}}"#, vec![], "is empty"),

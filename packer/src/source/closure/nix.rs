@@ -1,4 +1,4 @@
-//! The closure from Nix's database.
+//! Reads the closure from Nix's database.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -11,14 +11,14 @@ use runtime::error::Escaped;
 
 const PROGRAM: &str = "nix-store";
 
-/// Asks Nix for the store paths that `roots` need; `None` if Nix is not installed, or may not open its
-/// database: then the user is an ordinary one, and there is no daemon.
+/// Asks Nix for the closure of `roots`.
 ///
-/// Only the roots stand on the command line, so that its length is no limit for closures.
+/// Returns `None` if Nix is not installed, or may not open its database: an ordinary user needs the Nix daemon.
+/// The command line has only the roots, so its length does not limit the size of a closure.
 ///
 /// # Errors
 ///
-/// If Nix says that one is not valid, or fails.
+/// If a root is not valid, or Nix fails.
 pub(super) fn requisites(
     roots: &[StorePath],
     progress: &Progress,
@@ -57,7 +57,7 @@ fn parse(line: &[u8]) -> Result<StorePath> {
         .ok_or_else(|| failed(format!("unexpected answer: {}", Escaped(line))))
 }
 
-/// Makes an error of what `nix-store` wrote: its first line that is an error, or its last line.
+/// Makes an error from the first error line that `nix-store` wrote; if there is none, from the last line.
 fn refusal(stderr: &[u8]) -> Error {
     let stderr = without_colours(stderr);
     let lines = || stderr.lines().filter(|line| !line.is_empty());
@@ -75,12 +75,12 @@ fn failed(message: String) -> Error {
     Error::Nix { program: PROGRAM, message }
 }
 
-/// Whether a message ends with EACCES or EPERM in words.
+/// Whether a message ends with the text of EACCES or EPERM.
 fn is_forbidden(message: &str) -> bool {
     ["Permission denied", "Operation not permitted"].iter().any(|end| message.ends_with(end))
 }
 
-/// Takes out the escape sequences that Nix writes even where it is not asked to.
+/// Removes escape sequences, which Nix writes even if stderr is not a terminal.
 fn without_colours(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut pieces = text.split("\u{1b}[");

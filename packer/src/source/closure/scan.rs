@@ -1,4 +1,4 @@
-//! The closure from the files themselves, as Nix scans them when it builds.
+//! Finds the closure by scanning files for references, as Nix does after a build.
 
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
@@ -14,19 +14,19 @@ use crate::source::reference::Hashes;
 use crate::source::store::Store;
 use crate::source::tree::Tree;
 
-/// Finds the store paths that `roots` need, breadth first, by references to any neighbour.
+/// Finds the closure of `roots`, breadth first: a reference is the hash of any store path in the store.
 ///
 /// # Errors
 ///
-/// If a root is not there or a file cannot be read.
+/// If a root does not exist, or a file cannot be read.
 pub(super) fn requisites(
     store: &Store,
     roots: &[StorePath],
     threads: NonZeroUsize,
     progress: &Progress,
 ) -> Result<Vec<StorePath>> {
-    let neighbours = store.paths()?;
-    let hashes = Hashes::of_paths(&neighbours);
+    let all = store.paths()?;
+    let hashes = Hashes::of_paths(&all);
     let mut known: HashSet<StorePath> = HashSet::new();
     let mut level = roots.to_vec();
     while !level.is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn requisites(
         known.extend(level);
         level = found
             .into_iter()
-            .filter_map(|number| neighbours.get(number as usize))
+            .filter_map(|number| all.get(number as usize))
             .filter(|path| !known.contains(path))
             .cloned()
             .collect();
@@ -51,7 +51,7 @@ pub(super) fn requisites(
     Ok(known.into_iter().collect())
 }
 
-/// The numbers of the neighbours that a store path refers to.
+/// Returns the numbers of the hashes that a store path refers to.
 fn references(
     store: &Store,
     path: &StorePath,
@@ -59,7 +59,7 @@ fn references(
     progress: &Progress,
 ) -> Result<BTreeSet<u32>> {
     store.require(path)?;
-    // A special file has no references; whether it is to be packed is asked later.
+    // Special files such as devices have no references; a later step refuses to pack them.
     let tree = Tree::read(store, std::slice::from_ref(path), &Exclude::special())?;
     let mut found = BTreeSet::new();
     let mut reader = Reader::new(store, &tree, hashes);

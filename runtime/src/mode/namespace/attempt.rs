@@ -1,4 +1,4 @@
-//! Steps that cannot be taken back, tried in a child first where it is doubtful whether they work.
+//! Takes steps that cannot be undone; if they may fail halfway, a child process tries them first.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use crate::system::call;
 use crate::system::child::{self, Child};
 use crate::system::log::Log;
 
-/// Takes steps that cannot be taken back; where it is doubtful whether they work, a child tries them first.
+/// Takes steps that cannot be undone; if they may fail halfway, a child process tries them first.
 pub(crate) fn attempt(
     log: Log,
     steps: impl Fn(Log) -> Result<(), Refusal>,
@@ -19,9 +19,10 @@ pub(crate) fn attempt(
             Ok(Child::Killed(signal)) => return Err(Impossible::Killed(signal)),
             Ok(Child::Wrote(bytes)) => match Refusal::decode(&bytes) {
                 Some(refusal) => return Err(refusal.into()),
-                None => log.debug(format_args!("a child entered the namespace")),
+                None => log.debug(format_args!("a child process entered the namespace")),
             },
-            Err(errno) => log.debug(format_args!("no trial: {}", call::message(errno))),
+            Err(errno) => log
+                .debug(format_args!("cannot try it in a child process: {}", call::message(errno))),
         }
     }
     Ok(steps(log)?)

@@ -1,4 +1,4 @@
-//! Mounts of a store directory.
+//! Mounts a store directory of the cache.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use crate::system::call;
 use crate::system::file::{self, Permissions};
 use crate::system::log::Log;
 
-/// `/nix/store`, and the same below a new root.
+/// `/nix/store`, and the same directory below a new root.
 pub(crate) const STORE_DIR_C: &CStr = c"/nix/store";
 pub(crate) const STORE_BELOW: &CStr = c"nix/store";
 
@@ -35,14 +35,14 @@ impl HostStore {
             Ok(true) => Ok(HostStore::Empty),
             Ok(false) => Ok(HostStore::InUse),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(HostStore::Absent),
-            // It can be mounted on, if not listed.
+            // A directory that cannot be listed can still be mounted on.
             Err(Errno::ACCESS | Errno::PERM) if is_there() => Ok(HostStore::InUse),
             Err(errno) => Err(refused(Step::Mount, STORE_DIR_C)(errno)),
         }
     }
 }
 
-/// Mounts the store directory to `target`: together with the host's store, if there is something in that.
+/// Mounts the store directory at `target`. If the host's store is in use, an overlay shows both.
 pub(crate) fn cover(
     store: &CStr,
     target: &CStr,
@@ -57,7 +57,8 @@ pub(crate) fn cover(
         let options = CString::new(options).unwrap_or_default();
         match mount(c"overlay", target, c"overlay", MountFlags::RDONLY, &*options) {
             Ok(()) => return Ok(()),
-            // Linux before 5.11 has no overlay for users, and none stacks more than two.
+            // Linux before 5.11 does not let users mount an overlay, and no Linux stacks more than
+            // two.
             Err(errno) => log.debug(format_args!(
                 "the host's store paths are hidden: overlay: {}",
                 call::message(errno)
@@ -67,9 +68,10 @@ pub(crate) fn cover(
     bind_store(store, target)
 }
 
-/// Mounts the store directory to `target`.
+/// Mounts the store directory at `target`.
 ///
-/// An ordinary user cannot write to its directories, but root could, and python as root would.
+/// For root the mount is read-only: permissions do not keep root from writing, and Python as root
+/// would write there.
 pub(crate) fn bind_store(store: &CStr, target: &CStr) -> Result<(), Refusal> {
     let mount = || {
         mount_bind(store, target)?;
@@ -78,7 +80,7 @@ pub(crate) fn bind_store(store: &CStr, target: &CStr) -> Result<(), Refusal> {
     mount().map_err(refused(Step::Mount, target))
 }
 
-/// Makes a mount read-only. Flags that the kernel locked have to be given again.
+/// Makes a mount read-only. A remount must repeat the flags that the kernel has locked.
 pub(crate) fn set_read_only(target: &CStr) -> Result<(), Errno> {
     const LOCKED: [(StatVfsMountFlags, MountFlags); 3] = [
         (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
@@ -91,7 +93,7 @@ pub(crate) fn set_read_only(target: &CStr) -> Result<(), Errno> {
     mount_remount(target, flags, c"")
 }
 
-/// Makes the refusal of a system call.
+/// Returns a function that makes the refusal of a system call from its error.
 pub(crate) fn refused(step: Step, object: impl Into<Shown>) -> impl FnOnce(Errno) -> Refusal {
     move |errno| Refusal { step, object: object.into(), errno }
 }

@@ -1,4 +1,5 @@
-//! A new root for hosts without `/nix/store`: an ordinary user cannot create that directory.
+//! Makes a new root for hosts without `/nix/store`, since an ordinary user cannot create that
+//! directory.
 
 use alloc::collections::BinaryHeap;
 use alloc::ffi::CString;
@@ -21,10 +22,10 @@ use crate::system::file::{self, Permissions};
 use crate::system::log::Log;
 use crate::unpack::node::DIRECTORY_PERMISSIONS;
 
-/// A name of the host's top level, or of its `/nix`.
+/// A file, directory or link in the host's top level, or in its `/nix`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Item {
-    /// Its path without the first `/`.
+    /// The path without the first `/`.
     path: CString,
     kind: Kind,
 }
@@ -32,27 +33,27 @@ struct Item {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Directory,
-    /// A link, which is copied.
+    /// A link; the new root gets a copy.
     Link(CString),
-    /// Anything else: a file stands for it until it is mounted.
+    /// Any other file; the new root gets an empty file to mount it on.
     File,
 }
 
-/// What a new root has to have: the names of the host's top level, and those of its `/nix`.
+/// The content of a new root: the host's top level and its `/nix`.
 pub(crate) struct Root(Vec<Item>);
 
 impl Root {
-    /// Lists the host's names.
+    /// Lists the host's top level and its `/nix`.
     pub(crate) fn list() -> Result<Root, Impossible> {
         let list = || list(file::open(CWD, c"/", LISTED, Permissions::empty())?);
         Ok(list().map(Root).map_err(refused(Step::Mount, "a new root"))?)
     }
 
-    /// Finds or makes a directory for it in the cache; returns its path there.
+    /// Finds or makes the new root's directory in the cache; returns its path there.
     pub(crate) fn prepare(&self, cache: &Cache) -> Result<CString, Impossible> {
         let name = self.name();
         let path = path(&name);
-        // Until it may not be written to, it is not finished.
+        // Removing the write permission is the last step of making it.
         let is_final = |stat: Stat| {
             stat.st_uid == call::user()
                 && stat.st_mode & 0o777 == DIRECTORY_PERMISSIONS.as_raw_mode()
@@ -64,7 +65,7 @@ impl Root {
         Ok(path)
     }
 
-    /// What it is called in the cache: a checksum of the host's names, which only root can choose.
+    /// Returns the name in the cache: a checksum of the host's names, which only root can choose.
     fn name(&self) -> String {
         let mut parts = Vec::new();
         for Item { path, kind } in &self.0 {
@@ -78,7 +79,7 @@ impl Root {
         alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)))
     }
 
-    /// Puts it aside if it is in the cache and is not as it was made: then the next start makes it anew.
+    /// Checks the copy in the cache. If it was altered, renames it: the next start makes a new one.
     ///
     /// Returns whether it was altered.
     pub(crate) fn verify(&self, cache: &Cache) -> Result<bool, Error> {
@@ -98,7 +99,7 @@ impl Root {
         Ok(!is_as_made)
     }
 
-    /// Makes an empty place for each name, and `nix/store`, in a new directory.
+    /// Makes `nix/store`, and an empty file or directory for each name, in a new directory.
     pub(crate) fn make(&self, directory: impl AsFd) -> Result<(), Errno> {
         let directory = directory.as_fd();
         let writable = Permissions::from_raw_mode(0o755);
@@ -117,25 +118,26 @@ impl Root {
         rustix::fs::chmodat(directory, c"nix", DIRECTORY_PERMISSIONS, AtFlags::empty())
     }
 
-    /// Mounts the host's files to their places below `at`.
+    /// Mounts the host's files at their places below `at`.
     ///
     /// # Errors
     ///
-    /// If one is missing then that is there: who looks would take the host for another.
+    /// If an existing file cannot be mounted: without it the program would see a different host.
     pub(crate) fn bind(&self, at: &CStr, log: Log) -> Result<(), Refusal> {
         for Item { path, kind } in &self.0 {
             let source = joined(c"", path);
             let target = joined(at, path);
             let mounted = match kind {
                 Kind::Link(_) => continue,
-                // What is mounted below is locked to it, so it cannot be left behind.
+                // The mounts below it are locked together (mount_namespaces(7)), so the kernel
+                // allows only a recursive bind mount.
                 Kind::Directory => mount_bind_recursive(&*source, &*target),
                 Kind::File => mount_bind(&*source, &*target),
             };
             match mounted {
                 Ok(()) => {}
-                // Gone since it was listed, unbindable, or a file system whose server is away: most programs
-                // never look.
+                // It was removed since it was listed, cannot be bind-mounted, or its file server is
+                // down. Most programs never use it.
                 Err(
                     errno @ (Errno::NOENT
                     | Errno::NOTDIR
@@ -146,7 +148,10 @@ impl Root {
                     | Errno::TIMEDOUT),
                 ) => {
                     let source = Shown::from(&*source);
-                    log.debug(format_args!("{source} is missing: {}", call::message(errno)));
+                    log.debug(format_args!(
+                        "{source} is not in the new root: {}",
+                        call::message(errno)
+                    ));
                 }
                 Err(errno) => return Err(refused(Step::Mount, &*source)(errno)),
             }
@@ -154,11 +159,12 @@ impl Root {
         Ok(())
     }
 
-    /// Mounts the host's files and the store into the directory `path`, and makes it this process's root.
+    /// Mounts the host's files and the store directory below `path`, and makes that this process's
+    /// root.
     ///
-    /// Both paths are relative to the working directory, the cache. Moving the new root onto `/` before the
-    /// chroot leaves the process at the root of its mount namespace: in a plain chroot, the kernel would
-    /// refuse it user namespaces of its own.
+    /// Both paths are relative to the working directory, which is the cache. The new root is moved
+    /// onto `/` before the chroot, so that the process stays at the root of its mount namespace:
+    /// after a chroot alone, the kernel would refuse new user namespaces to it.
     pub(crate) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Refusal> {
         mount_bind(path, path).map_err(refused(Step::Mount, "a new root"))?;
         self.bind(path, log)?;
@@ -167,7 +173,7 @@ impl Root {
         let move_root = || {
             rustix::process::chdir(path)?;
             if call::is_root() {
-                // What root creates there would be in the cache, not on the host.
+                // Files that root creates there would be in the cache, not on the host.
                 set_read_only(c".")?;
             }
             mount_move(c".", c"/")?;
@@ -181,12 +187,12 @@ fn joined(directory: &CStr, name: &CStr) -> CString {
     CString::new([directory.to_bytes(), b"/", name.to_bytes()].concat()).unwrap_or_default()
 }
 
-/// A root directory's path in the cache.
+/// Returns the path of a new root in the cache.
 fn path(name: &str) -> CString {
     CString::new(alloc::format!("roots/{name}")).unwrap_or_default()
 }
 
-/// How a directory is opened to be listed.
+/// The flags for opening a directory to list it.
 const LISTED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
 fn list(root: impl AsFd) -> Result<Vec<Item>, Errno> {
@@ -201,7 +207,7 @@ fn list(root: impl AsFd) -> Result<Vec<Item>, Errno> {
     Ok(items.into_sorted_vec())
 }
 
-/// Lists a root directory or `nix` in it, but for the names that are on the way to the store.
+/// Lists a root directory, or `nix` in it, without `nix` and `nix/store` themselves.
 fn list_below(
     directory: BorrowedFd<'_>,
     prefix: &[u8],
@@ -222,7 +228,7 @@ fn list_below(
 
 fn kind(directory: BorrowedFd<'_>, name: &CStr, file_type: FileType) -> Result<Kind, Errno> {
     let file_type = match file_type {
-        // Some file systems do not say it in the listing.
+        // Some file systems do not give the type in the listing.
         FileType::Unknown => {
             let flags = AtFlags::SYMLINK_NOFOLLOW;
             FileType::from_raw_mode(rustix::fs::statat(directory, name, flags)?.st_mode)

@@ -1,4 +1,4 @@
-//! The caller's working directory, to come back to when mounts have changed what its path means.
+//! Returns to the caller's working directory after mounts have changed what its path means.
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -21,7 +21,7 @@ impl WorkingDirectory {
     pub(crate) fn open() -> WorkingDirectory {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         WorkingDirectory {
-            // Neither is there if somebody removed it, or may not be looked up any more.
+            // Each is `None` if the directory was removed, or is not accessible any more.
             path: rustix::process::getcwd(Vec::new()).ok(),
             directory: file::open(CWD, c".", flags, Permissions::empty()).ok(),
         }
@@ -31,7 +31,7 @@ impl WorkingDirectory {
         let Some(directory) = &self.directory else { return Ok(()) };
         let is_same = |path: &CString| {
             rustix::process::chdir(&**path)?;
-            // These are other directories now, on purpose.
+            // The new mounts replace these directories on purpose.
             if matches!(path.to_bytes(), b"/" | b"/nix") || path.to_bytes().starts_with(b"/nix/") {
                 return Ok(true);
             }
@@ -41,7 +41,7 @@ impl WorkingDirectory {
         };
         match self.path.as_ref().map(is_same) {
             Some(Ok(true)) => Ok(()),
-            // Its path does not lead there any more; the directory itself is still right.
+            // The path leads to another directory now, but the open descriptor is still right.
             _ => rustix::process::fchdir(directory)
                 .map_err(refused(Step::Mount, "the working directory")),
         }

@@ -1,5 +1,4 @@
-//! What another user has put where a bundle looks for its cache is never run, and nothing is decided by the
-//! environment of a caller with fewer rights.
+//! What another user has put where a bundle looks for its cache is never run.
 //!
 //! The other user plants whole caches, as a start leaves them, in which the program is one of theirs: whoever
 //! trusts such a cache runs that.
@@ -12,18 +11,18 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGKILL;
-use tests::{Directory, Ended, Forge, Host, Nix, User, run, say, tree};
+use tests::{Directory, Forge, Host, Nix, User, run, say, tree};
 
 /// What the program of the other user exits with, and what the bundle's own does.
 const FOREIGN: i32 = 44;
-const OWN: i32 = 9;
+pub(crate) const OWN: i32 = 9;
 
 /// A user id above all that users here have.
 const STRANGER: u32 = 4_000_000_000;
 
 /// What becomes of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// It is refused, with this reason.
     Refused(&'static str),
     /// It runs, from another cache.
@@ -35,7 +34,7 @@ enum Fate {
 use Fate::{NotTrusted, Refused, RunsFromElsewhere};
 
 /// A cache that somebody planted.
-struct Plant {
+pub(crate) struct Plant {
     name: &'static str,
     /// Where it is.
     at: &'static str,
@@ -46,7 +45,7 @@ struct Plant {
     fate: Fate,
 }
 
-const fn plant(
+pub(crate) const fn plant(
     name: &'static str,
     at: &'static str,
     script: &'static str,
@@ -56,8 +55,8 @@ const fn plant(
     Plant { name, at, script, variable, fate }
 }
 
-const CACHE: (&str, &str) = ("PACKED_CACHE", "/tmp/place");
-const XDG: (&str, &str) = ("XDG_CACHE_HOME", "/tmp/place");
+pub(crate) const CACHE: (&str, &str) = ("PACKED_CACHE", "/tmp/place");
+pub(crate) const XDG: (&str, &str) = ("XDG_CACHE_HOME", "/tmp/place");
 const HOME: (&str, &str) = ("HOME", "/tmp/place");
 const NO_HOME: (&str, &str) = ("HOME", "");
 
@@ -236,7 +235,7 @@ fn program_below(directory: &Path) -> PathBuf {
 }
 
 /// Unpacks the bundle, puts another program in the place of its own, and gives it to a user.
-fn plant_it(host: &Host, bundle: &Path, mode: &str, plant: &Plant, foreign: &User) {
+pub(crate) fn plant_it(host: &Host, bundle: &Path, mode: &str, plant: &Plant, foreign: &User) {
     let at = Path::new("/tmp").join(plant.at);
     if let Some(parent) = at.parent().filter(|parent| *parent != Path::new("/tmp")) {
         host.directory("/tmp/place", 0o755);
@@ -360,96 +359,6 @@ fn a_name_that_changes_is_never_trusted() {
     }
     changing.signal(SIGKILL);
     changing.wait().expect_signal(9);
-}
-
-/// A bundle that runs with more rights than its caller: what is set on its file.
-#[derive(Clone, Copy, Debug)]
-enum Raised {
-    SetUser,
-    SetGroup,
-    Capability,
-}
-
-impl Raised {
-    /// Makes the file one that root has set up for all to run.
-    fn apply(self, file: &Path) {
-        chown(file, Some(0), Some(0)).expect("give it to root");
-        let mode = match self {
-            Raised::SetUser => 0o4755,
-            Raised::SetGroup => 0o2755,
-            Raised::Capability => 0o755,
-        };
-        fs::set_permissions(file, Permissions::from_mode(mode)).expect("set its mode");
-        if let Raised::Capability = self {
-            // Version 2, effective: cap_net_admin. capabilities(7)
-            let script = "import os, struct, sys; \
-                          os.setxattr(sys.argv[1], 'security.capability', \
-                          struct.pack('<5I', 0x2000001, 1 << 12, 0, 0, 0))";
-            run(Command::new("python3").args(["-c", script]).arg(file)).expect_code(0);
-        }
-    }
-}
-
-#[test]
-fn a_caller_with_fewer_rights_decides_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let bundle = Forge::small().write(&directory.path().join("probe"));
-    for raised in [Raised::SetUser, Raised::Capability] {
-        let host = Host::ordinary();
-        let program = host.install(&bundle.path);
-        // It is the caller's own, and so trusted where the caller's rights are all there are.
-        let mine = plant("mine", "place", "", CACHE, RunsFromElsewhere);
-        plant_it(&host, &program, "namespace", &mine, &host.user);
-        let elsewhere = plant("XDG", "xdg/packed", "", XDG, RunsFromElsewhere);
-        host.directory("/tmp/xdg", 0o755);
-        plant_it(&host, &program, "namespace", &elsewhere, &host.user);
-        fs::create_dir(host.outside("/srv/roots")).unwrap();
-        raised.apply(&host.outside(&program));
-        let variables = [
-            ("PACKED", "info"),
-            ("PACKED", "no such command"),
-            ("PACKED", "extract=/srv/roots"),
-            ("PACKED_MODE", "ram"),
-            ("PACKED_MODE", "no such mode"),
-            ("PACKED_LOG", "debug"),
-            ("PACKED_CACHE", "/tmp/place"),
-            ("PACKED_CACHE", "/srv/roots"),
-            ("XDG_CACHE_HOME", "/tmp/xdg"),
-            ("XDG_CACHE_HOME", "/srv/roots"),
-            ("HOME", "/srv/roots"),
-        ];
-        for (name, value) in variables {
-            let ended = host.start(&program).env(name, value).args(["exit", "9"]).run();
-            assert_eq!(ended.expect_code(OWN).stderr(), "", "{raised:?}, {name}={value}");
-        }
-        let written = fs::read_dir(host.outside("/srv/roots")).unwrap().count();
-        assert_eq!(written, 0, "{raised:?}: nothing is written where the caller says");
-        let caches = fs::read_dir(host.outside("/var/tmp")).unwrap().flatten();
-        let owners: Vec<u32> = caches.map(|entry| entry.metadata().unwrap().uid()).collect();
-        let owner = if let Raised::SetUser = raised { 0 } else { host.user.uid };
-        assert_eq!(owners, [owner], "{raised:?}: the cache is that of whose rights it has");
-    }
-}
-
-/// The cache would be the caller's own, and so would what is run with the group's rights.
-#[test]
-fn a_set_group_id_bundle_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let bundle = Forge::small().write(&directory.path().join("probe"));
-    let host = Host::ordinary();
-    let program = host.install(&bundle.path);
-    Raised::SetGroup.apply(&host.outside(&program));
-    let start = |user: &User| -> Ended {
-        host.start(&program)
-            .args(["exit", "9"])
-            .user(user)
-            .directory(Directory::At("/".into()))
-            .run()
-    };
-    let (what, hint) = start(&host.user).refusal();
-    assert!(what.contains("set-group-id") && hint.contains("chmod g-s"), "{what}\n{hint}");
-    // Nobody but root can change what root unpacks.
-    start(&User::root()).expect_code(OWN);
 }
 
 /// What is relocated is run by its path, whose every directory has to stay what it is.

@@ -138,7 +138,7 @@ fn options() -> BTreeSet<String> {
 fn every_option_is_an_attribute() {
     let expression = format!("builtins.attrNames (builtins.functionArgs ({}))", bundle());
     let mut command = nix_command("nix-instantiate");
-    let names = run(command.args(["--eval", "--strict", "--json", "-E", &expression])).stdout();
+    let names = run(command.args(["--eval", "--strict", "--json", "-E", &expression])).text();
     let names: BTreeSet<String> = serde_json::from_str(&names).expect("Nix prints JSON");
     // The first closure is `drv`, each further one is in `extra`; the derivation has a name.
     let mut expected = options();
@@ -260,8 +260,8 @@ fn a_graph_that_is_none_is_refused() {
     let paths = closure.requisites().into_iter().collect::<Vec<_>>().join("\n");
     let gone = "/nix/store/0zqbvva59jscqy50km1a26xisr7vsjz5-gone";
     for (content, expected) in [
-        ("a program\n", "is not a closure graph: something stands in it where a store path should"),
-        (paths.as_str(), "does not say which of its store paths was asked for"),
+        ("a program\n", "is not a closure graph: it contains something that is not a store path"),
+        (paths.as_str(), "does not say which store paths are the roots of the closure"),
         (gone, "gone does not exist"),
     ] {
         fs::write(&file, content).unwrap();

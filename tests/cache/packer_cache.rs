@@ -1,7 +1,6 @@
 //! `packer cache`: what is unpacked is listed and removed, but not from under a running program.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::MsFlags;
@@ -96,17 +95,22 @@ fn a_full_cache_can_be_cleared() {
     assert!(cleared.stdout().contains("removed 1 bundles"), "{cleared:?}");
 }
 
+/// Makes the cache of a host's user and takes its lock, as a first start does that unpacks.
+pub(crate) fn hold_lock(host: &Host) -> Flock<File> {
+    let cache = host.cache();
+    host.directory(cache.parent().expect("the cache has a directory"), 0o700);
+    let lock = host.outside(host.directory(&cache, 0o700).join("lock"));
+    let file = File::create(&lock).expect("make a lock");
+    host.user.own(&lock).expect("give it to the user");
+    Flock::lock(file, FlockArg::LockExclusive).expect("take the lock")
+}
+
 /// A first start that was stopped holds the lock; who waits for it says so.
 #[test]
 fn waiting_for_long_is_said() {
     let host = Host::ordinary();
     let program = host.install(Bundle::probe().path);
-    let cache = host.cache();
-    host.directory(cache.parent().unwrap(), 0o700);
-    let lock = host.outside(host.directory(&cache, 0o700).join("lock"));
-    let file = File::create(&lock).unwrap();
-    fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
-    let lock = Flock::lock(file, FlockArg::LockExclusive).unwrap();
+    let lock = hold_lock(&host);
     let said = host.outside("/tmp/said");
     let script = "exec \"$0\" exit 0 2>/tmp/said";
     let waiting = host.start("/bin/sh").args(["-c", script]).arg(&program).spawn();
@@ -117,4 +121,17 @@ fn waiting_for_long_is_said() {
     drop(lock);
     waiting.wait().expect_code(0);
     assert_eq!(fs::read_to_string(&said).unwrap(), text);
+}
+
+/// systemd-tmpfiles(8) removes old files below /var/tmp, but not from a directory that is locked.
+#[test]
+fn a_cache_in_a_temporary_directory_is_locked_as_a_whole() {
+    let host = Host::ordinary();
+    let program = host.install(Bundle::of(&Closure::probe()).entry("/bin/probe").pack().path);
+    let report = host.start(&program).without_env("HOME").run().report();
+    let lock = report.get("descriptor 100").expect("a lock is held");
+    let (place, _) = lock.split_once(' ').expect("a path and its flags");
+    // In a mount namespace of the program's own, only the end of its path is to be seen.
+    assert!(place.rsplit('/').next().is_some_and(|name| name.starts_with("packed-")), "{lock}");
+    assert!(lock.contains("FLOCK") && lock.contains("READ"), "{lock}");
 }

@@ -1,12 +1,15 @@
 //! Many first starts at once, of bundles that share store paths, while others are killed and what is not used is
 //! removed: each that is left alone runs, and each store path is unpacked once.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGKILL;
-use tests::{Bundle, Host, Nix, Store, User, figure, packer};
+use tests::{Bundle, Host, Nix, Store, User, packer, say, until};
+
+use crate::packer_cache::hold_lock;
 
 /// How many are started at once.
 const STARTS: usize = 100;
@@ -56,6 +59,8 @@ fn a_hundred_first_starts_unpack_each_path_once() {
                 let programs = &install(&host)[..versions];
                 let printed: Vec<String> =
                     programs.iter().map(|program| printed(program, &host)).collect();
+                // The first of them cannot end before it is killed.
+                let mut held = kill.then(|| hold_lock(&host));
                 // At first all that unpack, then some of those that wait for them.
                 let is_victim = |number| kill && (number < 20 || number % 7 == 0);
                 let running: Vec<_> = (0..STARTS)
@@ -67,6 +72,7 @@ fn a_hundred_first_starts_unpack_each_path_once() {
                         if is_victim(number) {
                             thread::sleep(Duration::from_millis(number as u64 % 8));
                             running.signal(SIGKILL);
+                            drop(held.take());
                         }
                         running
                     })
@@ -89,13 +95,26 @@ fn a_hundred_first_starts_unpack_each_path_once() {
                 // Who is killed may have published some of them.
                 let all = versions + 1;
                 assert!(paths == all || killed > 0 && paths <= all, "{paths} of {all}, {mode}");
-                figure(format_args!(
+                say(&format!(
                     "{STARTS} first starts at once of {versions} versions, {killed} killed, \
                      {paths} of {all} store paths unpacked by the others: {mode}"
                 ));
             }
         }
     }
+}
+
+/// How many bundles are in the host's caches, wherever they are.
+fn records(host: &Host) -> usize {
+    let temporary = list(&host.outside("/var/tmp"));
+    let caches = temporary.into_iter().chain([host.outside(host.cache())]);
+    caches.map(|cache| list(&cache.join("bundles")).len()).sum()
+}
+
+/// What is in a directory; nothing if it is not there.
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 #[test]
@@ -131,17 +150,21 @@ fn nothing_is_removed_from_under_a_running_program() {
                 assert_eq!(stdout, printed[number % 2], "{mode}, round {round}");
                 starts += 1;
             }
+            if round == 4 {
+                // Now nothing runs. At least once something is removed while there are starts to come.
+                until("both bundles are removed", || (records(&host) == 0).then_some(()));
+            }
         }
-        std::fs::write(host.outside("/tmp/end"), "").expect("write a file");
+        fs::write(host.outside("/tmp/end"), "").expect("write a file");
         for collector in collectors {
-            let text = collector.wait().stdout();
+            let text = collector.wait().stdout_of_several();
             let counts = text.lines().filter_map(|line| {
                 line.strip_prefix("  removed ")?.split(' ').next()?.parse::<u32>().ok()
             });
             removed += counts.sum::<u32>();
         }
         assert!(removed > 0, "{mode}: nothing was removed");
-        figure(format_args!("{starts} starts while {removed} bundles were removed: {mode}"));
+        say(&format!("{starts} starts while {removed} bundles were removed: {mode}"));
     }
 }
 

@@ -14,12 +14,12 @@ type Damaged = (&'static str, fn(&mut Forge), &'static str);
 const BAD_NAME: &str = "index: a file name is empty, '.', '..' or holds '/' or NUL";
 const BAD_PARENT: &str = "index: a file's parent is not an open directory";
 const BAD_ORDER: &str = "index: the files are not in order";
-const BAD_KIND: &str = "index: a file is of no known kind";
+const BAD_KIND: &str = "index: a file has an unknown kind";
 const BAD_CONTENT: &str = "index: a file's content is outside of the tar stream";
 const BAD_TARGET: &str = "index: a link's target is empty, too long or holds NUL";
-const BAD_REFERENCE: &str = "index: a reference is out of order or to no store path";
+const BAD_REFERENCE: &str = "index: a reference is out of order or names no store path";
 const BAD_ENTRY: &str = "descriptor: an entry's path leaves its store path";
-const BAD_PATH: &str = "manifest: a store path's name is not one";
+const BAD_PATH: &str = "manifest: a store path has an invalid name";
 
 const DAMAGED: [Damaged; 41] = [
     // Names that lead out of the store path.
@@ -74,7 +74,7 @@ const DAMAGED: [Damaged; 41] = [
             let parent = |number| if number == 0 { first - 2 } else { first + number - 1 };
             forge.nodes.extend((0..8193).map(|number| directory(Some(parent(number)), b"z")));
         },
-        "index: too many directories in one another",
+        "index: too many nested directories",
     ),
     // What no bundle has.
     ("device", |forge| set_kind(forge, 5), BAD_KIND),
@@ -83,12 +83,12 @@ const DAMAGED: [Damaged; 41] = [
     (
         "one-root-too-many",
         |forge| forge.nodes.push(directory(None, b"")),
-        "index: not one root for each store path",
+        "index: the number of roots differs from the number of store paths",
     ),
     (
         "one-root-too-few",
         |forge| forge.nodes.truncate(1),
-        "index: not one root for each store path",
+        "index: the number of roots differs from the number of store paths",
     ),
     ("target-empty", |forge| retarget(forge, b""), BAD_TARGET),
     ("target-of-4096-bytes", |forge| retarget(forge, &[b't'; 4096]), BAD_TARGET),
@@ -121,7 +121,7 @@ const DAMAGED: [Damaged; 41] = [
             one.frames.truncate(1);
             forge.index = Some(Forged::of(&one.index_content()));
         },
-        "index: not one digest for each frame",
+        "index: the number of digests differs from the number of frames",
     ),
     (
         "frame-bomb",
@@ -137,7 +137,7 @@ const DAMAGED: [Damaged; 41] = [
     (
         "frame-of-nothing",
         |forge| forge.frames[0].len = 0,
-        "seek table: the last two frames alone have no content",
+        "seek table: only the last two frames may have no content",
     ),
     ("manifest-bomb", |forge| forge.manifest = bomb(1000, 1 << 12), "manifest: wrong length"),
     (

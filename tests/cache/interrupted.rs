@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use nix::errno::Errno;
-use tests::{Bundle, Host, Nix, Store, User, figure};
+use tests::{Bundle, Host, Nix, Store, User, say};
 
 /// Starts the program `$0` with the processor `$1` under strace with the options that follow, starts it again,
 /// and lists what is then different from before: mounts and files.
@@ -151,7 +151,7 @@ fn killed(mode: &'static str, user: User) {
         assert_eq!(outcome.next, ("0".to_owned(), starts.printed.clone()), "{point}");
         assert_eq!(outcome.left, starts.left, "{point}");
     }
-    figure(format_args!("killed at {} calls: {mode} on {}", calls.len(), starts.host));
+    say(&format!("killed at {} calls: {mode} on {}", calls.len(), starts.host));
 }
 
 /// What the kernel can say to almost any call: the error, how the launcher's C library calls it, and what a
@@ -213,7 +213,7 @@ fn failing(mode: &'static str, user: User, choose: fn(usize) -> Range<usize>) {
         }
     }
     let host = &starts.host;
-    figure(format_args!("{injected} errors injected, {reported} reported: {mode} on {host}"));
+    say(&format!("{injected} errors injected, {reported} reported: {mode} on {host}"));
 }
 
 #[test]

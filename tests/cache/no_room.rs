@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use nix::mount::MsFlags;
-use tests::{Bundle, Change, Host, Nix, Store, User, figure, packer, run};
+use tests::{Bundle, Change, Host, Nix, Store, User, packer, run, say};
 
 /// Something there is too little of, in steps from nothing to enough.
 struct Shortage {
@@ -141,7 +141,7 @@ fn host(options: &str) -> Host {
     Host::changed(user, Nix::Absent, &[home, read_only("/tmp"), read_only("/var/tmp")])
 }
 
-/// What there is too little of, for a figure.
+/// What there is too little of, in words.
 fn shortages() -> String {
     SHORTAGES.map(|shortage| shortage.name).join(", ")
 }
@@ -169,7 +169,7 @@ fn a_first_start_says_what_it_needs() {
             );
         }
     }
-    figure(format_args!("{steps} first starts with too little of {}", shortages()));
+    say(&format!("{steps} first starts with too little of {}", shortages()));
 }
 
 #[test]
@@ -198,5 +198,5 @@ fn packer_leaves_nothing_half_done() {
         let whole = "{ [ ! -e ~/out ] || cmp /srv/probe ~/out; ls -A ~ | grep -v -e '^out$' -e ballast -e '^.cache$'; }";
         steps += shortage.befall(&host, &build, whole, "", (1, 1));
     }
-    figure(format_args!("{steps} runs of packer with too little of {}", shortages()));
+    say(&format!("{steps} runs of packer with too little of {}", shortages()));
 }

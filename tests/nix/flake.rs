@@ -122,7 +122,7 @@ fn the_lock_is_whole_and_has_one_input() {
     let flake = Flake::new();
     let mut command = nix_command("nix");
     command.args(["flake", "metadata", "--json", "--no-update-lock-file", &flake.reference()]);
-    let metadata: Value = serde_json::from_str(&run(&mut command).stdout()).expect("it is JSON");
+    let metadata: Value = serde_json::from_str(&run(&mut command).text()).expect("it is JSON");
     let nodes = metadata["locks"]["nodes"].as_object().expect("the lock has nodes");
     assert_eq!(nodes.keys().collect::<Vec<_>>(), ["nixpkgs", "root"]);
     let locked = &nodes["nixpkgs"]["locked"];

@@ -1,3 +1,5 @@
+//! A column of the matrix: a bundle, how it is packed, and how its answer is checked.
+
 use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpStream;
@@ -5,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tests::{Bundle, Closure, Ended, Start, http, until};
 
-use crate::host::{Machine, PREFIX};
+use crate::row::{Machine, PREFIX};
 
 /// A bundle: how it is packed, and what it has to say.
 pub(crate) struct Packed {

@@ -1,3 +1,5 @@
+//! A row of the matrix: a kind of host, what is expected of bundles there, and the machine of a cell.
+
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
@@ -5,13 +7,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::{Directory, Ended, Host, Start};
 
-use crate::bundle::{Form, Packed};
+use crate::column::{Form, Packed};
+use crate::needed::need;
 use crate::table::Cell;
 
 /// A kind of host, and what is expected of bundles there.
 pub(crate) struct Row {
     /// The row's name.
     pub(crate) name: &'static str,
+    /// Programs that `make test` does not install: there, the row is ignored.
+    pub(crate) needs: &'static [&'static str],
     starts: Box<Starts>,
     relocatable: Expected,
     fixed: Expected,
@@ -62,7 +67,13 @@ impl Row {
         fixed: Expected,
         starts: impl Fn(&Packed, &str) -> [Ended; 2] + Send + Sync + 'static,
     ) -> Row {
-        Row { name, starts: Box::new(starts), relocatable, fixed, except: Vec::new() }
+        Row { name, needs: &[], starts: Box::new(starts), relocatable, fixed, except: Vec::new() }
+    }
+
+    /// Says which programs the row needs that `make test` does not install.
+    pub(crate) fn needing(mut self, programs: &'static [&'static str]) -> Row {
+        self.needs = programs;
+        self
     }
 
     /// Expects something else of one bundle.
@@ -73,6 +84,7 @@ impl Row {
 
     /// Starts a bundle and compares what comes out with what is expected.
     pub(crate) fn check(&self, packed: &Packed, cell: &mut Cell<'_>) {
+        need(self.needs);
         let exception = self.except.iter().find(|(name, _)| *name == packed.name);
         let expected = match (exception, packed.form) {
             (Some((_, expected)), _) => *expected,

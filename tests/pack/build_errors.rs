@@ -108,7 +108,7 @@ fn an_entry_that_could_not_run_is_refused() {
         ("data", "not an executable file"),
         ("text", "neither an ELF program nor a script"),
         ("outside", "/bin/sh"),
-        ("loop", "circle"),
+        ("loop", "a loop of symbolic links"),
         ("foreign", "the stub is for"),
         ("directory", "not an executable file"),
         ("missing", "no program"),

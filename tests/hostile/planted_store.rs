@@ -1,4 +1,4 @@
-//! What the launcher takes from the host, and what it leaves alone.
+//! A store path in the host's store is run only if root put it there and nobody else can have altered it.
 
 use tests::{Bundle, Closure, Ended, Host, Nix, User};
 
@@ -39,17 +39,4 @@ fn a_store_path_that_is_not_whole_is_none() {
     start_after("mkdir -p $all").expect_code(3);
     start_after(&format!("{PLANT}; for one in $all; do [ $one = $path ] || rm -r $one; done"))
         .expect_code(3);
-}
-
-/// systemd-tmpfiles(8) removes old files below /var/tmp, but not from a directory that is locked.
-#[test]
-fn a_cache_in_a_temporary_directory_is_locked_as_a_whole() {
-    let host = Host::ordinary();
-    let program = host.install(bundle().path);
-    let report = host.start(&program).without_env("HOME").run().report();
-    let lock = report.get("descriptor 100").expect("a lock is held");
-    let (place, _) = lock.split_once(' ').expect("a path and its flags");
-    // In a mount namespace of the program's own, only the end of its path is to be seen.
-    assert!(place.rsplit('/').next().is_some_and(|name| name.starts_with("packed-")), "{lock}");
-    assert!(lock.contains("FLOCK") && lock.contains("READ"), "{lock}");
 }

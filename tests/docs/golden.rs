@@ -1,6 +1,6 @@
 //! Bundles of every version of the format there has been are read; one from the future is refused by name.
 //!
-//! `tests/golden/version-N` is what the packer of that version made of the store below. Each stub is an ELF header
+//! `tests/docs/golden/version-N` is what the packer of that version made of the store below. Each stub is an ELF header
 //! and room for the descriptor, to keep them small. When the version rises, the next one is in the target directory,
 //! as `golden`.
 
@@ -12,7 +12,7 @@ use format::BUNDLE_VERSION;
 use tests::{Bundle, Forge, Readers, Store, packer, regions, run, source, target, tree};
 
 fn golden(version: u32) -> PathBuf {
-    source().join(format!("tests/golden/version-{version}"))
+    source().join(format!("tests/docs/golden/version-{version}"))
 }
 
 /// A store path with something of everything, and another that it refers to. `program` is the beginning of one.

@@ -8,7 +8,10 @@ use std::process::Command;
 use tests::{Bundle, Closure, Ended, packer, run, source, tree};
 
 fn reader(arguments: &[&Path]) -> Ended {
-    run(Command::new("python3").arg("-B").arg(source().join("tests/reader.py")).args(arguments))
+    run(Command::new("python3")
+        .arg("-B")
+        .arg(source().join("tests/docs/reader.py"))
+        .args(arguments))
 }
 
 /// What a directory's tree is: kinds, contents, targets, and modes and times, which [`tree`] leaves out.
