@@ -13,6 +13,8 @@
 , exclude ? [ ]
 , level ? null
 , mode ? [ ]
+, relocate ? [ ]
+, no-relocate ? [ ]
 , stub ? null
 , threads ? null
   # The name of the derivation; null: the name of the first entry, or of `drv` if `entry` is null.
@@ -43,6 +45,8 @@ derivation {
     ++ option "--exclude" exclude
     ++ option "--level" level
     ++ option "--mode" mode
+    ++ option "--relocate" relocate
+    ++ option "--no-relocate" no-relocate
     ++ option "--stub" stub
     ++ option "--threads" threads;
 

@@ -69,21 +69,22 @@ def descriptor(file):
     part = Part("descriptor", note(file))
     head, _, digest = part.bytes(8), part.bytes(8), part.bytes(32)
     version, length = struct.unpack("<II", head)
-    check(version == 1, f"bundle format version {version} is not known")
+    check(version in (1, 2), f"bundle format version {version} is not known")
     body = Part("descriptor", part.bytes(length))
     checked("descriptor", head + body.data, digest)
     check(len(part.data) == 8192 and not any(part.data[part.at :]), "descriptor: not as long as it says")
     payload, file_len = body.number(8), body.number(8)
     check(file_len == len(file), "the file has another length")
     sections = [(body.number(8), body.number(8), body.bytes(32)) for _ in range(3)]
-    check(0 < body.number(4) < 16, "descriptor: a mode is not known, or there is none")
+    modes = body.number(4)
+    check(modes & 15 and modes < (16 if version == 1 else 32), "descriptor: a mode is not known, or there is none")
     paths = body.list(lambda: (base_name(body), body.bytes(32)))
     entries = body.list(lambda: (body.number(2), body.short()))
     check(entries and all(path < len(paths) for path, _ in entries), "descriptor: a wrong entry")
     piece = lambda: body.number(2) if body.number(1) else body.short()
     body.list(lambda: (body.number(1), body.short(), body.list(piece)))
     body.end()
-    return payload, sections, [f"/nix/store/{paths[path][0]}{name.decode()}" for path, name in entries]
+    return version, payload, sections, [f"/nix/store/{paths[path][0]}{name.decode()}" for path, name in entries]
 
 def section(file, name, magic, where):
     start, length, digest = where
@@ -92,9 +93,11 @@ def section(file, name, magic, where):
     check(struct.unpack("<II", file[start - 8 : start]) == (magic, length), f"{name}: another header")
     return checked(name, data, digest)
 
-def manifest(data):
+def manifest(data, version):
     part = Part("manifest", data)
-    part.short(), part.list(part.short)
+    part.short()
+    for _ in range(1 if version == 1 else 3):
+        part.list(part.short)
     references = lambda: part.list(lambda: part.number(4))
     paths = part.list(lambda: (base_name(part), part.bytes(32), part.number(8), part.bytes(32), references()))
     part.end()
@@ -166,10 +169,10 @@ def unpack(nodes, paths, content, directory):
 
 def main(action, bundle, directory=None):
     file = open(bundle, "rb").read()
-    payload, sections, programs = descriptor(file)
+    version, payload, sections, programs = descriptor(file)
     parts = [("manifest", 0x184D2A50), ("index", 0x184D2A51), ("seek table", 0x184D2A5E)]
     stored = [section(file, *part, where) for part, where in zip(parts, sections)]
-    store_paths = manifest(decompress("manifest", stored[0], SECTION))
+    store_paths = manifest(decompress("manifest", stored[0], SECTION), version)
     digests, nodes = index(decompress("index", stored[1], SECTION))
     rows, end = [*struct.iter_unpack("<II", stored[2][:-9])], struct.unpack("<IBI", stored[2][-9:])
     check(end == (len(rows), 0, 0x8F92EAB1) and len(rows) == len(digests) + 2, "seek table: not one")

@@ -14,3 +14,5 @@ mod random_trees;
 mod relocation;
 /// The same input gives the same bytes.
 mod reproducible;
+/// The verdict on relocation for each kind of file, and for paths that a compiler cuts.
+mod verdicts;

@@ -58,7 +58,6 @@ rm -r app text two
 /// What is found in them.
 const COMPRESSED: [(&str, &str); 16] = [
     ("app.pyz", "a reference inside a zip file"),
-    ("cut.gz", "a gzip file that cannot be looked into ("),
     ("frames.zst", "a reference inside a zstd file"),
     ("locked.zip", "a zip file that cannot be looked into ("),
     ("members.gz", "a reference inside a gzip file"),
@@ -73,6 +72,8 @@ const COMPRESSED: [(&str, &str); 16] = [
     ("streams.xz", "a reference inside a xz file"),
     ("wheel.zip", "a reference inside a zip file"),
     ("wheel.zip.gz", "a reference inside a gzip file"),
+    // Damaged: nobody else can read further, either. So this alone is a doubt, and comes last.
+    ("cut.gz", "a gzip file that cannot be looked into ("),
 ];
 
 fn compress(directory: &Path) {
@@ -90,7 +91,7 @@ fn references_in_compressed_files_are_found_by_every_name() {
 
     let (ended, bundle) = build(&store, &[]);
     let first = format!("{}: {}", place(COMPRESSED[0].0), COMPRESSED[0].1);
-    let verdict = format!(", not relocatable ({first}; and 15 more, see packer inspect)\n");
+    let verdict = format!(", not relocatable ({first}; and 14 more, see packer inspect)\n");
     assert!(ended.stdout().ends_with(&verdict), "{}", ended.stdout());
 
     let inspected = run(Command::new(packer()).arg("inspect").arg(&bundle.path)).stdout();
@@ -104,7 +105,7 @@ fn references_in_compressed_files_are_found_by_every_name() {
     assert_eq!(bundle.modes(), ["namespace", "ram"]);
     let (what, hint) = build(&store, &["--mode", "relocate"]).0.expect_refusal(1);
     assert_eq!(what, format!("packer: the closure cannot be relocated: {first}"));
-    assert_eq!(hint, "hint: leave relocate out of --mode, or the file out with --exclude");
+    assert_eq!(hint, "hint: leave relocate out of --mode, or the file out with --exclude; --relocate vouches for a file");
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn what_is_rewritten_is_right_to_the_byte() {
     let module = [b"\xa7\x0d\x0d\x0a\x03\0\0\0-digest-", line.repeat(200_000).as_bytes()].concat();
     file("module.pyc", &module);
     file("end", &reference().as_bytes()[..43]);
-    file("cut", &reference().as_bytes()[..42]);
+    file("cut", &reference().as_bytes()[..18]);
     store.link(format!("{}/link", Store::PATH), line.trim_end().as_bytes());
     // Long runs of zeros become holes.
     file("sparse", b"");
@@ -155,7 +156,8 @@ fn what_is_rewritten_is_right_to_the_byte() {
         sparse.write_all_at(line.as_bytes(), at).unwrap();
     }
 
-    let (ended, bundle) = build(&store, &[]);
+    // A binary file of no known kind, for which the packager vouches.
+    let (ended, bundle) = build(&store, &["--relocate", "sparse"]);
     let count = LARGE + 200_000 + 1 + 1 + 4;
     let verdict = format!(", relocatable ({count} references in 5 files)\n");
     assert!(ended.stdout().ends_with(&verdict), "{}", ended.stdout());

@@ -191,7 +191,9 @@ impl Surveyed<'_> {
         let head = &self.head[..self.head.len().min(compressed::HEAD_LEN)];
         let method = Method::of(head, &self.tail);
         let is_compressed = method.is_some_and(Method::is_compressed);
-        if self.survey.references.contains_key(&self.node) && !is_compressed {
+        // A member of a tar archive is under no checksum; its header is, and is looked at below.
+        let is_judged = is_compressed || method == Some(Method::Tar);
+        if self.survey.references.contains_key(&self.node) && !is_judged {
             self.references(store)?;
         }
         if self.location.ends_with(b".pyc") && format::is_checked_pyc(&self.head) {

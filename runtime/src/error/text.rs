@@ -359,8 +359,8 @@ mod tests {
                  hint: get the file again and compare its size and digest",
             ),
             (
-                Error::Damaged(format::Error::Version { found: 2 }),
-                "bundle format version 2 is not known (this program reads version 1)\n\
+                Error::Damaged(format::Error::Version { found: 9 }),
+                "bundle format version 9 is not known (this program reads 1 to 2)\n\
                  hint: use the `packer` that made it, or a newer one",
             ),
             (
