@@ -105,7 +105,10 @@ fn references_in_compressed_files_are_found_by_every_name() {
     assert_eq!(bundle.modes(), ["namespace", "ram"]);
     let (what, hint) = build(&store, &["--mode", "relocate"]).0.expect_refusal(1);
     assert_eq!(what, format!("packer: the closure cannot be relocated: {first}"));
-    assert_eq!(hint, "hint: leave relocate out of --mode, or the file out with --exclude; --relocate vouches for a file");
+    assert_eq!(
+        hint,
+        "hint: leave relocate out of --mode, or the file out with --exclude; --relocate vouches for a file"
+    );
 }
 
 #[test]
