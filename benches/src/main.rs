@@ -5,8 +5,9 @@
 //!   start    the next start               worker  starts programs in turn and times each
 //!   first    the first start              spawn   one program: its time, its peak memory
 //!   update   a changed store path         spread  many samples → median and quartiles
-//!   size     the size of bundles          report  tables → docs/benchmarks.md
-//!   scale    many files, large files      picture charts → docs/benchmarks.svg
+//!   pack     the time to pack             report  tables → docs/benchmarks.md
+//!   size     the size of bundles          picture charts → docs/benchmarks.svg
+//!   scale    many files, large files
 //! ```
 //!
 //! Each part compares cases in the same run. One round starts every case once; the order changes from round to
@@ -22,6 +23,7 @@ mod fixture;
 mod floor;
 mod generate;
 mod machine;
+mod pack;
 mod part;
 mod peers;
 mod picture;
@@ -46,10 +48,11 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 5] = [
+const PARTS: [(&str, Measure); 6] = [
     ("start", start::measure),
     ("first", first::measure),
     ("update", update::measure),
+    ("pack", pack::measure),
     ("size", size::measure),
     ("scale", scale::measure),
 ];
