@@ -159,8 +159,8 @@ fn what_is_rewritten_is_right_to_the_byte() {
         sparse.write_all_at(line.as_bytes(), at).unwrap();
     }
 
-    // A binary file of no known kind, for which the packager vouches.
-    let (ended, bundle) = build(&store, &["--relocate", "sparse"]);
+    // A list in order and a binary file of no known kind, for which the packager vouches.
+    let (ended, bundle) = build(&store, &["--relocate", "{large,sparse}"]);
     let count = LARGE + 200_000 + 1 + 1 + 4;
     let verdict = format!(", relocatable ({count} references in 5 files)\n");
     assert!(ended.stdout().ends_with(&verdict), "{}", ended.stdout());
