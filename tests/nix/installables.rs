@@ -138,7 +138,7 @@ fn nix_bundles_form_is_answered_with_ours() {
     ] {
         let (what, hint) = run(project.command("packer").args(words)).expect_refusal(1);
         let target = words.iter().find(|word| **word != "build").unwrap();
-        assert_eq!(what, format!("packer: {target} has no option's name before it"));
+        assert_eq!(what, format!("packer: write --closure in front of {target}"));
         let command = hint.strip_prefix("hint: ").unwrap();
         assert!(command.starts_with("packer build --closure "), "{command}");
         run(project.command("sh").args(["-c", command])).expect_code(0);

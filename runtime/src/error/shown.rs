@@ -80,7 +80,7 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// Formats a number of bytes with one decimal and a decimal unit, rounded down.
+/// Formats a number of bytes with one decimal and a decimal unit, rounded.
 pub struct Size(pub u64);
 
 impl fmt::Display for Size {
@@ -90,7 +90,7 @@ impl fmt::Display for Size {
         match UNITS.into_iter().find(|(unit, _)| self.0 >= *unit) {
             None => write!(f, "{} B", self.0),
             Some((unit, name)) => {
-                let tenths = self.0 / (unit / 10);
+                let tenths = self.0.saturating_add(unit / 20) / (unit / 10);
                 write!(f, "{}.{} {name}", tenths / 10, tenths % 10)
             }
         }
@@ -111,9 +111,13 @@ mod tests {
 
     #[test]
     fn sizes_have_one_decimal() {
-        for (bytes, text) in
-            [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (106_249_000, "106.2 MB")]
-        {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (106_249_000, "106.2 MB"),
+            (18_460_000, "18.5 MB"),
+        ] {
             assert_eq!(Size(bytes).to_string(), text);
         }
         assert_eq!(Size(u64::MAX).to_string(), "18446744.0 TB");
