@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use nix::libc;
+use seccompiler::SeccompAction;
 use serde_json::Value;
 use tests::{Bundle, Host, Store, packer, probe, run};
 
@@ -127,6 +129,28 @@ fn the_packagers_word_is_kept() {
         (found.as_str(), reason.as_str()),
         ("refused", "kept from relocation by --no-relocate")
     );
+}
+
+#[test]
+fn a_doubtful_bundle_takes_a_namespace_and_else_says_what_is_uncertain() {
+    let store = store();
+    let content = [b"\x01\0", other().as_bytes()].concat();
+    store.file(format!("{}/lib/unknown.bin", Store::PATH), &content);
+    let (bundle, _) = pack(&store, "/bin/probe", &[]);
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let start = || host.start(&program).args(["exit", "3"]).env("PACKED_LOG", "debug");
+    let log = start().run().stderr();
+    assert!(log.contains("packed: mode namespace\n"), "{log}");
+
+    // Where the kernel refuses one, it is relocated; without being asked it says nothing.
+    let refused = || SeccompAction::Errno(1);
+    let calls = [libc::SYS_unshare];
+    let log = start().filter(&calls, refused()).run().stderr();
+    let doubt = "doubtful after relocation: /nix/store/";
+    assert!(log.contains("packed: mode relocate\n") && log.contains(doubt), "{log}");
+    let quiet = start().without_env("PACKED_LOG").filter(&calls, refused()).run();
+    assert_eq!(quiet.expect_code(3).stderr(), "");
 }
 
 /// Copies of two paths, as C programs make them; each prints the two files.
