@@ -66,8 +66,15 @@ fn is_alone(rest: &[u8]) -> bool {
     if rest.first().is_some_and(|byte| is_name(*byte)) {
         return false;
     }
+    let Some(below) = rest.strip_prefix(b"/") else { return true };
+    let name = below.split(|byte| !is_name(*byte)).next().unwrap_or_default();
+    // Another file than the store, such as /nix/var, is in no mode a part of the bundle. Compilers cut off a part of a
+    // text that is copied.
+    if !b"store".starts_with(name) {
+        return false;
+    }
     // Also one with a hash that is none: that is how nixpkgs cuts references off.
-    let hash = rest.strip_prefix(b"/store/").and_then(<[u8]>::split_first_chunk::<32>);
+    let hash = below[name.len()..].strip_prefix(b"/").and_then(<[u8]>::split_first_chunk::<32>);
     !hash.is_some_and(|(hash, rest)| {
         hash.iter().all(u8::is_ascii_alphanumeric)
             && !rest.first().is_some_and(u8::is_ascii_alphanumeric)
@@ -86,7 +93,9 @@ mod tests {
             ("/nix".into(), Some(0)),
             ("ls /nix/store".into(), Some(3)),
             ("'/nix/store/'*-x".into(), Some(1)),
-            ("/nix/var/nix/db".into(), Some(0)),
+            ("/nix/ /nix/store/".into(), Some(0)),
+            ("/nix/sto\0re".into(), Some(0)),
+            ("/nix/var/nix/db /nix/lib/".into(), None),
             (format!("/nix/store/{hash}-glibc"), None),
             (format!("/nix/store/{hash}"), None),
             ("/nix/store/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-bash".into(), None),
