@@ -59,7 +59,7 @@ fn a_hundred_first_starts_unpack_each_path_once() {
                 let programs = &install(&host)[..versions];
                 let printed: Vec<String> =
                     programs.iter().map(|program| printed(program, &host)).collect();
-                // The first of them cannot end before it is killed.
+                // With the lock held, the first start cannot end before it is killed.
                 let mut held = kill.then(|| hold_lock(&host));
                 // At first all that unpack, then some of those that wait for them.
                 let is_victim = |number| kill && (number < 20 || number % 7 == 0);
@@ -151,7 +151,7 @@ fn nothing_is_removed_from_under_a_running_program() {
                 starts += 1;
             }
             if round == 4 {
-                // Now nothing runs. At least once something is removed while there are starts to come.
+                // Nothing runs now, so the collectors remove both. The next round unpacks again.
                 until("both bundles are removed", || (records(&host) == 0).then_some(()));
             }
         }
