@@ -104,6 +104,24 @@ fn a_hundred_first_starts_unpack_each_path_once() {
     }
 }
 
+/// A start finds no cache, and another one makes it before the first lists what the directory has.
+#[test]
+fn a_cache_that_another_start_just_made_is_no_foreign_directory() {
+    let host = Host::new(User::ordinary(), Nix::Absent);
+    let programs = install(&host);
+    let printed = programs.each_ref().map(|program| printed(program, &host));
+    let start = |program: &Path| {
+        host.start(program).env("PACKED_MODE", "relocate").env("PACKED_CACHE", host.cache())
+    };
+    // The first directory that it lists is the cache, and it does so late.
+    let options = ["-o", "/dev/null", "-e", "inject=getdents64:delay_enter=3000000:when=1"];
+    let slow = start(Path::new("/usr/bin/strace")).args(options).arg(&programs[0]);
+    let slow = slow.args(["files", "0"]).spawn();
+    until("the directory is there", || host.outside(host.cache()).exists().then_some(()));
+    assert_eq!(start(&programs[1]).args(["files", "0"]).run().stdout(), printed[1]);
+    assert_eq!(slow.wait().stdout_of_several(), printed[0]);
+}
+
 /// How many bundles are in the host's caches, wherever they are.
 fn records(host: &Host) -> usize {
     let temporary = list(&host.outside("/var/tmp"));
