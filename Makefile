@@ -1,6 +1,6 @@
 # One command for each check, the same for people and for CI.
 #
-#   make test    installs what the tests need, then runs them; needs root or sudo
+#   make test    installs what the tests need, then runs them; needs root or sudo; lists what it does not run
 #   make test-hosts  runs what make test leaves out: containers and older systems, which need larger packages
 #   make test-long  runs the slow tests: every error at every system call of a first start
 #   make lint    checks formatting, lints, layers, documentation, dependencies and the stub's size
@@ -62,11 +62,10 @@ test: setup programs
 	fuzz/run 3
 	@# cargo runs as the caller; only the tests run as root.
 	$(AS_ROOT) $(CARGO_TEST) --tests --no-fail-fast
-	@echo
-	@echo "Left out, each with every bundle: make test-hosts"
-	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored | sed -n 's,\(/[^/]*\)\{0\,1\}: test$$,,p' | uniq | sed 's/^/  /'
-	@echo "Left out, since they are long: make test-long"
-	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored --format terse | sed -n 's/: test$$//p' | sed 's/^/  /'
+	@echo "Not run: these hosts, each with every bundle. make test-hosts runs them:"
+	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored | sed -n '/: test$$/ { s///; s,/[^/]*$$,,; s/^/  /p }' | uniq
+	@echo "Not run: these slow tests. make test-long runs them:"
+	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs

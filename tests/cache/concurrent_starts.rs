@@ -59,7 +59,7 @@ fn a_hundred_first_starts_unpack_each_path_once() {
                 let programs = &install(&host)[..versions];
                 let printed: Vec<String> =
                     programs.iter().map(|program| printed(program, &host)).collect();
-                // The first of them cannot end before it is killed.
+                // With the lock held, the first start cannot end before it is killed.
                 let mut held = kill.then(|| hold_lock(&host));
                 // At first all that unpack, then some of those that wait for them.
                 let is_victim = |number| kill && (number < 20 || number % 7 == 0);
@@ -102,6 +102,24 @@ fn a_hundred_first_starts_unpack_each_path_once() {
             }
         }
     }
+}
+
+/// A start finds no cache, and another one makes it before the first lists what the directory has.
+#[test]
+fn a_cache_that_another_start_just_made_is_no_foreign_directory() {
+    let host = Host::new(User::ordinary(), Nix::Absent);
+    let programs = install(&host);
+    let printed = programs.each_ref().map(|program| printed(program, &host));
+    let start = |program: &Path| {
+        host.start(program).env("PACKED_MODE", "relocate").env("PACKED_CACHE", host.cache())
+    };
+    // The first directory that it lists is the cache, and it does so late.
+    let options = ["-o", "/dev/null", "-e", "inject=getdents64:delay_enter=3000000:when=1"];
+    let slow = start(Path::new("/usr/bin/strace")).args(options).arg(&programs[0]);
+    let slow = slow.args(["files", "0"]).spawn();
+    until("the directory is there", || host.outside(host.cache()).exists().then_some(()));
+    assert_eq!(start(&programs[1]).args(["files", "0"]).run().stdout(), printed[1]);
+    assert_eq!(slow.wait().stdout_of_several(), printed[0]);
 }
 
 /// How many bundles are in the host's caches, wherever they are.
@@ -151,7 +169,7 @@ fn nothing_is_removed_from_under_a_running_program() {
                 starts += 1;
             }
             if round == 4 {
-                // Now nothing runs. At least once something is removed while there are starts to come.
+                // Nothing runs now, so the collectors remove both. The next round unpacks again.
                 until("both bundles are removed", || (records(&host) == 0).then_some(()));
             }
         }

@@ -95,7 +95,7 @@ fn a_full_cache_can_be_cleared() {
     assert!(cleared.stdout().contains("removed 1 bundles"), "{cleared:?}");
 }
 
-/// Makes the cache of a host's user and takes its lock, as a first start does that unpacks.
+/// Creates the user's cache and takes its lock, as a first start does while it unpacks.
 pub(crate) fn hold_lock(host: &Host) -> Flock<File> {
     let cache = host.cache();
     host.directory(cache.parent().expect("the cache has a directory"), 0o700);

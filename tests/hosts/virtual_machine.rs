@@ -26,7 +26,7 @@ pub(crate) struct VirtualMachine {
     files: TempDir,
 }
 
-/// Seconds after which it is ended, if this process did not: all tests in it together take a tenth of it.
+/// Seconds after which the machine is killed, if nobody ended it before. All its tests together take a tenth of that.
 const LIFETIME: &str = "14400";
 
 /// The kernel's parameters: the root directory is on a disk, as on a real machine.

@@ -62,7 +62,7 @@ fn a_closure_that_is_not_whole_is_refused() {
     fs::remove_dir(&never).expect("remove it");
     contains(&lines, &["Nix does not know", &never], &["build it again", "--store-root /"]);
 
-    let part = format!(r#"(builtins.toFile "part" "{number}")"#);
+    let part = format!(r#"(builtins.toFile "part" "of process {number}")"#);
     let whole = format!(r#"builtins.toFile "whole" "${{{part}}}""#);
     let eval = |text: &str| nix("nix-instantiate", &["--eval", "--read-write-mode", "-E", text]);
     let (part, whole) = (eval(&part), eval(&whole));

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::ended::Ended;
 use crate::program::run;
 
-/// Seconds for an answer: a safety net. Who waits for a service asks again after them.
+/// Seconds that a request may take: a safety net. [`crate::until`] then repeats it.
 const PATIENCE: &str = "300";
 
 /// A port of 127.0.0.1 that was free a moment ago, and that nobody else in this process was given.

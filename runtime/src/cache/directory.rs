@@ -93,7 +93,8 @@ impl Cache {
     fn is_new(&self) -> Result<bool, Error> {
         let failed = Error::file("use", &*self.path);
         let unusable = |reason| Error::unusable(&*self.path, reason);
-        match rustix::fs::readlinkat(&self.directory, VERSION_LINK, Vec::new()) {
+        let version = || rustix::fs::readlinkat(&self.directory, VERSION_LINK, Vec::new());
+        match version() {
             Ok(version) if *version == *VERSION => Ok(false),
             Ok(_) | Err(Errno::INVAL) => Err(unusable(Unusable::OtherLayout)),
             Err(Errno::NOENT) => {
@@ -105,7 +106,12 @@ impl Cache {
                 let is_expected = |name: &CString| [LOCK, c"lost+found"].contains(&&**name);
                 let is_cache = is_temporary
                     || file::names(&self.directory).map_err(failed)?.iter().all(is_expected);
-                if is_cache { Ok(true) } else { Err(unusable(Unusable::OtherFiles)) }
+                match version() {
+                    _ if is_cache => Ok(true),
+                    Err(Errno::NOENT) => Err(unusable(Unusable::OtherFiles)),
+                    // Another process made the cache since the first look.
+                    _ => self.is_new(),
+                }
             }
             Err(errno) => Err(failed(errno)),
         }
