@@ -57,10 +57,12 @@ fn parse(line: &[u8]) -> Result<StorePath> {
         .ok_or_else(|| failed(format!("unexpected answer: {}", Escaped(line))))
 }
 
-/// Makes an error from the first error line that `nix-store` wrote; if there is none, from the last line.
+/// Makes an error from the first error line that `nix-store` wrote; if there is none, from the last line. Warnings do not
+/// count: one can quote an error, such as that another Nix has locked the database.
 fn refusal(stderr: &[u8]) -> Error {
     let stderr = without_colours(stderr);
-    let lines = || stderr.lines().filter(|line| !line.is_empty());
+    let is_answer = |line: &&str| !line.is_empty() && !line.starts_with("warning: ");
+    let lines = || stderr.lines().filter(is_answer);
     let error = |line: &str| line.split_once("error: ").map(|(_, message)| message.to_owned());
     let line = lines().find_map(error).or(lines().next_back().map(str::to_owned));
     let line = line.unwrap_or_else(|| "no message".to_owned());
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let invalid = b"warning: x\nerror: path '/nix/store/abc-x' is not valid\n";
+        let invalid = b"warning: error: x is busy\nerror: path '/nix/store/abc-x' is not valid\n";
         match refusal(invalid) {
             Error::NotValid { path } => assert_eq!(path, "/nix/store/abc-x"),
             error => panic!("{error}"),
