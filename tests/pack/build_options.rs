@@ -31,21 +31,13 @@ fn env_sets_a_variable_or_leaves_the_callers() {
         let given: [&[u8]; 5] =
             [b"UNLESS=mine", b"ALWAYS=mine", b"ALWAYS=again", b"odd", mode_variable.as_bytes()];
         let report = report(&host, &bundle, &given);
-        let values = |name: &str| -> Vec<String> {
-            let prefix = format!("{name}=");
-            report
-                .all("variable")
-                .filter_map(|v| v.strip_prefix(&prefix))
-                .map(str::to_owned)
-                .collect()
-        };
-        assert_eq!(values("ALWAYS"), ["one=1"], "on {host}");
-        assert_eq!(values("UNLESS"), ["mine"], "on {host}");
-        assert_eq!(values("OTHER"), ["three"], "on {host}");
+        assert_eq!(report.values_of("ALWAYS"), ["one=1"], "on {host}");
+        assert_eq!(report.values_of("UNLESS"), ["mine"], "on {host}");
+        assert_eq!(report.values_of("OTHER"), ["three"], "on {host}");
         // Where the store path is in this mode: two levels above the program.
         let exe = report.get("exe").expect("the probe says which file it is");
         let place = exe.strip_suffix("/bin/probe").expect("the program is in bin/");
-        assert_eq!(values("PLACE"), [format!("{place}/share:x")], "{mode} on {host}");
+        assert_eq!(report.values_of("PLACE"), [format!("{place}/share:x")], "{mode} on {host}");
         assert_eq!(place == path, mode == "namespace", "{mode} on {host}: {place}");
         assert!(report.all("variable").any(|variable| variable == "odd"), "on {host}");
     }

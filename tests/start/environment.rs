@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{Bundle, Closure, Host, Nix, Report, Store, User, assert_same_start, probe};
+use tests::{Bundle, Closure, Host, Nix, Store, User, assert_same_start, probe};
 
 #[test]
 fn the_environment_arrives_byte_for_byte() {
@@ -94,16 +94,6 @@ fn ruled(texts: &[(&str, &str)], rules: &[&str]) -> Bundle {
     rules.iter().fold(bundle, |bundle, rule| bundle.option("--env", rule)).pack()
 }
 
-/// What the probe says of the variables that begin with this name.
-fn variable(report: &Report, name: &str) -> Vec<String> {
-    let prefix = format!("{name}=");
-    report
-        .all("variable")
-        .filter_map(|line| line.strip_prefix(&prefix))
-        .map(str::to_owned)
-        .collect()
-}
-
 #[test]
 fn files_that_nix_has_elsewhere_are_found() {
     let texts = [
@@ -133,7 +123,7 @@ fn files_that_nix_has_elsewhere_are_found() {
             let start = || host.start(&program).env("PACKED_MODE", &mode);
             let report = start().run().report();
             for ((name, on_host), below) in host_files.iter().zip(below) {
-                let found = variable(&report, name);
+                let found = report.values_of(name);
                 let expected = on_host.iter().find(|path| fs::exists(path).unwrap());
                 match expected {
                     Some(path) => assert_eq!(found, [*path], "{name}, {mode} on {host}"),
@@ -145,7 +135,7 @@ fn files_that_nix_has_elsewhere_are_found() {
                     }
                 }
                 let report = start().env(name, "").run().report();
-                assert_eq!(variable(&report, name), [""], "{name} is set, {mode} on {host}");
+                assert_eq!(report.values_of(name), [""], "{name} is set, {mode} on {host}");
             }
         }
     }
@@ -156,7 +146,7 @@ fn nobody_gets_variables_that_nobody_reads() {
     let host = Host::ordinary();
     let report = host.start(host.install(&ruled(&[], &[]).path)).run().report();
     for name in ["SSL_CERT_FILE", "LOCALE_ARCHIVE", "TZDIR"] {
-        assert!(variable(&report, name).is_empty(), "{name}");
+        assert!(report.values_of(name).is_empty(), "{name}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! At a terminal, under a real shell with job control.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tests::{Bundle, Host, Terminal};
 
@@ -18,16 +18,21 @@ fn shell(host: &Host) -> Terminal {
     terminal
 }
 
+/// Runs a program that sends back each line, and sends it the first one.
+fn echo(terminal: &mut Terminal, program: &Path, line: &str) {
+    terminal.send(&format!("{} echo\n", program.display()));
+    terminal.expect("echo\r\n");
+    terminal.send(&format!("{line}\n"));
+    // Once as the terminal's echo, once as the program's.
+    terminal.expect(&format!("{line}\r\n{line}\r\n"));
+}
+
 #[test]
 fn ctrl_z_and_fg_work_under_a_shell() {
     for host in Host::every() {
         let program = unpacked(&host);
         let mut terminal = shell(&host);
-        terminal.send(&format!("{} echo\n", program.display()));
-        terminal.expect("echo\r\n");
-        terminal.send("first\n");
-        // Once as the terminal's echo, once as the program's.
-        terminal.expect("first\r\nfirst\r\n");
+        echo(&mut terminal, &program, "first");
         terminal.send("\x1a");
         terminal.expect("Stopped");
         terminal.expect("ready> ");
@@ -51,10 +56,7 @@ fn ctrl_z_works_while_nothing_is_read() {
         let program = unpacked(&host);
         let mut terminal = shell(&host);
         for _ in 0..3 {
-            terminal.send(&format!("{} echo\n", program.display()));
-            terminal.expect("echo\r\n");
-            terminal.send("x\n");
-            terminal.expect("x\r\nx\r\n");
+            echo(&mut terminal, &program, "x");
             terminal.send("\x1a");
             terminal.expect("Stopped");
             terminal.expect("ready> ");
@@ -73,10 +75,7 @@ fn ctrl_c_interrupts_the_program() {
     for host in Host::every() {
         let program = unpacked(&host);
         let mut terminal = shell(&host);
-        terminal.send(&format!("{} echo\n", program.display()));
-        terminal.expect("echo\r\n");
-        terminal.send("x\n");
-        terminal.expect("x\r\nx\r\n");
+        echo(&mut terminal, &program, "x");
         terminal.send("\x03");
         terminal.expect("ready> ");
         terminal.send("echo status $?\n");

@@ -45,6 +45,13 @@ impl Report {
         values.next().filter(|_| values.next().is_none())
     }
 
+    /// The escaped values that the environment gives a variable.
+    #[must_use]
+    pub fn values_of(&self, variable: &str) -> Vec<&str> {
+        let pairs = self.all("variable").filter_map(|pair| pair.split_once('='));
+        pairs.filter(|(name, _)| *name == variable).map(|(_, value)| value).collect()
+    }
+
     /// The escaped values of all facts of this name.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.facts.iter().filter(move |fact| fact.0 == name).map(|fact| fact.1.as_str())
