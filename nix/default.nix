@@ -25,6 +25,8 @@ rec {
   coreutils = import ../examples/coreutils { inherit pkgs; };
   python-example = import ../examples/python { inherit pkgs; };
 
+  corpus = import ./corpus { inputs = inputs + "/corpus"; inherit system; };
+
   python-modules = import ./python-modules.nix { inherit pkgs; };
 
   packer = import ./binary.nix {

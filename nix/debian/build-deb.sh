@@ -18,6 +18,11 @@ for file in ${unwanted:-}; do
     rm "$out/$file"
 done
 eval "${install:-}"
+unbound() { # SCRIPT INTERPRETER
+    echo "nix/debian: $1 needs the interpreter $2, which no dependency has" >&2
+    echo "hint: name its package in 'extra', or the file in 'unwanted', in nix/debian/default.nix" >&2
+    exit 1
+}
 . "$scripts"
 . "$elf"
 bind_all

@@ -8,23 +8,7 @@
 let
   lock = builtins.fromJSON (builtins.readFile (inputs + "/lock.json"));
 
-  triplet = {
-    x86_64-linux = "x86_64-linux-gnu";
-    aarch64-linux = "aarch64-linux-gnu";
-  }.${system} or (throw "nix/debian: no Debian multiarch directory known for ${system}");
-
-  # Replaces characters that Nix does not allow in a name, such as `~` and `:` in Debian's versions.
-  legal = name: builtins.replaceStrings [ "~" ":" "%" ] [ "-" "-" "-" ] name;
-
-  source = entry: builtins.path {
-    path = inputs + "/${entry.file}";
-    name = legal entry.file;
-    recursive = false;
-    sha256 = entry.sha256;
-  };
-
-  # The version of the program itself, without Debian's epoch and revision.
-  programVersion = version: legal (builtins.elemAt (builtins.match "([0-9]+:)?([^-]+).*" version) 1);
+  inherit (import ./names.nix { inherit inputs system; }) triplet legal source programVersion;
 
   unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
 

@@ -1,5 +1,6 @@
 # Binds the scripts among the programs to interpreters in the store: the first of that name in this store path or a
-# dependency. Executable scripts elsewhere (modules with a `#!` line, tools for package maintainers) become plain files.
+# dependency; where there is none, `unbound SCRIPT INTERPRETER` is called. Executable scripts elsewhere (modules with a
+# `#!` line, tools for package maintainers) become plain files.
 
 interpreter() { # NAME
     for place in "$out" $dependencies; do
@@ -20,9 +21,8 @@ bind_script() { # FILE
     set +f
     case $1 in */env) shift ;; esac
     if ! program=$(interpreter "$(basename "$1")"); then
-        echo "nix/debian: $script needs the interpreter $1, which no dependency has" >&2
-        echo "hint: name its package in 'extra', or the file in 'unwanted', in nix/debian/default.nix" >&2
-        exit 1
+        unbound "$script" "$1"
+        return
     fi
     shift
     sed -i "1s|.*|#!$program${1:+ $*}|" "$script"

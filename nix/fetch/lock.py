@@ -31,13 +31,16 @@ class Lock:
             "python": self.python,
             "wheels": dict(sorted(self.wheels.items())),
         }
-        text = json.dumps(data, indent=2) + "\n"
-        # Left alone when equal, and renamed when not: an evaluation may be reading it.
-        if path.exists() and path.read_text() == text:
-            return
-        aside = path.with_suffix(".new")
-        aside.write_text(text)
-        os.replace(aside, path)
+        write(path, json.dumps(data, indent=2) + "\n")
+
+
+def write(path, text):
+    """Writes a file that an evaluation may be reading: left alone when equal, and renamed when not."""
+    if path.exists() and path.read_text() == text:
+        return
+    aside = path.with_suffix(".new")
+    aside.write_text(text)
+    os.replace(aside, path)
 
 
 def sha256(path):

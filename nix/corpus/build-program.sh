@@ -1,0 +1,51 @@
+# Builder: $out/bin/run, a script that runs a program as a wrapper of nixpkgs would, with all it needs found by
+# environment variables.
+#
+# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet.
+PATH=/usr/bin:/bin
+umask 022
+
+# A variable, and the directories of each store path that it lists.
+search() { # VARIABLE DIRECTORY...
+    variable=$1
+    shift
+    list=
+    for place in $places; do
+        for directory; do
+            for found in $place/$directory; do
+                # A share with nothing but copyright files in it has nothing to find.
+                [ -d "$found" ] && [ "$(ls "$found")" != doc ] || continue
+                list=$list:$found
+            done
+        done
+    done
+    [ -z "$list" ] || echo "export $variable='${list#:}'"
+}
+
+mkdir -p "$out/bin"
+{
+    echo "#!$bash/bin/bash -e"
+    search PATH bin
+    search XDG_DATA_DIRS share
+    search PYTHONPATH lib/python3/dist-packages
+    search PERL5LIB share/perl5 'share/perl/5.*[0-9]' "lib/$triplet/perl5/5.*[0-9]" "lib/$triplet/perl/5.*[0-9]" "lib/$triplet/perl-base"
+    search RUBYLIB lib/ruby/vendor_ruby 'lib/ruby/[0-9]*' "lib/$triplet/ruby/[0-9]*" "lib/$triplet/ruby/vendor_ruby/[0-9]*"
+    search NODE_PATH share/nodejs lib/nodejs "lib/$triplet/nodejs"
+    search GI_TYPELIB_PATH "lib/$triplet/girepository-1.0" lib/girepository-1.0
+    search TERMINFO_DIRS lib/terminfo share/terminfo
+    search R_LIBS lib/R/site-library lib/R/library
+    search GUILE_LOAD_PATH 'share/guile/[0-9]*'
+    search GUILE_LOAD_COMPILED_PATH "lib/$triplet/guile/*/ccache"
+    search OCAMLPATH lib/ocaml
+    echo "export LC_ALL=C.UTF-8"
+} > "$out/bin/run"
+if [ -s "$buildPath" ]; then
+    head=$PWD/head
+    cp "$out/bin/run" "$head"
+    chmod +x "$head"
+    { cat "$head"; cat "$buildPath"; } > build
+    HOME=$PWD out=$out "$bash/bin/bash" -e build
+fi
+cat "$runPath" >> "$out/bin/run"
+chmod +x "$out/bin/run"
+exit 0

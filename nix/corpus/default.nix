@@ -1,0 +1,62 @@
+# The corpus: programs of many kinds out of Debian packages, to see what relocation does to them.
+#
+# A store path is what Debian builds from one source package; its libraries are paths of their own. nix/fetch decides
+# that (closures.py). The programs are in ./programs, a file for each kind.
+{ inputs, system ? builtins.currentSystem }:
+
+let
+  lock = builtins.fromJSON (builtins.readFile (inputs + "/lock.json"));
+  inherit (import ../debian/names.nix { inherit inputs system; }) triplet legal source programVersion;
+
+  groups = builtins.mapAttrs
+    (name: group: derivation ({
+      name = "${legal name}-${programVersion group.version}";
+      inherit system triplet;
+      builder = "/bin/sh";
+      args = [ "-e" ./build-group.sh ];
+      elf = ../debian/elf.sh;
+      layout = ../debian/layout.sh;
+      scripts = ../debian/scripts.sh;
+      texts = ./texts.pl;
+      sources = map source group.files;
+      dependencies = map (name: groups.${name}) group.depends;
+    } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })))
+    lock.groups;
+
+  # The groups of these packages and of all they need, those that need others first.
+  all = names:
+    let
+      node = name: { key = name; };
+      reached = builtins.genericClosure {
+        startSet = map (name: node lock.packages.${name}.group) names;
+        operator = { key }: map node lock.groups.${key}.depends;
+      };
+    in
+    map ({ key }: groups.${key}) reached;
+
+  # `@package@` in a script is the store path of that package.
+  program = name: { debs, run, build ? "" }:
+    let
+      paths = map (deb: groups.${lock.packages.${deb}.group}) debs;
+      filled = builtins.replaceStrings (map (deb: "@${deb}@") debs) (map toString paths);
+    in
+    derivation {
+      name = "corpus-${name}";
+      inherit system triplet;
+      builder = "/bin/sh";
+      args = [ "-e" ./build-program.sh ];
+      bash = groups.bash;
+      places = all (debs ++ [ "bash" "coreutils" ]);
+      run = filled run;
+      build = filled build;
+      passAsFile = [ "run" "build" ];
+    };
+
+  kinds = builtins.listToAttrs (map
+    (file: {
+      name = builtins.head (builtins.match "(.*)\\.toml" file);
+      value = builtins.mapAttrs program (builtins.fromTOML (builtins.readFile (./programs + "/${file}")));
+    })
+    (builtins.attrNames (builtins.readDir ./programs)));
+in
+kinds

@@ -1,0 +1,98 @@
+"""Debian packages with all that they depend on, in groups that become store paths.
+
+Unlike debian.py, it follows every dependency, and takes the versions that apt offers and checks.
+"""
+
+import json
+import re
+
+import apt
+from debian import FIRST, Unavailable, acyclic, check, file_name, section
+from lock import sha256, write
+from report import FetchError
+
+# Parts of an installed system, and what the scripts need that install it. Programs do not load them.
+SYSTEM = re.compile(
+    r"adduser|apt|base-files|cron.*|dbus.*|debconf.*|default-mta|dictionaries-common|dmsetup|dpkg|emacsen-common|"
+    r"init-system-helpers|install-info|libpam-.*|logrotate|lsb-.*|netbase|passwd|procps|sensible-utils|ssl-cert|"
+    r"systemd.*|sysvinit-utils|tex-common|ucf|udev|update-inetd|usrmerge|util-linux.*|xfonts-utils"
+)
+
+LIBRARIES = {"libs", "oldlibs"}
+
+
+def fetch(roots, directory):
+    """Downloads the roots and what they need. Writes lock.json, which nix/corpus/default.nix reads."""
+    packages = closure(roots)
+    missing = {name: entry for name, entry in packages.items() if sha256(directory / entry["file"]) != entry["sha256"]}
+    wanted = sorted(missing)
+    for start in range(0, len(wanted), 100):
+        apt.download({name: missing[name]["version"] for name in wanted[start : start + 100]}, directory)
+    try:
+        check(missing, directory)
+    except Unavailable as error:
+        raise FetchError(f"cannot download {error}", "run apt-get update as root") from None
+    groups = grouped(packages)
+    lock = {
+        "groups": acyclic(groups, [packages[root]["group"] for root in roots]),
+        "packages": {name: {key: entry[key] for key in ("group", "depends")} for name, entry in packages.items()},
+    }
+    write(directory / "lock.json", json.dumps(lock, indent=1, sort_keys=True) + "\n")
+
+
+def closure(roots):
+    """Name → entry of the roots and of everything they need."""
+    offered, providers = {}, {}
+    for fields in apt.stanzas(apt.run("apt-cache", "dumpavail")):
+        offered[fields["Package"]] = fields
+        for provided in listed(fields, "Provides"):
+            providers.setdefault(name_in(provided), []).append(fields["Package"])
+
+    def choose(alternatives):
+        for name in alternatives:
+            for found in [name] if name in offered else providers.get(name, [])[:1]:
+                return None if SYSTEM.fullmatch(found) else found
+        return None
+
+    taken, open_names = {}, [FIRST, *roots]
+    while open_names:
+        name = open_names.pop()
+        if name in taken:
+            continue
+        if name not in offered:
+            raise FetchError(f"apt offers no package {name}", "run apt-get update as root")
+        fields = offered[name]
+        needed = [choose(map(name_in, choice.split("|")))
+                  for field in ("Pre-Depends", "Depends") for choice in listed(fields, field)]
+        taken[name] = {
+            "version": fields["Version"],
+            "section": section(fields),
+            "file": file_name(name, fields["Version"], fields["Architecture"]),
+            "sha256": fields["SHA256"],
+            "depends": sorted(set(needed) - {None, name}),
+            # As in nixpkgs, a source package is one store path; its libraries are others.
+            "group": name if section(fields) in LIBRARIES else fields.get("Source", name).split(" ")[0],
+        }
+        open_names += taken[name]["depends"]
+    return taken
+
+
+def listed(fields, field):
+    """The parts of a field that are separated by commas; none where it is missing."""
+    return fields[field].split(",") if field in fields else []
+
+
+def name_in(dependency):
+    """The package's name in `name:any (>= 1.0)`."""
+    return re.split(r"[\s(:\[]", dependency.strip())[0]
+
+
+def grouped(packages):
+    """Group → its files, and the groups that it needs."""
+    groups = {}
+    for name, entry in sorted(packages.items()):
+        group = groups.setdefault(entry["group"], {"version": entry["version"], "section": "", "files": [], "depends": []})
+        group["files"].append({key: entry[key] for key in ("file", "sha256")})
+        needed = {packages[depend]["group"] for depend in entry["depends"]} - {entry["group"]}
+        group["depends"] = sorted({*group["depends"], *needed})
+    return groups
