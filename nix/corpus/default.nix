@@ -34,11 +34,13 @@ let
     in
     map ({ key }: groups.${key}) reached;
 
-  # `@package@` in a script is the store path of that package.
+  # `@package@` in a script is the store path of that package, `@out@` that of the program itself.
   program = name: { debs, run, build ? "" }:
     let
       paths = map (deb: groups.${lock.packages.${deb}.group}) debs;
-      filled = builtins.replaceStrings (map (deb: "@${deb}@") debs) (map toString paths);
+      filled = builtins.replaceStrings
+        ([ "@out@" ] ++ map (deb: "@${deb}@") debs)
+        ([ (placeholder "out") ] ++ map toString paths);
     in
     derivation {
       name = "corpus-${name}";
