@@ -3,6 +3,7 @@
 #   make test    installs what the tests need, then runs them; needs root or sudo; lists what it does not run
 #   make test-hosts  runs what make test leaves out: containers and older systems, which need larger packages
 #   make test-long  runs the slow tests: every error at every system call of a first start
+#   make test-corpus  relocates 150 programs of all kinds; builds them first, some from source, which takes hours
 #   make lint    checks formatting, lints, layers, documentation, dependencies and the stub's size
 #   make demo    packs and runs the markov example, from a Nix closure to an answer over HTTP
 #   make fuzz    fuzzes each parser for ten minutes (FUZZ_SECONDS); PARTS="scan index" selects parsers
@@ -19,6 +20,9 @@ PACKAGES := bubblewrap bzip2 ca-certificates curl g++ gcc libc6-dev musl-tools n
 
 # What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11.
 HOST_PACKAGES := crun debian-archive-keyring debootstrap e2fsprogs podman qemu-system-x86 uidmap
+
+# What the corpus is made with: sources are compiled, for aarch64 too.
+CORPUS_PACKAGES := bison dpkg-dev gawk gcc-aarch64-linux-gnu libc6-dev-arm64-cross make qemu-user
 
 # The other tools that the benchmarks compare with.
 PEERS := bubblewrap fuse3 makeself squashfs-tools squashfuse
@@ -43,10 +47,10 @@ AS_ROOT = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 # Always with all features of the workspace, so that nothing is built twice.
 CARGO_TEST := cargo test --locked --workspace
 
-# The test programs with long tests in them; in hosts, what is ignored is for make test-hosts.
-LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/%,$(wildcard tests/*/main.rs)))
+# The test programs with long tests in them; what is ignored in the others is for targets of their own.
+LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/corpus/%,$(wildcard tests/*/main.rs)))
 
-.PHONY: all build programs test test-hosts test-long fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
+.PHONY: all build programs test test-hosts test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
 all: build
 
@@ -66,6 +70,8 @@ test: setup programs
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored | sed -n '/: test$$/ { s///; s,/[^/]*$$,,; s/^/  /p }' | uniq
 	@echo "Not run: these slow tests. make test-long runs them:"
 	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@echo "Not run: programs of these kinds. make test-corpus runs them:"
+	@$(CARGO_TEST) --quiet --test corpus -- --list --ignored | sed -n '/: test$$/ { s///; s,/.*,,; s/^/  /p }' | uniq
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
@@ -75,6 +81,11 @@ test-hosts: setup programs
 test-long: setup programs
 	$(CARGO_TEST) $(LONG) --no-run
 	$(AS_ROOT) $(CARGO_TEST) $(LONG) --no-fail-fast -- --ignored
+
+test-corpus: PACKAGES += $(CORPUS_PACKAGES)
+test-corpus: setup programs
+	$(CARGO_TEST) --test corpus --no-run
+	$(AS_ROOT) $(CARGO_TEST) --test corpus -- --ignored
 
 fuzz: setup build
 	FUZZ_ALL=1 fuzz/run $(FUZZ_SECONDS) $(PARTS)

@@ -60,5 +60,18 @@ let
       value = builtins.mapAttrs program (builtins.fromTOML (builtins.readFile (./programs + "/${file}")));
     })
     (builtins.attrNames (builtins.readDir ./programs)));
+
+  # A directory for each kind, with a link to each of its programs.
+  links = builtins.concatMap
+    (kind: map (name: { inherit kind name; path = kinds.${kind}.${name}; }) (builtins.attrNames kinds.${kind}))
+    (builtins.attrNames kinds);
 in
-kinds
+kinds // {
+  all = derivation {
+    name = "corpus";
+    inherit system;
+    builder = "/bin/sh";
+    args = [ "-e" ./link-all.sh ];
+    links = map ({ kind, name, path }: "${kind}/${name} ${path}") links;
+  };
+}

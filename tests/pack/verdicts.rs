@@ -153,23 +153,27 @@ fn a_doubtful_bundle_takes_a_namespace_and_else_says_what_is_uncertain() {
     assert_eq!(quiet.expect_code(3).stderr(), "");
 }
 
+#[test]
+fn a_program_that_binds_nix_runs_in_a_namespace() {
+    let store = store();
+    let script = format!(
+        "#!/bin/sh\nexec bwrap --ro-bind / / --ro-bind /nix /nix --dev /dev {}/bin/inside \"$@\"\n",
+        other()
+    );
+    store.executable(format!("{}/bin/fhs", Store::PATH), script.as_bytes());
+    store.program(format!("{}/bin/inside", Store::OTHER), &probe());
+    let (bundle, relocation) = pack(&store, "/bin/fhs", &[]);
+    assert_eq!(verdict(&relocation).0, "likely");
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let start = || host.start(&program).args(["exit", "3"]);
+    start().run().expect_code(3);
+    let ended = start().env("PACKED_MODE", "relocate").run();
+    assert!(ended.stderr().contains("Can't find source path /nix"), "{ended:?}");
+}
+
 /// Copies of two paths, as C programs make them; each prints the two files.
-const COPIES: &str = r#"
-#include <stdio.h>
-#include <string.h>
-__attribute__((noinline)) void text(char *b) { strcpy(b, DEP "/etc/text"); }
-__attribute__((noinline)) void more(char *b) { memcpy(b, DEP "/etc/more", sizeof DEP "/etc/more"); }
-static int show(const char *p) {
-    FILE *f = fopen(p, "r"); char l[80];
-    if (!f) { perror(p); return 1; }
-    fputs(fgets(l, 80, f), stdout); return 0;
-}
-int main(void) {
-    char b[200], c[] = DEP "/etc/text"; int bad;
-    text(b); bad = show(b); more(b); bad |= show(b); bad |= show(c);
-    return bad | show(DEP "/etc/more");
-}
-"#;
+const COPIES: &str = include_str!("copies.c");
 
 #[test]
 fn paths_that_a_compiler_cuts_are_found() {

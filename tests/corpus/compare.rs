@@ -1,0 +1,95 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use tests::{Bundle, Directory, Ended, Host, Nix, Start, User};
+
+use crate::program::Program;
+use crate::table::{Row, Run, Verdict};
+
+/// Packs a program, and compares it with itself: alone where its store paths are, and in a bundle where no /nix is.
+///
+/// The bundle is relocated if its verdict allows it, and has a namespace if not. The result is an error if a program
+/// whose relocation is proven, or that is in a namespace, is not the same in a bundle.
+pub(crate) fn compare(program: &Program) -> (Row, Result<(), String>) {
+    let closure = program.closure();
+    let directory = tempfile::tempdir().expect("make a directory");
+    let builder = Bundle::of(&closure).entry("/bin/run").option("--level", "1");
+    let bundle = builder.pack_into(directory.path());
+    let info = bundle.inspect();
+    let verdict = Verdict::of(&info["relocation"]);
+
+    let user = User::ordinary();
+    let alone = Host::new(user.clone(), Nix::SamePaths);
+    let expected = start(&alone, closure.path.join("bin/run")).run();
+    let host = Host::new(user, Nix::Absent);
+    let bundle = host.install(&bundle.path);
+    let mode = if verdict == Verdict::Refused { "namespace" } else { "relocate" };
+    let packed = start(&host, &bundle).env("PACKED_MODE", mode).run();
+    let names = relocated(&host, &closure.requisites());
+    let verified = start(&host, &bundle).env("PACKED", "verify").run();
+
+    let result = same(&expected, &packed, &names).and_then(|()| untouched(&verified));
+    let run = match (verdict, &result) {
+        (Verdict::Refused, _) => Run::Namespace,
+        (_, Ok(())) => Run::Same,
+        (_, Err(_)) => Run::Differs,
+    };
+    let row = Row::new(verdict, run, &info);
+    // What is likely may differ: the table says so.
+    let result =
+        if verdict == Verdict::Likely && expected.status.success() { Ok(()) } else { result };
+    (row, result)
+}
+
+/// A start in a directory of its own.
+fn start(host: &Host, program: impl Into<PathBuf>) -> Start {
+    let place = host.directory("/tmp/work", 0o700);
+    host.start(program).without_env("PATH").env("TMPDIR", &place).directory(Directory::At(place))
+}
+
+/// What stands in the place of each `/nix/store/<hash>` of a relocated closure.
+fn relocated(host: &Host, paths: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let cache = host.cache();
+    let Ok(entries) = fs::read_dir(host.outside(&cache)) else { return BTreeMap::new() };
+    let mut names = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.expect("list the cache").file_name().into_string().expect("text");
+        let path = format!("{}/{entry}", cache.display());
+        // Both have the same length, and the same name behind it.
+        let same = |of: &&String| of.len() == path.len() && of[REFERENCE..] == path[REFERENCE..];
+        let mut found = paths.iter().filter(same);
+        if let (Some(of), None) = (found.next(), found.next()) {
+            names.insert(path[..REFERENCE].to_owned(), of[..REFERENCE].to_owned());
+        }
+    }
+    names
+}
+
+/// The length of `/nix/store/<hash>`.
+const REFERENCE: usize = format::REFERENCE_LEN;
+
+fn same(expected: &Ended, packed: &Ended, names: &BTreeMap<String, String>) -> Result<(), String> {
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        names.iter().fold(text, |text, (from, to)| text.replace(from, to))
+    };
+    let all = |ended: &Ended| {
+        format!("{}\n{}\n--\n{}", ended.status, text(&ended.stdout), text(&ended.stderr))
+    };
+    let (expected, is_well) = (all(expected), expected.status.success());
+    let packed = all(packed);
+    if !is_well || expected.lines().nth(1).is_none_or(str::is_empty) {
+        return Err(format!("alone, it does not work: {expected}"));
+    }
+    if expected != packed {
+        return Err(format!("alone:\n{expected}\nin a bundle:\n{packed}"));
+    }
+    Ok(())
+}
+
+/// Whether nothing was written into an unpacked store path.
+fn untouched(verified: &Ended) -> Result<(), String> {
+    let text = verified.text();
+    if text.contains("altered") { Err(text) } else { Ok(()) }
+}

@@ -1,0 +1,56 @@
+//! Relocation on programs that nobody here chose: each of nix/corpus and nix/source alone, and in a bundle.
+//!
+//! Each program is a test called `kind/program`. All are ignored: `make test-corpus` runs them, and writes what came out
+//! into docs/relocation.md.
+
+// Test code: a harness that can't do its work stops the test, and says why.
+#![allow(clippy::expect_used, clippy::print_stdout)]
+
+/// References that a compiler for aarch64 cuts.
+mod aarch64;
+/// Runs a program alone and in a bundle.
+mod compare;
+/// The programs.
+mod program;
+/// The table in docs/relocation.md.
+mod table;
+
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+use table::Table;
+
+/// Of a hundred programs, at most so many may be refused.
+const REFUSED: usize = 3;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let table = Arc::new(Table::default());
+    let programs = program::all();
+    let count = programs.len();
+    let mut trials: Vec<Trial> = programs
+        .into_iter()
+        .map(|program| {
+            let table = Arc::clone(&table);
+            Trial::test(program.name(), move || {
+                let (row, result) = compare::compare(&program);
+                table.add(program, row);
+                result.map_err(Into::into)
+            })
+        })
+        .collect();
+    trials.push(Trial::test("aarch64", || {
+        aarch64::paths_that_a_compiler_cuts_are_found();
+        Ok(())
+    }));
+    let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(true)).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Only a whole run says something about all of them.
+    if table.len() == count {
+        table.write();
+        let refused = table.refused();
+        assert!(refused * 100 <= count * REFUSED, "{refused} of {count} closures are refused");
+    }
+    conclusion.exit();
+}
