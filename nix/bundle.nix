@@ -9,6 +9,7 @@
 , extra ? [ ]
   # One program, or a list of programs; null: the only one in bin/.
 , entry ? "/bin/${drv.meta.mainProgram or drv.pname or (builtins.parseDrvName drv.name).name}"
+, argv0 ? null
 , env ? [ ]
 , exclude ? [ ]
 , level ? null
@@ -41,6 +42,7 @@ derivation {
   args = [ "build" "--closure-graph" ".attrs.json" "--output" (builtins.placeholder "out") "--no-cache" ]
     ++ option "--closure" closures
     ++ option "--entry" entry
+    ++ option "--argv0" argv0
     ++ option "--env" env
     ++ option "--exclude" exclude
     ++ option "--level" level

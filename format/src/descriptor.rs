@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::argv0::Argv0;
 use crate::digest::{Digest, Hasher, checksum};
 use crate::entry::Entry;
 use crate::environment::Rule;
@@ -121,6 +122,8 @@ pub struct Descriptor {
     pub entries: Vec<Entry>,
     /// The environment rules, in the order in which they apply.
     pub environment: Vec<Rule>,
+    /// What the program gets as argv\[0\].
+    pub argv0: Argv0,
 }
 
 impl Descriptor {
@@ -150,6 +153,7 @@ impl Descriptor {
         self.entries.iter().try_for_each(|entry| entry.encode(&mut body))?;
         body.count(part, "environment rules", self.environment.len())?;
         self.environment.iter().try_for_each(|rule| rule.encode(&mut body))?;
+        self.argv0.encode(&mut body)?;
 
         let mut head = Writer::default();
         head.u32(BUNDLE_VERSION);
@@ -258,8 +262,19 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
     let environment = (0..reader.count(u32::MAX, 7, "environment rules")?)
         .map(|_| Rule::decode(&mut reader, paths.len()))
         .collect::<Result<Vec<_>, Error>>()?;
+    let argv0 = Argv0::decode(&mut reader)?;
     reader.finish()?;
-    Ok(Descriptor { version, stub_len, file_len, sections, modes, paths, entries, environment })
+    Ok(Descriptor {
+        version,
+        stub_len,
+        file_len,
+        sections,
+        modes,
+        paths,
+        entries,
+        environment,
+        argv0,
+    })
 }
 
 #[cfg(test)]
@@ -288,8 +303,9 @@ mod tests {
             environment: vec![Rule {
                 action: Action::SetUnlessSet,
                 name: b"DATA".into(),
-                value: vec![Piece::Path(0), Piece::Bytes(b"/share".into())],
+                value: vec![Piece::Path(0), Piece::Bytes(b"/share".into()), Piece::Bundle],
             }],
+            argv0: Argv0::default(),
         }
     }
 
@@ -301,6 +317,11 @@ mod tests {
         assert_eq!(descriptor.entries[0].name(&descriptor.paths), b"markov");
         descriptor.entries[0].program.clear();
         assert_eq!(descriptor.entries[0].name(&descriptor.paths), b"markov");
+        for argv0 in [Argv0::Caller, Argv0::Entry, Argv0::Name(b"-x".into())] {
+            let descriptor = Descriptor { argv0, ..descriptor.clone() };
+            let bytes = descriptor.encode().unwrap();
+            assert_eq!(Descriptor::decode(&bytes).unwrap().0, descriptor);
+        }
     }
 
     #[test]

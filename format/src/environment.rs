@@ -26,6 +26,8 @@ pub enum Piece {
     /// The location of a store path at run time, such as `/nix/store/<hash>-<name>`. The number is
     /// an index into the descriptor's [`paths`](crate::Descriptor::paths).
     Path(u16),
+    /// The absolute path of the bundle's file.
+    Bundle,
 }
 
 /// A change to the program's environment.
@@ -39,9 +41,10 @@ pub struct Rule {
     pub value: Vec<Piece>,
 }
 
-/// Tags of the two kinds of pieces.
+/// Tags of the kinds of pieces.
 const BYTES: u8 = 0;
 const PATH: u8 = 1;
+const BUNDLE: u8 = 2;
 
 impl Rule {
     pub(crate) fn encode(&self, writer: &mut Writer) -> Result<(), Error> {
@@ -63,6 +66,7 @@ impl Rule {
                     writer.u8(PATH);
                     writer.u16(*path);
                 }
+                Piece::Bundle => writer.u8(BUNDLE),
             }
         }
         Ok(())
@@ -81,7 +85,7 @@ impl Rule {
             return Err(reader.invalid("a variable's name is empty or holds '=' or NUL"));
         }
         let mut value = Vec::new();
-        for _ in 0..reader.count(u32::MAX, 3, "pieces of a value")? {
+        for _ in 0..reader.count(u32::MAX, 1, "pieces of a value")? {
             value.push(match reader.u8()? {
                 BYTES => match reader.short()? {
                     bytes if bytes.contains(&0) => {
@@ -95,6 +99,7 @@ impl Rule {
                     }
                     path => Piece::Path(path),
                 },
+                BUNDLE => Piece::Bundle,
                 _ => return Err(reader.invalid("a piece of a value has an unknown kind")),
             });
         }

@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod argv0;
 mod descriptor;
 mod digest;
 mod entry;
@@ -27,6 +28,7 @@ mod skippable;
 mod store_path;
 mod wire;
 
+pub use argv0::Argv0;
 pub use descriptor::{
     BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, OLDEST_VERSION, PathKey,
     Section, SectionTable,

@@ -87,13 +87,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Ends reading.
     ///
     /// # Errors
     ///
     /// If bytes are left.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Error::Length(self.part)) }
+        if self.is_empty() { Ok(()) } else { Err(Error::Length(self.part)) }
     }
 }
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use format::{
-    BUNDLE_VERSION, Descriptor, Digest, Index, Mode, SKIPPABLE_HEADER_LEN, Section, SectionKind,
-    SectionTable, SeekTable,
+    Argv0, BUNDLE_VERSION, Descriptor, Digest, Index, Mode, SKIPPABLE_HEADER_LEN, Section,
+    SectionKind, SectionTable, SeekTable,
 };
 use runtime::payload::{Payload, Sections};
 use runtime::unpack;
@@ -158,6 +158,7 @@ fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
         paths: Vec::new(),
         entries: Vec::new(),
         environment: Vec::new(),
+        argv0: Argv0::default(),
     };
     Some((bytes, descriptor))
 }

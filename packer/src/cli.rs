@@ -5,11 +5,13 @@ mod nix_bundle;
 use std::env;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use format::Argv0;
 
 use crate::error::{Error, Result};
 use crate::output::stub::Stub;
@@ -132,9 +134,14 @@ pub(crate) struct Build {
     pub(crate) no_relocate: Vec<String>,
 
     /// Rule for an environment variable: K=V sets it, K?=V sets it only if it is unset, K- removes it, K keeps
-    /// the caller's value of a variable that has a default rule; may be repeated
+    /// the caller's value of a variable that has a default rule; %BUNDLE% in V is the bundle's path; may be repeated
     #[arg(long, value_name = "K=V")]
     pub(crate) env: Vec<OsString>,
+
+    /// The program's argv[0]: what the caller gave, the entry's path, or this text [default: a path in the
+    /// entry's directory that ends in the caller's name, if such a program is there, or in the entry's]
+    #[arg(long, value_name = "caller|entry|NAME")]
+    pub(crate) argv0: Option<OsString>,
 
     /// Read the store at DIR/nix/store, and find the closure by scanning files instead of asking Nix
     #[arg(long, value_name = "DIR")]
@@ -155,6 +162,18 @@ pub(crate) struct Build {
     /// Print the summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Build {
+    /// The value of `--argv0`.
+    pub(crate) fn argv0(&self) -> Argv0 {
+        match self.argv0.as_deref().map(OsStrExt::as_bytes) {
+            None => Argv0::Beside,
+            Some(b"caller") => Argv0::Caller,
+            Some(b"entry") => Argv0::Entry,
+            Some(name) => Argv0::Name(name.into()),
+        }
+    }
 }
 
 /// Options of `packer inspect`.

@@ -7,7 +7,7 @@ pub(crate) mod manifest;
 pub(crate) mod modes;
 pub(crate) mod verdict;
 
-use format::{Manifest, Modes, StorePath};
+use format::{Argv0, Manifest, Modes, StorePath};
 
 /// The plan of an output.
 pub(crate) struct Plan {
@@ -17,6 +17,7 @@ pub(crate) struct Plan {
     pub(crate) modes: Modes,
     /// Rules for the environment, in order.
     pub(crate) rules: Vec<environment::Rule>,
+    pub(crate) argv0: Argv0,
     pub(crate) manifest: Manifest,
     /// The store paths that `--closure` names.
     pub(crate) roots: Vec<StorePath>,

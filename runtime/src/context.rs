@@ -1,5 +1,6 @@
 //! What the steps of one start need to know.
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::payload::Bundle;
@@ -15,6 +16,8 @@ pub struct Context<'a> {
     pub settings: Settings<'a>,
     /// The caller's environment; empty if the caller has fewer privileges than this process.
     pub environment: &'a [&'a CStr],
+    /// The absolute path of the bundle's file, if a rule for the environment needs it.
+    pub own_path: Vec<u8>,
     /// The log for debug messages.
     pub log: Log,
 }

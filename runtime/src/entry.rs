@@ -4,8 +4,8 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use format::{Action, Descriptor, Entry, Piece, Rule};
-use rustix::fs::Access;
+use format::{Action, Argv0, Descriptor, Entry, Piece, Rule};
+use rustix::fs::{Access, FileType};
 use rustix::io::Errno;
 
 use crate::context::Context;
@@ -16,7 +16,7 @@ use crate::system::call;
 /// Chooses the entry whose name is the last component of argv\[0\], as busybox does. Without such
 /// an entry it is the first one.
 pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry {
-    let name = argv0.map(CStr::to_bytes).and_then(|argv0| argv0.rsplit(|c| *c == b'/').next());
+    let name = argv0.map(|argv0| last_component(argv0.to_bytes()));
     // login(1) puts a dash before the name of a login shell.
     let name = name.map(|name| name.strip_prefix(b"-").unwrap_or(name));
     let named = descriptor.entries.iter().find(|entry| Some(entry.name(&descriptor.paths)) == name);
@@ -24,7 +24,7 @@ pub fn choose<'a>(descriptor: &'a Descriptor, argv0: Option<&CStr>) -> &'a Entry
     named.unwrap_or(&descriptor.entries[0])
 }
 
-/// Executes the entry with the caller's environment, changed by the bundle's rules.
+/// Executes the entry with the caller's arguments and environment, changed by the bundle's rules.
 ///
 /// Returns only if that fails.
 pub fn exec(
@@ -44,14 +44,61 @@ pub fn exec(
         }
     };
     context.log.debug(format_args!("exec {}", Shown::from(&*program)));
+    let new = arguments.first().and_then(|caller| argv0(context, entry, &program, caller));
+    let arguments: Vec<&CStr> = new
+        .as_deref()
+        .into_iter()
+        .chain(arguments.iter().copied().skip(new.iter().len()))
+        .collect();
     let errno = if descriptor.environment.is_empty() {
-        call::exec(&program, arguments, environment)
+        call::exec(&program, &arguments, environment)
     } else {
-        let environment = apply(descriptor, visible, environment);
+        let environment = apply(context, visible, environment);
         let environment: Vec<&CStr> = environment.iter().map(Variable::as_c_str).collect();
-        call::exec(&program, arguments, &environment)
+        call::exec(&program, &arguments, &environment)
     };
     Error::Exec { program: program.into(), errno }
+}
+
+/// Returns the program's argv\[0\]; `None` if it is the caller's.
+fn argv0(
+    context: &Context<'_>,
+    entry: &Entry,
+    program: &CString,
+    caller: &CStr,
+) -> Option<CString> {
+    let descriptor = &context.bundle.descriptor;
+    match &descriptor.argv0 {
+        _ if context.settings.keep_argv0 => None,
+        Argv0::Caller => None,
+        Argv0::Entry => Some(program.clone()),
+        Argv0::Name(name) => CString::new(&**name).ok(),
+        // A login shell.
+        Argv0::Beside if caller.to_bytes().starts_with(b"-") => None,
+        Argv0::Beside => {
+            let name = last_component(caller.to_bytes());
+            let is_entry = name == entry.name(&descriptor.paths);
+            let other = if is_entry { None } else { beside(entry, program, name) };
+            Some(other.unwrap_or_else(|| program.clone()))
+        }
+    }
+}
+
+/// Returns the path of another program in the entry's directory, if there is one with this name.
+#[cold]
+fn beside(entry: &Entry, program: &CStr, name: &[u8]) -> Option<CString> {
+    // Beside a store path that is a program, other store paths are.
+    let end = entry.program.iter().rposition(|byte| *byte == b'/')?;
+    let directory = program.to_bytes().len() - entry.program.len() + end + 1;
+    let path = CString::new([&program.to_bytes()[..directory], name].concat()).ok()?;
+    let status = rustix::fs::stat(&path).ok()?;
+    let is_program = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
+        && status.st_mode & 0o111 != 0;
+    is_program.then_some(path)
+}
+
+fn last_component(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
 /// A variable of the program's environment, as `K=V`.
@@ -71,12 +118,12 @@ impl Variable<'_> {
 
 /// Applies the bundle's rules. All other variables keep their values and their order.
 fn apply<'a>(
-    descriptor: &Descriptor,
+    context: &Context<'_>,
     visible: &Visible,
     environment: &[&'a CStr],
 ) -> Vec<Variable<'a>> {
     let mut changed: Vec<Variable<'a>> = environment.iter().copied().map(Variable::Kept).collect();
-    for rule in &descriptor.environment {
+    for rule in &context.bundle.descriptor.environment {
         let sets_name = |string: &Variable<'_>| {
             string
                 .as_c_str()
@@ -86,12 +133,12 @@ fn apply<'a>(
         };
         let first = changed.iter().position(sets_name);
         let new = match rule.action {
-            Action::Set => Some(value(descriptor, visible, rule)),
+            Action::Set => Some(value(context, visible, rule)),
             Action::Remove => None,
             Action::SetUnlessSet | Action::SetIfExists if first.is_some() => continue,
-            Action::SetUnlessSet => Some(value(descriptor, visible, rule)),
+            Action::SetUnlessSet => Some(value(context, visible, rule)),
             Action::SetIfExists => {
-                let new = value(descriptor, visible, rule);
+                let new = value(context, visible, rule);
                 let path = &new.to_bytes()[rule.name.len() + 1..];
                 if rustix::fs::access(path, Access::EXISTS).is_err() {
                     continue;
@@ -109,16 +156,41 @@ fn apply<'a>(
 }
 
 /// Returns the variable with its new value, as `K=V`.
-fn value(descriptor: &Descriptor, visible: &Visible, rule: &Rule) -> CString {
+fn value(context: &Context<'_>, visible: &Visible, rule: &Rule) -> CString {
+    let paths = &context.bundle.descriptor.paths;
     let mut string = rule.name.clone();
     string.push(b'=');
     for piece in &rule.value {
         match piece {
             Piece::Bytes(bytes) => string.extend_from_slice(bytes),
             Piece::Path(path) => {
-                string.extend(visible.directory(&descriptor.paths[usize::from(*path)]));
+                string.extend(visible.directory(&paths[usize::from(*path)]));
             }
+            Piece::Bundle => string.extend_from_slice(&context.own_path),
         }
     }
     CString::new(string).expect("the decoder refuses NUL in names and values")
+}
+
+/// Returns the absolute path of the bundle's file if a rule needs it.
+pub fn own_path(descriptor: &Descriptor) -> Vec<u8> {
+    let mut pieces = descriptor.environment.iter().flat_map(|rule| &rule.value);
+    if pieces.any(|piece| *piece == Piece::Bundle) { find_own_path() } else { Vec::new() }
+}
+
+#[cold]
+fn find_own_path() -> Vec<u8> {
+    if let Ok(path) = rustix::fs::readlink("/proc/self/exe", Vec::new()) {
+        return path.into_bytes();
+    }
+    // Without /proc, it is the path that was given to execve(2).
+    let path = call::executed_as().map_or(&[][..], CStr::to_bytes);
+    if path.starts_with(b"/") {
+        return path.into();
+    }
+    let mut absolute =
+        rustix::process::getcwd(Vec::new()).map_or_else(|_| Vec::new(), CString::into_bytes);
+    absolute.push(b'/');
+    absolute.extend_from_slice(path);
+    absolute
 }

@@ -74,6 +74,8 @@ pub enum Error {
         /// The cause of the first refusal by the kernel. Later refusals can be a consequence of it.
         cause: Option<Cause>,
     },
+    /// The value of `PACKED_ARGV0` is unknown.
+    UnknownArgv0(Shown),
     /// The value of `PACKED` is not a command.
     UnknownCommand(Shown),
     /// The program is visible, but cannot be executed.

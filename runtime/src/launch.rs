@@ -37,7 +37,9 @@ fn launch(
     let settings = Settings::read(trusted)?;
     let bundle = Bundle::decode(descriptor)?;
     let log = Log { on: settings.log };
-    let context = Context { bundle: &bundle, settings, environment: trusted, log };
+    // In a namespace, the kernel tells another path.
+    let own_path = entry::own_path(&bundle.descriptor);
+    let context = Context { bundle: &bundle, settings, environment: trusted, own_path, log };
     if let Some(command) = settings.command {
         return command::run(command, descriptor, &context);
     }

@@ -15,6 +15,8 @@ pub struct Settings<'a> {
     pub mode: Option<Mode>,
     /// `PACKED_CACHE`: the only directory to unpack to.
     pub cache: Option<&'a [u8]>,
+    /// `PACKED_ARGV0=caller`: whether the program gets argv\[0\] as the caller gave it.
+    pub keep_argv0: bool,
     /// `PACKED_LOG=debug`: whether to write debug messages to stderr.
     pub log: bool,
     /// `PACKED`: the command to run in place of the program.
@@ -60,6 +62,11 @@ impl<'a> Settings<'a> {
         Ok(Settings {
             mode: variable(environment, "PACKED_MODE").map(parse_mode).transpose()?,
             cache: variable(environment, "PACKED_CACHE"),
+            keep_argv0: match variable(environment, "PACKED_ARGV0") {
+                None => false,
+                Some(b"caller") => true,
+                Some(other) => return Err(Error::UnknownArgv0(other.into())),
+            },
             log: variable(environment, "PACKED_LOG") == Some(b"debug"),
             command: variable(environment, "PACKED").map(Command::parse).transpose()?,
         })
@@ -86,14 +93,20 @@ mod tests {
 
     #[test]
     fn variables_are_read() {
-        let environment =
-            [c"PACKED_MODEX=ram", c"PACKED_MODE=ram", c"PACKED_LOG=debug", c"PACKED=extract=/a=b"];
+        let environment = [
+            c"PACKED_MODEX=ram",
+            c"PACKED_MODE=ram",
+            c"PACKED_LOG=debug",
+            c"PACKED_ARGV0=caller",
+            c"PACKED=extract=/a=b",
+        ];
         let settings = Settings::read(&environment).unwrap();
         assert_eq!(
             settings,
             Settings {
                 mode: Some(Mode::Ram),
                 cache: None,
+                keep_argv0: true,
                 log: true,
                 command: Some(Command::Extract(b"/a=b")),
             }
@@ -102,7 +115,13 @@ mod tests {
 
     #[test]
     fn unknown_values_are_refused_and_empty_ones_are_not_set() {
-        for bad in [c"PACKED_MODE=fast", c"PACKED_MODE=\xff", c"PACKED=help", c"PACKED=extract="] {
+        for bad in [
+            c"PACKED_MODE=fast",
+            c"PACKED_MODE=\xff",
+            c"PACKED=help",
+            c"PACKED_ARGV0=x",
+            c"PACKED=extract=",
+        ] {
             assert!(Settings::read(&[bad]).is_err(), "{bad:?}");
         }
         assert_eq!(Settings::read(&[c"PACKED=", c"PACKED_MODE="]).unwrap(), Settings::default());

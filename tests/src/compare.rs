@@ -71,7 +71,7 @@ const STATUS_OF_ROOT: [&str; 2] = ["CapBnd", "Groups"];
 
 /// Checks that a program in a bundle was started as the program itself was.
 ///
-/// What the two must not share is left out: the pid, and where the executable is. The one descriptor that
+/// What the two must not share is left out: the pid, and where the executable is, which argv[0] says too. The one descriptor that
 /// a bundle adds by design is a locked file of its cache, with a high number.
 #[track_caller]
 fn assert_same(host: &Host, mode: &str, bundle: &Report, direct: &Report) {
@@ -94,7 +94,7 @@ fn comparable(host: &Host, report: &Report, is_bundle: bool) -> Report {
         Some(name) => {
             STATUS.contains(&name) || host.user.is_root() && STATUS_OF_ROOT.contains(&name)
         }
-        None => !["pid", "process group", "exe"].contains(&name),
+        None => !["pid", "process group", "exe", "argv[0]"].contains(&name),
     };
     // The lock shows where descriptors may have such numbers, and is one at most.
     let locks = || report.facts().filter(|(name, value)| is_cache_lock(report, name, value));

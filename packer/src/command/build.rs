@@ -68,7 +68,8 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let modes = modes::choose(&options.mode, &findings)?;
     let rules = user_rules.with_defaults(environment::defaults(&tree, content.variables()));
     let manifest = manifest::manifest(&tree, &content, &findings);
-    let plan = Plan { programs, modes, rules, manifest, roots: closure.roots };
+    let plan =
+        Plan { programs, modes, rules, argv0: options.argv0(), manifest, roots: closure.roots };
     let layout = Layout::new(&tree, &content);
 
     // Output: payload, then the stub in front of it.

@@ -236,6 +236,7 @@ fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
         .map(|piece| match piece {
             Piece::Bytes(bytes) => Escaped(bytes).to_string(),
             Piece::Path(path) => full_path(*path),
+            Piece::Bundle => "%BUNDLE%".to_owned(),
         })
         .collect();
     let name = Escaped(&rule.name);

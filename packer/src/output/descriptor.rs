@@ -17,7 +17,7 @@ use crate::plan::{Plan, environment};
 ///
 /// If the entries, rules and closures need more than [`format::DESCRIPTOR_LEN`] bytes.
 pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
-    let Plan { programs, modes, rules, manifest, roots } = plan;
+    let Plan { programs, modes, rules, argv0, manifest, roots } = plan;
     let mut table = Table { manifest, paths: Vec::new() };
     let entries = programs
         .iter()
@@ -41,6 +41,7 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
         paths: table.paths,
         entries,
         environment,
+        argv0: argv0.clone(),
     })
 }
 
@@ -88,6 +89,7 @@ impl Table<'_> {
             Ok(match piece {
                 environment::Piece::Bytes(bytes) => Piece::Bytes(bytes.clone()),
                 environment::Piece::Path(path) => Piece::Path(self.number(path)?),
+                environment::Piece::Bundle => Piece::Bundle,
             })
         };
         let value = rule.value.iter().map(piece).collect::<Result<_>>()?;

@@ -29,7 +29,11 @@ pub(crate) struct Rule {
 pub(crate) enum Piece {
     Bytes(Vec<u8>),
     Path(StorePath),
+    Bundle,
 }
+
+/// What stands for the bundle's path in a value.
+const BUNDLE: &[u8] = b"%BUNDLE%";
 
 /// The rules of `--env`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,7 +46,8 @@ pub(crate) struct UserRules {
 
 /// Reads the arguments of `--env`: `K=V`, `K?=V`, `K-` and, for a variable with a default rule, `K`.
 ///
-/// A store path in a value is a separate piece. At run time it becomes the path in the current mode. Hence the
+/// A store path in a value is a separate piece. At run time it becomes the path in the current mode, as `%BUNDLE%`
+/// becomes the bundle's. Hence the
 /// bundle does not contain the hashes in `hidden` as text.
 ///
 /// # Errors
@@ -107,17 +112,21 @@ fn pieces(
     let store = format!("{STORE_DIR}/");
     let mut pieces = Vec::new();
     let mut rest = value;
-    // The bytes after the last store path; `rest` is the part of them that is not searched yet.
+    // The bytes after the last such piece; `rest` is the part of them that is not searched yet.
     let mut done = rest;
     while !rest.is_empty() {
-        let Some(base_name) = rest.strip_prefix(store.as_bytes()).and_then(base_name) else {
+        let (piece, len) = if rest.starts_with(BUNDLE) {
+            (Piece::Bundle, BUNDLE.len())
+        } else if let Some(base_name) = rest.strip_prefix(store.as_bytes()).and_then(base_name) {
+            let number = tree.find(base_name).ok_or_else(|| outside(base_name))?;
+            (Piece::Path(tree.paths[number].clone()), store.len() + base_name.len())
+        } else {
             rest = &rest[1..];
             continue;
         };
-        let number = tree.find(base_name).ok_or_else(|| outside(base_name))?;
         push_bytes(&mut pieces, hidden, &done[..done.len() - rest.len()], &outside)?;
-        pieces.push(Piece::Path(tree.paths[number].clone()));
-        rest = &rest[store.len() + base_name.len()..];
+        pieces.push(piece);
+        rest = &rest[len..];
         done = rest;
     }
     push_bytes(&mut pieces, hidden, done, &outside)?;
@@ -179,6 +188,12 @@ mod tests {
             ("A?=b=c", Action::SetUnlessSet, "A", vec![bytes("b=c")]),
             ("A-", Action::Remove, "A", vec![]),
             ("A-=b", Action::Set, "A-", vec![bytes("b")]),
+            (
+                "A=x %BUNDLE%/%BUNDLE",
+                Action::Set,
+                "A",
+                vec![bytes("x "), Piece::Bundle, bytes("/%BUNDLE")],
+            ),
             ("A=/nix/store/x", Action::Set, "A", vec![bytes("/nix/store/x")]),
             (
                 &both,

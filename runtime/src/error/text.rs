@@ -49,6 +49,7 @@ impl fmt::Display for What<'_> {
                 f.write_str("the closure cannot be made visible: ")?;
                 reasons(f, tried)
             }
+            Error::UnknownArgv0(name) => write!(f, "PACKED_ARGV0={name} is not known"),
             Error::UnknownCommand(name) => write!(f, "PACKED={name} is not a command"),
             Error::Exec { program, errno } => {
                 write!(f, "cannot execute {program}: {}", call::message(*errno))
@@ -138,6 +139,9 @@ impl fmt::Display for Hint<'_> {
                 list(f, &allowed, |f, mode| write!(f, "{mode}"))
             }
             Error::NoMode { tried, cause } => no_mode_hint(f, tried, cause.as_ref()),
+            Error::UnknownArgv0(_) => f.write_str(
+                "PACKED_ARGV0=caller passes on what the caller gave; unset it for what the packer chose",
+            ),
             Error::UnknownCommand(_) => {
                 f.write_str("the commands are info, verify, extract=DIR and clear; unset PACKED to run the program")
             }
@@ -420,6 +424,11 @@ mod tests {
                 },
                 "this bundle does not allow the mode relocate\n\
                  hint: unset PACKED_MODE, or use one of host, ram",
+            ),
+            (
+                Error::UnknownArgv0("x".into()),
+                "PACKED_ARGV0=x is not known\n\
+                 hint: PACKED_ARGV0=caller passes on what the caller gave; unset it for what the packer chose",
             ),
             (
                 Error::UnknownCommand("help".into()),

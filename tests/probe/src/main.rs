@@ -122,7 +122,9 @@ fn report() -> io::Result<Report> {
     let mut report = Report::default();
     report.add("pid", process::id().to_string().as_bytes());
     report.add("parent", std::os::unix::process::parent_id().to_string().as_bytes());
-    list("cmdline")?.iter().for_each(|argument| report.add("argument", argument));
+    for (number, argument) in list("cmdline")?.iter().enumerate() {
+        report.add(if number == 0 { "argv[0]" } else { "argument" }, argument);
+    }
     list("environ")?.iter().for_each(|variable| report.add("variable", variable));
     directory(&mut report);
     descriptors(&mut report)?;
