@@ -16,6 +16,9 @@ pub enum Action {
     Remove,
     /// Sets the value if the variable is not set and the value is the path of an existing file.
     SetIfExists,
+    /// Keeps the files in the variable's list whose names begin with the value, and removes the
+    /// variable if there are none. Spaces and colons separate the files: ld.so(8) on `LD_PRELOAD`.
+    KeepFiles,
 }
 
 /// A part of a variable's value.
@@ -53,6 +56,7 @@ impl Rule {
             Action::SetUnlessSet => 1,
             Action::Remove => 2,
             Action::SetIfExists => 3,
+            Action::KeepFiles => 4,
         });
         writer.short(Part::Descriptor, "bytes in a variable's name", &self.name)?;
         writer.count(Part::Descriptor, "pieces of a value", self.value.len())?;
@@ -78,6 +82,7 @@ impl Rule {
             1 => Action::SetUnlessSet,
             2 => Action::Remove,
             3 => Action::SetIfExists,
+            4 => Action::KeepFiles,
             _ => return Err(reader.invalid("an environment rule has an unknown action")),
         };
         let name = reader.short()?;

@@ -133,8 +133,12 @@ fn apply<'a>(
         };
         let first = changed.iter().position(sets_name);
         let new = match rule.action {
+            Action::Remove | Action::KeepFiles if first.is_none() => continue,
+            Action::Remove | Action::KeepFiles => {
+                let texts = changed.iter().filter(|text| sets_name(text)).map(Variable::as_c_str);
+                removed(context, rule, texts)
+            }
             Action::Set => Some(value(context, visible, rule)),
-            Action::Remove => None,
             Action::SetUnlessSet | Action::SetIfExists if first.is_some() => continue,
             Action::SetUnlessSet => Some(value(context, visible, rule)),
             Action::SetIfExists => {
@@ -153,6 +157,37 @@ fn apply<'a>(
         }
     }
     changed
+}
+
+/// Returns what stays of a variable that is removed: the files that the rule keeps.
+#[cold]
+fn removed<'a>(
+    context: &Context<'_>,
+    rule: &Rule,
+    texts: impl Iterator<Item = &'a CStr>,
+) -> Option<CString> {
+    let name = Shown::from(&*rule.name);
+    let log = |value: &[u8]| {
+        context.log.debug(format_args!("removed from {name}: {}", Shown::from(value)));
+    };
+    let mut kept = Vec::new();
+    for text in texts {
+        let value = &text.to_bytes()[rule.name.len() + 1..];
+        if rule.action == Action::Remove {
+            log(value);
+            continue;
+        }
+        for file in value.split(|byte| b" :".contains(byte)).filter(|file| !file.is_empty()) {
+            let [Piece::Bytes(begin)] = &*rule.value else { continue };
+            if last_component(file).starts_with(begin) {
+                kept.push(if kept.is_empty() { b'=' } else { b':' });
+                kept.extend_from_slice(file);
+            } else {
+                log(file);
+            }
+        }
+    }
+    if kept.is_empty() { None } else { CString::new([&*rule.name, &kept].concat()).ok() }
 }
 
 /// Returns the variable with its new value, as `K=V`.

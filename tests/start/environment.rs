@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{Bundle, Closure, Host, Nix, Store, User, assert_same_start, probe};
+use tests::{Bundle, Closure, Host, Nix, Report, Store, User, assert_same_start, probe};
 
 #[test]
 fn the_environment_arrives_byte_for_byte() {
@@ -80,6 +80,32 @@ fn libraries_of_the_host_stay_out() {
         }
         let start = host.start(host.install_as(&kept.path, "/srv/kept/env"));
         with_foreign_libraries(&host, start).run().expect_code(127);
+    }
+}
+
+#[test]
+fn a_module_that_looks_users_up_stays() {
+    let bundle = ruled(&[("share/names", "LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT")], &[]);
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let start = || host.start(&program).env("PACKED_LOG", "debug");
+    let given = "/usr/lib/libfakeroot.so:/lib64/libnss_sss.so.2 libnss_x.so";
+    let start = start()
+        .env("LD_PRELOAD", given)
+        .env("LD_AUDIT", "/lib/audit.so:/lib/libnss_y.so")
+        .env("LD_LIBRARY_PATH", "/srv/lib");
+    let ended = start.run();
+    let log = ended.stderr();
+    let report = Report::parse(&ended.text()).unwrap();
+    assert_eq!(report.values_of("LD_PRELOAD"), ["/lib64/libnss_sss.so.2:libnss_x.so"]);
+    assert_eq!(report.values_of("LD_AUDIT"), ["/lib/libnss_y.so"]);
+    assert!(report.values_of("LD_LIBRARY_PATH").is_empty());
+    for line in [
+        "removed from LD_PRELOAD: /usr/lib/libfakeroot.so",
+        "removed from LD_AUDIT: /lib/audit.so",
+        "removed from LD_LIBRARY_PATH: /srv/lib",
+    ] {
+        assert!(log.contains(&format!("packed: {line}\n")), "{line}:\n{log}");
     }
 }
 

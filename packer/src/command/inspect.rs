@@ -245,6 +245,7 @@ fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
         Action::SetUnlessSet => format!("{name}?={value}"),
         Action::Remove => format!("{name}-"),
         Action::SetIfExists => format!("{name}?={value} if the file exists"),
+        Action::KeepFiles => format!("{name}- but for {value}*"),
     }
 }
 

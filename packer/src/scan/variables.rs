@@ -5,6 +5,7 @@ use memchr::memmem;
 /// A variable that the packer has a default rule for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
+    LdAudit,
     LdLibraryPath,
     LdPreload,
     SslCertFile,
@@ -14,7 +15,8 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// All variables.
-    pub(crate) const ALL: [Variable; 5] = [
+    pub(crate) const ALL: [Variable; 6] = [
+        Variable::LdAudit,
         Variable::LdLibraryPath,
         Variable::LdPreload,
         Variable::SslCertFile,
@@ -25,6 +27,7 @@ impl Variable {
     /// Its name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Variable::LdAudit => "LD_AUDIT",
             Variable::LdLibraryPath => "LD_LIBRARY_PATH",
             Variable::LdPreload => "LD_PRELOAD",
             Variable::SslCertFile => "SSL_CERT_FILE",

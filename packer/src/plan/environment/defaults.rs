@@ -13,9 +13,19 @@ use crate::source::tree::Tree;
 /// The default rule of a variable.
 struct Default {
     variable: Variable,
-    /// Files for its value, the best first. If the list is empty, the rule removes the variable.
-    candidates: &'static [Candidate],
+    value: Value,
 }
+
+/// What becomes of a variable.
+enum Value {
+    /// It is removed.
+    Removed,
+    /// Of the files that it lists, those stay whose names begin so.
+    Kept(&'static str),
+    /// If it is not set, it is set to the first of these files that exists.
+    Found(&'static [Candidate]),
+}
+use Value::{Found, Kept, Removed};
 
 /// A file for the value of a variable.
 enum Candidate {
@@ -28,42 +38,45 @@ use Candidate::{Closure, Host};
 
 /// All default rules.
 ///
-/// - `LD_LIBRARY_PATH` and `LD_PRELOAD` are removed. They load libraries of the host, which are built for the
-///   host's C library, into every program. The program in the bundle brings its own C library and all others.
+/// - `LD_LIBRARY_PATH`, `LD_PRELOAD` and `LD_AUDIT` are removed. They load libraries of the host, which are built
+///   for the host's C library, into every program. The program in the bundle brings its own C library and all others.
+///   Modules that look users up (`libnss_sss.so.2`) stay: they are built for old C libraries, and who preloads one
+///   wants it in programs of other C libraries.
 /// - OpenSSL, glibc and tzdata from Nix look for certificates, locales and time zones where NixOS has them.
 ///   For certificates and time zones, the host's files come first: they fit the host and are newer. A locale
 ///   archive has to match the C library, so the closure's file comes first.
 ///
 /// The paths of certificates on the host are those that Go's crypto/x509 looks at.
-const DEFAULTS: [Default; 5] = [
-    Default { variable: Variable::LdLibraryPath, candidates: &[] },
-    Default { variable: Variable::LdPreload, candidates: &[] },
+const DEFAULTS: [Default; 6] = [
+    Default { variable: Variable::LdLibraryPath, value: Removed },
+    Default { variable: Variable::LdPreload, value: Kept("libnss_") },
+    Default { variable: Variable::LdAudit, value: Kept("libnss_") },
     Default {
         variable: Variable::SslCertFile,
-        candidates: &[
+        value: Found(&[
             Host("/etc/ssl/certs/ca-certificates.crt"),
             Host("/etc/pki/tls/certs/ca-bundle.crt"),
             Host("/etc/ssl/ca-bundle.pem"),
             Host("/etc/ssl/cert.pem"),
             Closure("etc/ssl/certs/ca-bundle.crt"),
             Closure("etc/ssl/certs/ca-certificates.crt"),
-        ],
+        ]),
     },
     Default {
         variable: Variable::LocaleArchive,
-        candidates: &[
+        value: Found(&[
             Closure("lib/locale/locale-archive"),
             Host("/run/current-system/sw/lib/locale/locale-archive"),
             Host("/usr/lib/locale/locale-archive"),
-        ],
+        ]),
     },
     Default {
         variable: Variable::Tzdir,
-        candidates: &[
+        value: Found(&[
             Host("/etc/zoneinfo"),
             Host("/usr/share/zoneinfo"),
             Closure("share/zoneinfo"),
-        ],
+        ]),
     },
 ];
 
@@ -81,9 +94,11 @@ pub(crate) fn rules(tree: &Tree, names: Names) -> Vec<Rule> {
 impl Default {
     fn rules(&self, tree: &Tree) -> Vec<Rule> {
         let rule = |action, value| Rule { action, name: self.variable.name().into(), value };
-        if self.candidates.is_empty() {
-            return vec![rule(Action::Remove, Vec::new())];
-        }
+        let candidates = match self.value {
+            Removed => return vec![rule(Action::Remove, Vec::new())],
+            Kept(begin) => return vec![rule(Action::KeepFiles, vec![Piece::Bytes(begin.into())])],
+            Found(candidates) => candidates,
+        };
         let found = |candidate: &Candidate| match candidate {
             Host(path) => vec![vec![Piece::Bytes((*path).into())]],
             Closure(below) => {
@@ -96,11 +111,7 @@ impl Default {
                 tree.paths.iter().filter(holds).map(value).collect()
             }
         };
-        self.candidates
-            .iter()
-            .flat_map(found)
-            .map(|value| rule(Action::SetIfExists, value))
-            .collect()
+        candidates.iter().flat_map(found).map(|value| rule(Action::SetIfExists, value)).collect()
     }
 }
 
@@ -122,6 +133,7 @@ mod tests {
             let piece = |piece: &Piece| match piece {
                 Piece::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
                 Piece::Path(path) => path.name().to_string(),
+                Piece::Bundle => unreachable!("no default rule has it"),
             };
             let rule = |rule: &Rule| {
                 let value: String = rule.value.iter().map(piece).collect();
@@ -135,7 +147,7 @@ mod tests {
         assert_eq!(
             shown(scanner.finish()),
             [
-                "LD_PRELOAD ",
+                "LD_PRELOAD libnss_",
                 "LOCALE_ARCHIVE glibc/lib/locale/locale-archive",
                 "LOCALE_ARCHIVE /run/current-system/sw/lib/locale/locale-archive",
                 "LOCALE_ARCHIVE /usr/lib/locale/locale-archive",
