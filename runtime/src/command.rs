@@ -11,6 +11,7 @@ use format::{DESCRIPTOR_LEN, Descriptor, STORE_DIR};
 use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
+use crate::accounts::UnknownUsers;
 use crate::cache::boot::Boot;
 use crate::cache::place::{self, Absent};
 use crate::cache::record::{Form, State};
@@ -76,6 +77,9 @@ fn info(bundle: &Bundle) -> Result<(), Error> {
     line("size", format_args!("{} of {}", Size(packed), Size(unpacked)));
     for path in &sections.manifest.paths {
         line("store path", format_args!("{STORE_DIR}/{} {}", path.path, Size(path.nar_len)));
+    }
+    if let Some(unknown) = UnknownUsers::find() {
+        let _ = writeln!(text, "{:<12} {unknown}\nhint: {}", "users", unknown.hint());
     }
     print(format_args!("{text}"))
 }

@@ -5,6 +5,7 @@ use core::panic::PanicInfo;
 
 use format::DESCRIPTOR_LEN;
 
+use crate::accounts::UnknownUsers;
 use crate::context::Context;
 use crate::error::Error;
 use crate::payload::Bundle;
@@ -46,9 +47,19 @@ fn launch(
     if call::is_set_group_id() {
         return Err(Error::SetGroup);
     }
+    if log.on {
+        log_unknown_users(log);
+    }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
     let visible = mode::make_visible(&context)?;
     Err(entry::exec(&context, entry, &visible, arguments, environment))
+}
+
+#[cold]
+fn log_unknown_users(log: Log) {
+    if let Some(unknown) = UnknownUsers::find() {
+        log.debug(format_args!("{unknown}\nhint: {}", unknown.hint()));
+    }
 }
 
 /// Reports a bug in the launcher and ends the process.

@@ -22,6 +22,7 @@ pub mod entry;
 pub mod mode;
 
 #[forbid(unsafe_code)]
+pub mod accounts;
 pub mod cache;
 
 #[forbid(unsafe_code)]

@@ -62,6 +62,7 @@ fn a_caller_with_fewer_rights_decides_nothing() {
             ("PACKED_LOG", "debug"),
             ("PACKED_CACHE", "/tmp/place"),
             ("PACKED_CACHE", "/srv/roots"),
+            ("CACHE_DIRECTORY", "/tmp/xdg"),
             ("XDG_CACHE_HOME", "/tmp/xdg"),
             ("XDG_CACHE_HOME", "/srv/roots"),
             ("HOME", "/srv/roots"),

@@ -1,8 +1,9 @@
 //! `PACKED=…` talks to the launcher, by environment variables alone.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
-use tests::{Bundle, Closure, Host, tree};
+use tests::{Bundle, Change, Closure, Host, Nix, User, tree};
 
 #[test]
 fn info_says_what_the_bundle_is() {
@@ -104,6 +105,12 @@ fn the_cache_can_be_elsewhere() {
                 host.directory(host.home("three"), 0o755),
                 host.home("three/packed"),
             ),
+            // As systemd sets it, where a unit has two.
+            (
+                "CACHE_DIRECTORY",
+                format!("{}:/srv", host.directory(host.home("four"), 0o755).display()).into(),
+                host.home("four/packed"),
+            ),
         ];
         for (name, value, cache) in places {
             host.start(&program).args(["exit", "0"]).env(name, &value).run().expect_code(0);
@@ -114,6 +121,25 @@ fn the_cache_can_be_elsewhere() {
             );
         }
         assert!(!host.outside(host.home(".cache")).exists(), "on {host}");
+    }
+}
+
+#[test]
+fn users_that_nobody_looks_up_are_named() {
+    let text = "/etc/nsswitch.conf has users of sss, and neither /run/nscd/socket nor \
+                /var/lib/sss/pipes/nss answers for them\n\
+                hint: start nscd or nsncd on the host, or set LD_PRELOAD to its libnss_sss.so.2\n";
+    for (users, is_said) in [("files sss", true), ("files systemd", false)] {
+        let etc = tempfile::tempdir().unwrap();
+        fs::write(etc.path().join("nsswitch.conf"), format!("passwd: {users}\n")).unwrap();
+        fs::set_permissions(etc.path(), Permissions::from_mode(0o755)).unwrap();
+        let change = Change::Bind { source: etc.path().into(), at: "/etc".into() };
+        let host = Host::changed(User::ordinary(), Nix::Absent, &[change]);
+        let program = host.install(Bundle::probe().path);
+        let start = |name, value| host.start(&program).args(["exit", "0"]).env(name, value).run();
+        assert_eq!(start("PACKED", "info").stdout().contains(text), is_said, "{users}");
+        assert_eq!(start("PACKED_LOG", "debug").stderr().contains(text), is_said, "{users}");
+        assert_eq!(start("PACKED_MODE", "namespace").stderr(), "");
     }
 }
 

@@ -25,7 +25,7 @@ const NAME: &CStr = c"packed";
 pub enum Place<'a> {
     /// This directory itself: `$PACKED_CACHE`.
     At(&'a [u8]),
-    /// `packed` below this directory: `$XDG_CACHE_HOME`.
+    /// `packed` below this directory: `$CACHE_DIRECTORY`, `$XDG_CACHE_HOME`.
     Below(&'a [u8]),
     /// `.cache/packed` below this directory: `$HOME`.
     Home(&'a [u8]),
@@ -47,10 +47,14 @@ pub fn places<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Plac
     if let Some(path) = settings.cache {
         return [Place::At(path)].into();
     }
+    // Of systemd: where a service may write that may write nowhere else. It is a list if the unit has one.
+    let service = variable(environment, "CACHE_DIRECTORY")
+        .map(|list| list.split(|byte| *byte == b':').next().unwrap_or(list))
+        .map(Place::Below);
     let cache_home = variable(environment, "XDG_CACHE_HOME").map(Place::Below);
     let home = variable(environment, "HOME").map(Place::Home);
     let temporary = [c"/var/tmp", c"/tmp"].map(Place::Temporary);
-    cache_home.into_iter().chain(home).chain(temporary).collect()
+    service.into_iter().chain(cache_home).chain(home).chain(temporary).collect()
 }
 
 impl Place<'_> {
