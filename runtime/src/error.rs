@@ -131,6 +131,8 @@ pub enum Unusable {
     Failed(&'static str, Errno),
     /// It belongs to the user with this number, who could change what runs.
     ForeignOwner(u32),
+    /// It is a link that the user with this number made, who could let it lead to something else.
+    ForeignLink(u32),
     /// Other users may write to it, and could change what runs.
     WritableByOthers,
     /// Other users may replace the directory, and relocated programs run by their path.

@@ -4,7 +4,8 @@
 //! packed/
 //!   version                       a link whose target is the layout's version
 //!   lock                          held exclusively while something is published or removed
-//!   bundles/<bundle>[.relocated]  a record: this bundle's store paths are whole; locked while the bundle runs
+//!   bundles/<bundle>              a record: this bundle's store paths are whole; locked while the bundle runs
+//!   bundles/<bundle>.relocated-<path>  the same for those that are relocated to this path of the cache, a checksum
 //!   stores/<n>/<base name>        a store path; stores/<n> is the store directory mounted at /nix/store
 //!   stores/<n>.contents/<name>    a link whose target is the store path's NAR hash
 //!   roots/<listing>               an empty copy of the host's top level, as a new root

@@ -72,7 +72,7 @@ pub(super) fn find(
     form: Form,
     known: Known,
 ) -> Result<Option<Ready>, Error> {
-    let name = record::path(bundle, form);
+    let name = record::path(cache, bundle, form);
     loop {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
         let lease = match file::open(&cache.directory, &name, flags, Permissions::empty()) {

@@ -6,8 +6,8 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, OFlags, Stat, StatVfsMountFlags};
+use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
+use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use super::directory::{Cache, Lease, PRIVATE};
@@ -70,7 +70,10 @@ impl Place<'_> {
                     create_parents(path);
                 }
                 let name = c_string(path)?;
-                let directory = child(CWD, &name, absent)?;
+                let directory = match child(CWD, &name, absent) {
+                    Err(Unusable::Failed(_, Errno::NOTDIR | Errno::LOOP)) => return linked(&name),
+                    directory => directory?,
+                };
                 // Messages and rewritten references need an absolute path.
                 let path = if path.starts_with(b"/") { path.into() } else { working_path(path)? };
                 check(Cache { directory, path, lease: Lease::Record })
@@ -91,6 +94,22 @@ impl From<&Place<'_>> for Shown {
             Place::Temporary(base) => (*base).into(),
         }
     }
+}
+
+/// Opens the directory that a link leads to, if this user made the link.
+#[cold]
+fn linked(name: &CStr) -> Result<Cache, Unusable> {
+    let failed = |errno| Unusable::Failed("open", errno);
+    let stat = rustix::fs::statat(CWD, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink && stat.st_uid != call::user() {
+        return Err(Unusable::ForeignLink(stat.st_uid));
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let directory = file::open(CWD, name, flags, Permissions::empty()).map_err(failed)?;
+    // The path of the directory itself: what others could put in the place of a link was not looked at.
+    let own = alloc::format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let path = rustix::fs::readlink(own, Vec::new()).map_err(failed)?.into_bytes();
+    check(Cache { directory, path, lease: Lease::Record })
 }
 
 /// Opens directories below `base`, which this user must own: with sudo, HOME can be another user's.
@@ -169,7 +188,8 @@ fn check_owner(directory: &OwnedFd) -> Result<u32, Unusable> {
 
 /// Checks that only this user can write to the cache, since whoever can write to it can choose what
 /// runs, and that its file system allows executing programs.
-fn check(cache: Cache) -> Result<Cache, Unusable> {
+fn check(mut cache: Cache) -> Result<Cache, Unusable> {
+    cache.path = plain(&cache.path);
     if check_owner(&cache.directory)? & 0o022 != 0 {
         return Err(Unusable::WritableByOthers);
     }
@@ -253,6 +273,17 @@ fn working_path(path: &[u8]) -> Result<Vec<u8>, Unusable> {
     absolute.push(b'/');
     absolute.extend_from_slice(path);
     Ok(absolute)
+}
+
+/// The path without doubled slashes, `.` and a slash at the end: one spelling for what is the same in any file system.
+fn plain(path: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    let is_needless = |component: &&[u8]| component.is_empty() || *component == b".";
+    for component in path.split(|byte| *byte == b'/').filter(|component| !is_needless(component)) {
+        plain.push(b'/');
+        plain.extend_from_slice(component);
+    }
+    if plain.is_empty() { b"/".into() } else { plain }
 }
 
 fn joined(base: &[u8], names: &[&CStr]) -> Vec<u8> {

@@ -93,15 +93,27 @@ pub(super) struct Head {
 }
 
 /// Returns the record's name in the directory of records.
-pub(super) fn name(bundle: &Bundle, form: Form) -> CString {
+///
+/// Relocated store paths are for one path of the cache, and a cache can have several: a link leads to it, or it is
+/// mounted in two places. Each has a record of its own.
+pub(super) fn name(cache: &Cache, bundle: &Bundle, form: Form) -> CString {
     c_string(match form {
         Form::AsIs => bundle.id.to_string(),
-        Form::Relocated => alloc::format!("{}.relocated", bundle.id),
+        Form::Relocated => {
+            let path = u64::from_le_bytes(format::checksum(&[&cache.path]));
+            alloc::format!("{}.relocated-{path:016x}", bundle.id)
+        }
     })
 }
 
-pub(super) fn path(bundle: &Bundle, form: Form) -> CString {
-    c_string([BUNDLES.to_bytes(), b"/", name(bundle, form).to_bytes()].concat())
+/// Whether a record with this name is one of the bundle's.
+pub(super) fn is_of(name: &CStr, bundle: &Bundle) -> bool {
+    let rest = name.to_bytes().strip_prefix(bundle.id.to_string().as_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+}
+
+pub(super) fn path(cache: &Cache, bundle: &Bundle, form: Form) -> CString {
+    c_string([BUNDLES.to_bytes(), b"/", name(cache, bundle, form).to_bytes()].concat())
 }
 
 pub(super) fn parse_head(head: &[u8]) -> Option<Head> {
@@ -164,7 +176,7 @@ pub(super) fn write(
     work: &OwnedFd,
 ) -> Result<(), Error> {
     let text = text(bundle, manifest, claim);
-    let name = path(bundle, claim.location.form());
+    let name = path(cache, bundle, claim.location.form());
     cache.subdirectory(BUNDLES, PRIVATE)?;
     let write = || {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -180,7 +192,7 @@ pub(super) fn write(
 ///
 /// It writes to the same file, because a running program may hold a lock on it.
 pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Result<bool, Error> {
-    let name = path(bundle, location.form());
+    let name = path(cache, bundle, location.form());
     let settle = || {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW;
         let record = match file::open(&cache.directory, &name, flags, Permissions::empty()) {
@@ -202,7 +214,7 @@ pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Resu
 
 /// Whether the record exists, with any content.
 pub(super) fn is_there(cache: &Cache, bundle: &Bundle, form: Form) -> Result<bool, Error> {
-    let name = path(bundle, form);
+    let name = path(cache, bundle, form);
     match rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
@@ -221,7 +233,7 @@ pub(super) fn confirm(
     // If this fails, the record is replaced below.
     let _ = settle(cache, bundle, claim.location);
     let expected = text(bundle, manifest, claim);
-    match file::read(&cache.directory, &path(bundle, claim.location.form()), LEN_LIMIT) {
+    match file::read(&cache.directory, &path(cache, bundle, claim.location.form()), LEN_LIMIT) {
         Ok(found) if found == expected.as_bytes() => Ok(()),
         _ => write(cache, bundle, manifest, claim, work),
     }

@@ -2,13 +2,14 @@
 
 use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::directory::{BUNDLES, Cache, PRIVATE, STORES, WORK};
-use super::record::{self, Form, Location, Record};
+use super::record::{self, Location, Record};
 use super::{lease, name, remove, store_dir};
 use crate::error::Error;
 use crate::payload::Bundle;
@@ -46,16 +47,21 @@ impl Cache {
             return Ok(Removed::Absent);
         };
         let mut removed = Removed::Absent;
-        for form in [Form::AsIs, Form::Relocated] {
-            if record::is_there(self, bundle, form)? {
-                removed = Removed::Gone;
+        let mut released = Vec::new();
+        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+            if !record::is_of(&name, bundle) {
+                continue;
             }
-            let name = record::name(bundle, form);
-            if !lease::remove(self, &bundles, &name).map_err(Error::file("remove", &*name))? {
+            let mut remove = || {
+                released.extend(record::read(&bundles, &name)?);
+                lease::remove(self, &bundles, &name)
+            };
+            if !remove().map_err(Error::file("remove", &*name))? {
                 return Ok(Removed::InUse);
             }
+            removed = Removed::Gone;
         }
-        self.sweep()?;
+        self.sweep(released)?;
         Ok(removed)
     }
 
@@ -91,20 +97,26 @@ impl Cache {
     pub fn collect(&self, before: i64) -> Result<usize, Error> {
         let _lock = self.lock()?;
         let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(0) };
-        let mut removed = 0;
+        let mut released = Vec::new();
         for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
             let remove = || match record::read(&bundles, &name)? {
-                Some(record) if record.last_used < before => lease::remove(self, &bundles, &name),
-                _ => Ok(false),
+                Some(record) if record.last_used < before => {
+                    Ok(lease::remove(self, &bundles, &name)?.then_some(record))
+                }
+                _ => Ok(None),
             };
-            removed += usize::from(remove().map_err(Error::file("remove", &*name))?);
+            released.extend(remove().map_err(Error::file("remove", &*name))?);
         }
-        self.sweep()?;
+        let removed = released.len();
+        self.sweep(released)?;
         Ok(removed)
     }
 
-    /// Removes all store paths that no record lists. The caller holds the lock.
-    fn sweep(&self) -> Result<(), Error> {
+    /// Removes all store paths that no record lists. The caller holds the lock, and has removed these records: their
+    /// store paths can be relocated for another path of the cache.
+    fn sweep(&self, released: Vec<Record>) -> Result<(), Error> {
+        let released: BTreeSet<String> =
+            released.into_iter().flat_map(|record| record.names).collect();
         let used = self.used()?;
         let work = self.subdirectory(WORK, PRIVATE)?;
         if let Some(stores) = self.subdirectory_if_there(STORES)? {
@@ -112,7 +124,8 @@ impl Cache {
         }
         for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
             // The cache's directory may contain other files as well.
-            let is_ours = name::is_relocated_name(&self.path, name.to_bytes());
+            let is_ours = name::is_relocated_name(&self.path, name.to_bytes())
+                || name.to_str().is_ok_and(|name| released.contains(name));
             if is_ours && !used.contains(&(Location::Relocated, name.clone())) {
                 remove::move_aside(&self.directory, &name, &work)
                     .map_err(Error::file("remove", &*name))?;

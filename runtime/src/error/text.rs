@@ -291,6 +291,7 @@ impl fmt::Display for Unusable {
         match self {
             Unusable::Failed(call, errno) => write!(f, "{call}: {}", call::message(*errno)),
             Unusable::ForeignOwner(uid) => write!(f, "belongs to user {uid}"),
+            Unusable::ForeignLink(uid) => write!(f, "a link of user {uid}"),
             Unusable::WritableByOthers => f.write_str("others may write to it"),
             Unusable::ReplaceableByOthers => f.write_str("others may replace it"),
             Unusable::NoExec => f.write_str("mounted noexec"),
