@@ -12,3 +12,5 @@ mod no_room;
 mod packer_cache;
 /// The first start after the machine lost its power.
 mod power_loss;
+/// One cache under two names.
+mod two_names;

@@ -52,14 +52,19 @@ impl Cache {
             if !record::is_of(&name, bundle) {
                 continue;
             }
-            let mut remove = || {
-                released.extend(record::read(&bundles, &name)?);
-                lease::remove(self, &bundles, &name)
+            let remove = || {
+                let record = record::read(&bundles, &name)?;
+                Ok((record, lease::remove(self, &bundles, &name)?))
             };
-            if !remove().map_err(Error::file("remove", &*name))? {
-                return Ok(Removed::InUse);
+            match remove().map_err(Error::file("remove", &*name))? {
+                (_, false) => removed = Removed::InUse,
+                (record, true) => {
+                    released.extend(record);
+                    if removed == Removed::Absent {
+                        removed = Removed::Gone;
+                    }
+                }
             }
-            removed = Removed::Gone;
         }
         self.sweep(released)?;
         Ok(removed)
