@@ -37,6 +37,7 @@ mkdir -p "$out/bin"
     search GUILE_LOAD_PATH 'share/guile/[0-9]*'
     search GUILE_LOAD_COMPILED_PATH "lib/$triplet/guile/*/ccache"
     search OCAMLPATH lib/ocaml
+    search LOCPATH lib/locale
     echo "export LC_ALL=C.UTF-8"
 } > "$out/bin/run"
 if [ -s "$buildPath" ]; then

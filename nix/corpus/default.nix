@@ -48,7 +48,7 @@ let
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
       bash = groups.bash;
-      places = all (debs ++ [ "bash" "coreutils" ]);
+      places = all (debs ++ [ "bash" "coreutils" "libc-bin" ]);
       run = filled run;
       build = filled build;
       passAsFile = [ "run" "build" ];
