@@ -43,7 +43,8 @@ def fetch(roots, directory):
 def closure(roots):
     """Name → entry of the roots and of everything they need."""
     offered, providers = {}, {}
-    for fields in apt.stanzas(apt.run("apt-cache", "dumpavail")):
+    # Not what is installed: a package from elsewhere would hide Debian's.
+    for fields in apt.stanzas(apt.run("apt-cache", "-o", "Dir::State::status=/dev/null", "dumpavail")):
         offered[fields["Package"]] = fields
         for provided in listed(fields, "Provides"):
             providers.setdefault(name_in(provided), []).append(fields["Package"])
