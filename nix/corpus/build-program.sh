@@ -23,6 +23,19 @@ search() { # VARIABLE DIRECTORY...
 }
 
 mkdir -p "$out/bin"
+linker=
+for place in $places; do
+    [ ! -x "$place/bin/ld" ] || linker=$place/bin/ld
+    for file in "$place/lib/$triplet"/ld-linux-*.so.*; do
+        [ ! -e "$file" ] || loader=$file
+    done
+done
+if [ -n "$linker" ]; then
+    # What compilers make finds the loader and libraries in the store, as it does with nixpkgs' wrappers.
+    mkdir "$out/libexec"
+    printf '#!%s\nexec %s "$@" -dynamic-linker %s ${LIBRARY_PATH:+-rpath "$LIBRARY_PATH"}\n' "$bash/bin/bash" "$linker" "$loader" > "$out/libexec/ld"
+    chmod +x "$out/libexec/ld"
+fi
 {
     echo "#!$bash/bin/bash -e"
     search PATH bin
@@ -38,6 +51,12 @@ mkdir -p "$out/bin"
     search GUILE_LOAD_COMPILED_PATH "lib/$triplet/guile/*/ccache"
     search OCAMLPATH lib/ocaml
     search LOCPATH lib/locale
+    if [ -n "$linker" ]; then
+        search C_INCLUDE_PATH include "include/$triplet"
+        search CPLUS_INCLUDE_PATH 'include/c++/[0-9]*' "include/$triplet/c++/[0-9]*" include "include/$triplet"
+        search LIBRARY_PATH "lib/$triplet"
+        echo "export PATH=$out/libexec:\$PATH"
+    fi
     echo "export LC_ALL=C.UTF-8"
 } > "$out/bin/run"
 if [ -s "$buildPath" ]; then
