@@ -43,6 +43,7 @@ fi
     search PYTHONPATH lib/python3/dist-packages
     search PERL5LIB share/perl5 'share/perl/5.*[0-9]' "lib/$triplet/perl5/5.*[0-9]" "lib/$triplet/perl/5.*[0-9]" "lib/$triplet/perl-base"
     search RUBYLIB lib/ruby/vendor_ruby 'lib/ruby/[0-9]*' "lib/$triplet/ruby/[0-9]*" "lib/$triplet/ruby/vendor_ruby/[0-9]*"
+    search GEM_PATH 'share/rubygems-integration/*' "lib/$triplet/rubygems-integration/[0-9]*"
     search NODE_PATH share/nodejs lib/nodejs "lib/$triplet/nodejs"
     search GI_TYPELIB_PATH "lib/$triplet/girepository-1.0" lib/girepository-1.0
     search TERMINFO_DIRS lib/terminfo share/terminfo
