@@ -20,8 +20,8 @@ SYSTEM = re.compile(
 
 LIBRARIES = {"libs", "oldlibs"}
 
-# Each Debian system has it as /bin/sh, so the packages with scripts for it need not say so.
-SHELL = "dash"
+# Each Debian system has them as /bin/sh and /bin/bash, so the packages with scripts for them need not say so.
+SHELLS = ["dash", "bash"]
 
 
 def fetch(roots, directory):
@@ -58,7 +58,7 @@ def closure(roots):
                 return None if SYSTEM.fullmatch(found) else found
         return None
 
-    taken, open_names = {}, [FIRST, SHELL, *roots]
+    taken, open_names = {}, [FIRST, *SHELLS, *roots]
     while open_names:
         name = open_names.pop()
         if name in taken:
@@ -79,14 +79,14 @@ def closure(roots):
         }
         open_names += taken[name]["depends"]
 
-    below_shell, open_names = set(), [SHELL]
+    below_shell, open_names = set(), [*SHELLS]
     while open_names:
         name = open_names.pop()
         if name not in below_shell:
             below_shell.add(name)
             open_names += taken[name]["depends"]
     for name in taken.keys() - below_shell:
-        taken[name]["depends"] = sorted({SHELL, *taken[name]["depends"]})
+        taken[name]["depends"] = sorted({*SHELLS, *taken[name]["depends"]})
     return taken
 
 
