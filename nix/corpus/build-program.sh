@@ -23,6 +23,19 @@ search() { # VARIABLE DIRECTORY...
 }
 
 mkdir -p "$out/bin"
+linker=
+for place in $places; do
+    [ ! -x "$place/bin/ld" ] || linker=$place/bin/ld
+    for file in "$place/lib/$triplet"/ld-linux-*.so.*; do
+        [ ! -e "$file" ] || loader=$file
+    done
+done
+if [ -n "$linker" ]; then
+    # What compilers make finds the loader and libraries in the store, as it does with nixpkgs' wrappers.
+    mkdir "$out/libexec"
+    printf '#!%s\nexec %s "$@" -dynamic-linker %s ${LIBRARY_PATH:+-rpath "$LIBRARY_PATH"}\n' "$bash/bin/bash" "$linker" "$loader" > "$out/libexec/ld"
+    chmod +x "$out/libexec/ld"
+fi
 {
     echo "#!$bash/bin/bash -e"
     search PATH bin
@@ -30,6 +43,7 @@ mkdir -p "$out/bin"
     search PYTHONPATH lib/python3/dist-packages
     search PERL5LIB share/perl5 'share/perl/5.*[0-9]' "lib/$triplet/perl5/5.*[0-9]" "lib/$triplet/perl/5.*[0-9]" "lib/$triplet/perl-base"
     search RUBYLIB lib/ruby/vendor_ruby 'lib/ruby/[0-9]*' "lib/$triplet/ruby/[0-9]*" "lib/$triplet/ruby/vendor_ruby/[0-9]*"
+    search GEM_PATH 'share/rubygems-integration/*' "lib/$triplet/rubygems-integration/[0-9]*"
     search NODE_PATH share/nodejs lib/nodejs "lib/$triplet/nodejs"
     search GI_TYPELIB_PATH "lib/$triplet/girepository-1.0" lib/girepository-1.0
     search TERMINFO_DIRS lib/terminfo share/terminfo
@@ -37,6 +51,13 @@ mkdir -p "$out/bin"
     search GUILE_LOAD_PATH 'share/guile/[0-9]*'
     search GUILE_LOAD_COMPILED_PATH "lib/$triplet/guile/*/ccache"
     search OCAMLPATH lib/ocaml
+    search LOCPATH lib/locale
+    if [ -n "$linker" ]; then
+        search C_INCLUDE_PATH include "include/$triplet"
+        search CPLUS_INCLUDE_PATH 'include/c++/[0-9]*' "include/$triplet/c++/[0-9]*" include "include/$triplet"
+        search LIBRARY_PATH "lib/$triplet"
+        echo "export PATH=$out/libexec:\$PATH"
+    fi
     echo "export LC_ALL=C.UTF-8"
 } > "$out/bin/run"
 if [ -s "$buildPath" ]; then

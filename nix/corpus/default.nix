@@ -20,7 +20,8 @@ let
       texts = ./texts.pl;
       sources = map source group.files;
       dependencies = map (name: groups.${name}) group.depends;
-    } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })))
+    } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })
+    // (if builtins.match "golang-[0-9.]+" name != null then { fixup = ./go.sh; } else { })))
     lock.groups;
 
   # The groups of these packages and of all they need, those that need others first.
@@ -48,7 +49,7 @@ let
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
       bash = groups.bash;
-      places = all (debs ++ [ "bash" "coreutils" ]);
+      places = all (debs ++ [ "bash" "coreutils" "libc-bin" ]);
       run = filled run;
       build = filled build;
       passAsFile = [ "run" "build" ];

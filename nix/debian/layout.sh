@@ -12,6 +12,7 @@ merge() { # FROM TO
 for directory in bin sbin usr/bin usr/sbin; do merge $directory bin; done
 for directory in lib lib64 usr/lib usr/lib64; do merge $directory lib; done
 merge usr/libexec libexec
+merge usr/include include
 merge usr/share share
 merge etc etc
 
@@ -27,7 +28,7 @@ find "$out/share/doc" -type f ! -name copyright -delete 2>/dev/null || true
 # Where a file of the .deb is now.
 moved() { # /PATH-IN-DEB
     printf %s "$1" | sed -E \
-        -e 's,^(/usr)?/s?bin/,bin/,' -e 's,^(/usr)?/lib(64)?/,lib/,' -e 's,^/usr/(share|libexec)/,\1/,' -e 's,^/etc/,etc/,'
+        -e 's,^(/usr)?/s?bin/,bin/,' -e 's,^(/usr)?/lib(64)?/,lib/,' -e 's,^/usr/(share|libexec|include)/,\1/,' -e 's,^/etc/,etc/,'
 }
 
 # Links in a .deb are meant for /: each is found again in this store path or in a dependency, or left out.

@@ -37,7 +37,7 @@ def main(arguments):
     directory.mkdir(parents=True, exist_ok=True)
     if "--corpus" in options:
         programs = [program for kind in sorted(PROGRAMS.glob("*.toml")) for program in tomllib.loads(kind.read_text()).values()]
-        roots = {"bash", "coreutils"}.union(*(program["debs"] for program in programs))
+        roots = {"bash", "coreutils", "libc-bin"}.union(*(program["debs"] for program in programs))
         closures.fetch(sorted(roots), directory)
     else:
         locked(directory, "--update" in options)

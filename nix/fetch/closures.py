@@ -11,14 +11,17 @@ from debian import FIRST, Unavailable, acyclic, check, file_name, section
 from lock import sha256, write
 from report import FetchError
 
-# Parts of an installed system, and what the scripts need that install it. Programs do not load them.
+# Parts of an installed system, what the scripts need that install it, and what manuals need. Programs do not load them.
 SYSTEM = re.compile(
     r"adduser|apt|base-files|cron.*|dbus.*|debconf.*|default-mta|dictionaries-common|dmsetup|dpkg|emacsen-common|"
-    r"init-system-helpers|install-info|libpam-.*|logrotate|lsb-.*|netbase|passwd|procps|sensible-utils|ssl-cert|"
-    r"systemd.*|sysvinit-utils|tex-common|ucf|udev|update-inetd|usrmerge|util-linux.*|xfonts-utils"
+    r"init-system-helpers|install-info|libjs-sphinxdoc|libpam-.*|logrotate|lsb-.*|netbase|passwd|procps|"
+    r"sensible-utils|ssl-cert|systemd.*|sysvinit-utils|tex-common|ucf|udev|update-inetd|usrmerge|util-linux.*|xfonts-utils"
 )
 
 LIBRARIES = {"libs", "oldlibs"}
+
+# Each Debian system has them as /bin/sh and /bin/bash, so the packages with scripts for them need not say so.
+SHELLS = ["dash", "bash"]
 
 
 def fetch(roots, directory):
@@ -43,7 +46,8 @@ def fetch(roots, directory):
 def closure(roots):
     """Name → entry of the roots and of everything they need."""
     offered, providers = {}, {}
-    for fields in apt.stanzas(apt.run("apt-cache", "dumpavail")):
+    # Not what is installed: a package from elsewhere would hide Debian's.
+    for fields in apt.stanzas(apt.run("apt-cache", "-o", "Dir::State::status=/dev/null", "dumpavail")):
         offered[fields["Package"]] = fields
         for provided in listed(fields, "Provides"):
             providers.setdefault(name_in(provided), []).append(fields["Package"])
@@ -54,7 +58,7 @@ def closure(roots):
                 return None if SYSTEM.fullmatch(found) else found
         return None
 
-    taken, open_names = {}, [FIRST, *roots]
+    taken, open_names = {}, [FIRST, *SHELLS, *roots]
     while open_names:
         name = open_names.pop()
         if name in taken:
@@ -74,6 +78,15 @@ def closure(roots):
             "group": name if section(fields) in LIBRARIES else fields.get("Source", name).split(" ")[0],
         }
         open_names += taken[name]["depends"]
+
+    below_shell, open_names = set(), [*SHELLS]
+    while open_names:
+        name = open_names.pop()
+        if name not in below_shell:
+            below_shell.add(name)
+            open_names += taken[name]["depends"]
+    for name in taken.keys() - below_shell:
+        taken[name]["depends"] = sorted({*SHELLS, *taken[name]["depends"]})
     return taken
 
 
