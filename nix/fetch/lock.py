@@ -31,13 +31,17 @@ class Lock:
             "python": self.python,
             "wheels": dict(sorted(self.wheels.items())),
         }
-        text = json.dumps(data, indent=2) + "\n"
-        # Left alone when equal, and renamed when not: an evaluation may be reading it.
-        if path.exists() and path.read_text() == text:
-            return
-        aside = path.with_suffix(".new")
-        aside.write_text(text)
-        os.replace(aside, path)
+        write_json(path, data)
+
+
+def write_json(path, data):
+    """Writes a file that an evaluation may be reading: left alone when equal, and renamed when not."""
+    text = json.dumps(data, indent=2) + "\n"
+    if path.exists() and path.read_text() == text:
+        return
+    aside = path.with_suffix(".new")
+    aside.write_text(text)
+    os.replace(aside, path)
 
 
 def sha256(path):
