@@ -28,6 +28,8 @@ wrap_shell() {
 
 wrap_binary() {
     hide "$1"
+    more=
+    if [ -n "${3:-}" ]; then more="putenv(\"$3=$4\");"; fi
     cat > wrapper.c <<END
 #define _GNU_SOURCE
 #include <unistd.h>
@@ -51,7 +53,7 @@ void set_env_prefix(char *env, char *sep, char *prefix) {
 
 int main(int argc, char **argv) {
     set_env_prefix("PATH", ":", "$2");
-    ${3:+putenv("$3=$4");}
+    $more
     argv[0] = "$1";
     return execv("$hidden", argv);
 }

@@ -11,11 +11,16 @@ let
     ${script}
   '';
 
+  copy = name: text: compile name { text = pkgs.writeText text "Text of a store path\n"; } ''
+    mkdir -p $out/bin
+    cc -O2 -DNAME="\"$text\"" -o $out/bin/${name} $source/copied.c
+  '';
+
   # Runs hello, found in PATH.
   greet = "hello --greeting=\"$GREETING, $*\"";
 in
 rec {
-  # A library in one store path, its data in another.
+  # A library, and its data.
   libtext = compile "libtext" { data = pkgs.writeText "text" "Text of a store path\n"; } ''
     mkdir -p $out/lib $out/include $out/share
     cp $data $out/share/text
@@ -28,11 +33,11 @@ rec {
     cc -O2 -I$libtext/include -o $out/bin/linked $source/linked.c -L$libtext/lib -Wl,-rpath,$libtext/lib -ltext
   '';
 
-  copied = compile "copied" { inherit libtext; } ''
-    mkdir -p $out/bin
-    cc -O2 -I$libtext/include -DTEXT="\"$libtext/share\"" -o $out/bin/copied $source/copied.c \
-        -L$libtext/lib -Wl,-rpath,$libtext/lib -ltext
-  '';
+  # The compiler's constants of a name's copies: 16 bytes each, one after the other.
+  copied = copy "copied" "a-text-with-a-long-name";
+
+  # The last constant repeats bytes of the one before, if the name is no longer than this: the hash is in pieces.
+  cut = copy "cut" "t";
 
   threads = compile "threads" { } ''
     mkdir -p $out/bin

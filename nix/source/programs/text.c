@@ -1,7 +1,4 @@
-/* A library with a store path of its own. TEXT is the directory of its data, a constant. */
-#include <string.h>
+/* A library with a store path of its own. TEXT is the directory of its data. */
 #include "text.h"
 
 const char *text_directory(void) { return TEXT; }
-
-void text_file(char *name) { strcpy(name, TEXT "/text"); }
