@@ -110,21 +110,19 @@ let
 
   curl = build {
     name = "curl";
-    inputs = [ openssl zlib ];
+    inputs = [ openssl zlib bash ];
     configureFlags = "--with-openssl --with-zlib --with-ca-bundle=${cacert}/etc/ssl/certs/ca-bundle.crt --without-libpsl --without-nghttp2 --without-brotli --without-zstd --without-libidn2 --without-librtmp --without-libssh2 --disable-ldap --disable-ldaps --disable-manual";
   };
 
   perl = build {
     name = "perl";
     phases = ". ${./perl.sh}";
-    # Debian's patches add directories outside of the prefix.
   };
 
   python3 = build {
     name = "python3";
     source = "python${wheelLock.python}";
     phases = ". ${./python3.sh}";
-    # Debian's patches move modules to other directories.
     inputs = [ openssl zlib libffi bash ];
     inherit openssl;
     # For wheels.
@@ -134,9 +132,8 @@ let
   redis = build {
     name = "redis";
     phases = ". ${./redis.sh}";
-    # Debian's patches take libraries out.
     inputs = [ openssl ];
-    makeFlags = "PREFIX=${placeholder "out"} MALLOC=jemalloc BUILD_TLS=yes USE_SYSTEMD=no V=1";
+    makeFlags = "PREFIX=${placeholder "out"} MALLOC=libc BUILD_TLS=yes USE_SYSTEMD=no V=1";
   };
 
   # gcc itself is the machine's; its library for C++ is copied.

@@ -1,5 +1,22 @@
 # python3's phases, for build.sh.
 
+unpack_phase() {
+    mkdir package
+    set -- $names
+    for file in $files; do
+        ln -s "$file" "package/$1"
+        shift
+    done
+    # Debian's patches move modules to dist-packages.
+    dpkg-source --no-check --skip-patches -x package/*.dsc source
+    cd source
+}
+
+patch_phase() {
+    # The machine's own directories for headers and libraries.
+    sed -i 's/^    def add_multiarch_paths(self):/&\n        return/' setup.py
+}
+
 configure_phase() {
     ./configure --prefix="$out" --enable-shared --with-openssl="$openssl" --with-system-ffi --without-ensurepip
 }
