@@ -61,7 +61,8 @@ class Sources:
 
     def update(self):
         """Learns the places of the machine's packages, and fetches their lists of sources."""
-        known = apt.run("apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)", "Created-By: Packages")
+        fields = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)"
+        known = apt.run("apt-get", "indextargets", "--format", fields, "Created-By: Packages")
         for line in dict.fromkeys((known or "").splitlines()):
             origin, uri, release, component, key = line.split("|")
             if origin in DISTRIBUTIONS:
@@ -103,7 +104,7 @@ class Sources:
             text = description.read_text()
             listed = re.search(r"^Checksums-Sha256:((?:\n .*)+)", text, re.MULTILINE).group(1)
             files = {file: digest for digest, _, file in (line.split() for line in listed.strip().splitlines())}
-            if any(sha256(came[file]) != digest for file, digest in files.items() if file in came) or not files.keys() <= came.keys():
+            if any(file not in came or sha256(came[file]) != digest for file, digest in files.items()):
                 return None
             files[description.name] = sha256(description)
             for file in files:
