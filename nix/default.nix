@@ -35,5 +35,13 @@ rec {
     libraries = [ pkgs.libraries.libc6 pkgs.libraries.libgcc-s1 ];
   };
 
+  # Built from source: its packages by name, as in nix/build source.python3; the examples with it; its test programs.
+  source = import ./source { inputs = inputs + "/source"; wheels = inputs; inherit system; };
+  source-markov = import ../examples/markov { pkgs = source; inherit markov-server; supervisor = "circus"; };
+  source-python = import ../examples/python { pkgs = source; };
+  source-hello = import ../examples/hello { pkgs = source; };
+  source-coreutils = import ../examples/coreutils { pkgs = source; };
+  source-corpus = source.corpus;
+
   probe = import ./binary.nix { inherit pkgs program reference; name = "probe"; };
 }

@@ -3,12 +3,11 @@
 Unlike debian.py, it follows every dependency, and takes the versions that apt offers and checks.
 """
 
-import json
 import re
 
 import apt
 from debian import FIRST, Unavailable, acyclic, check, file_name, section
-from lock import sha256, write
+from lock import sha256, write_json
 from report import FetchError
 
 # Parts of an installed system, what the scripts need that install it, and what manuals need. Programs do not load them.
@@ -40,7 +39,7 @@ def fetch(roots, directory):
         "groups": acyclic(groups, [packages[root]["group"] for root in roots]),
         "packages": {name: {key: entry[key] for key in ("group", "depends")} for name, entry in packages.items()},
     }
-    write(directory / "lock.json", json.dumps(lock, indent=1, sort_keys=True) + "\n")
+    write_json(directory / "lock.json", lock)
 
 
 def closure(roots):
