@@ -48,6 +48,7 @@ let
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
       bash = groups.bash;
+      servers = ./servers.sh;
       places = all (debs ++ [ "bash" "coreutils" ]);
       run = filled run;
       build = filled build;

@@ -1,0 +1,21 @@
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+free_port() { # VARIABLE: sets it to a port of 127.0.0.1 where nothing listens
+    local port=$((20000 + RANDOM % 12000))
+    while (: < /dev/tcp/127.0.0.1/$port) 2>/dev/null; do port=$((port + 1)); done
+    printf -v "$1" %s $port
+}
+await() { # COMMAND...: waits until it succeeds
+    local try
+    for try in {1..150}; do
+        if "$@" >/dev/null 2>&1; then return; fi
+        sleep 0.1
+    done
+    "$@"
+}
+listens() { # PORT: does something listen there?
+    (: < /dev/tcp/127.0.0.1/$1) 2>/dev/null
+}
+stop() { # PID...
+    kill "$@"
+    wait "$@" || true
+}
