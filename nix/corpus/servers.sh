@@ -1,8 +1,8 @@
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 free_port() { # VARIABLE: sets it to a port of 127.0.0.1 where nothing listens
-    local port=$((20000 + RANDOM % 12000))
-    while (: < /dev/tcp/127.0.0.1/$port) 2>/dev/null; do port=$((port + 1)); done
-    printf -v "$1" %s $port
+    local free=$((20000 + RANDOM % 12000))
+    while listens $free; do free=$((free + 1)); done
+    printf -v "$1" %s $free
 }
 await() { # COMMAND...: waits until it succeeds
     local try
