@@ -1,8 +1,8 @@
 # Builder: $out/bin/run, a script that runs a program as a wrapper of nixpkgs would, with all it needs found by
 # environment variables.
 #
-# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet, servers
-# (functions for scripts that start a server).
+# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet, functions
+# (to start servers and to type into a terminal).
 PATH=/usr/bin:/bin
 umask 022
 
@@ -39,7 +39,7 @@ mkdir -p "$out/bin"
     search GUILE_LOAD_COMPILED_PATH "lib/$triplet/guile/*/ccache"
     search OCAMLPATH lib/ocaml
     echo "export LC_ALL=C.UTF-8"
-    cat "$servers"
+    cat "$functions"
 } > "$out/bin/run"
 if [ -s "$buildPath" ]; then
     head=$PWD/head

@@ -48,7 +48,7 @@ let
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
       bash = groups.bash;
-      servers = ./servers.sh;
+      functions = ./functions.sh;
       places = all (debs ++ [ "bash" "coreutils" ]);
       run = filled run;
       build = filled build;

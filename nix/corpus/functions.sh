@@ -19,3 +19,15 @@ stop() { # PID...
     kill "$@"
     wait "$@" || true
 }
+type_into() { # COMMAND TEXT...: runs it in a terminal (with socat) and types the texts, one after the other
+    local command=$1
+    shift
+    {
+        await test -s screen
+        for text; do
+            sleep 0.5
+            printf %b "$text"
+        done
+        sleep 0.5
+    } | socat - "EXEC:$command,pty,setsid,ctty,stderr,rawer" > screen
+}
