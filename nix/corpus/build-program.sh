@@ -1,7 +1,8 @@
 # Builder: $out/bin/run, a script that runs a program as a wrapper of nixpkgs would, with all it needs found by
 # environment variables.
 #
-# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet.
+# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet, functions
+# (to start servers and to type into a terminal).
 PATH=/usr/bin:/bin
 umask 022
 
@@ -59,6 +60,7 @@ fi
         echo "export PATH=$out/libexec:\$PATH"
     fi
     echo "export LC_ALL=C.UTF-8"
+    cat "$functions"
 } > "$out/bin/run"
 if [ -s "$buildPath" ]; then
     head=$PWD/head

@@ -49,6 +49,7 @@ let
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
       bash = groups.bash;
+      functions = ./functions.sh;
       places = all (debs ++ [ "bash" "coreutils" "libc-bin" ]);
       run = filled run;
       build = filled build;

@@ -9,6 +9,13 @@ merge() { # FROM TO
     cp -a "$root/$1/." "$out/$2/"
 }
 
+# The directories of programs become one: a link from one of them to the same name in another is left out.
+for link in "$root"/bin/* "$root"/sbin/* "$root"/usr/bin/* "$root"/usr/sbin/*; do
+    [ -L "$link" ] || continue
+    target=$(readlink "$link")
+    case $target in /*) target=$root$target ;; *) target=${link%/*}/$target ;; esac
+    case $target in */bin/"${link##*/}" | */sbin/"${link##*/}") [ ! -f "$target" ] || rm "$link" ;; esac
+done
 for directory in bin sbin usr/bin usr/sbin; do merge $directory bin; done
 for directory in lib lib64 usr/lib usr/lib64; do merge $directory lib; done
 merge usr/libexec libexec
