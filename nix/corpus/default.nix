@@ -20,7 +20,8 @@ let
       texts = ./texts.pl;
       sources = map source group.files;
       dependencies = map (name: groups.${name}) group.depends;
-    } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })))
+    } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })
+    // (if group ? games then { fixup = ./games.sh; } else { })))
     lock.groups;
 
   # The groups of these packages and of all they need, those that need others first.

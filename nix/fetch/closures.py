@@ -93,6 +93,8 @@ def grouped(packages):
     for name, entry in sorted(packages.items()):
         group = groups.setdefault(entry["group"], {"version": entry["version"], "section": "", "files": [], "depends": []})
         group["files"].append({key: entry[key] for key in ("file", "sha256")})
+        if entry["section"] == "games":
+            group["games"] = True
         needed = {packages[depend]["group"] for depend in entry["depends"]} - {entry["group"]}
         group["depends"] = sorted({*group["depends"], *needed})
     return groups
