@@ -22,6 +22,25 @@ search() { # VARIABLE DIRECTORY...
     [ -z "$list" ] || echo "export $variable='${list#:}'"
 }
 
+# The configuration of fontconfig, as nixpkgs' makeFontsConf writes it, but without a cache.
+fonts() {
+    for place in $places; do
+        [ ! -d "$place/etc/fonts/conf.d" ] || configuration=$place/etc/fonts/conf.d
+    done
+    [ -n "${configuration:-}" ] || return 0
+    mkdir -p "$out/etc"
+    {
+        echo '<fontconfig>'
+        for place in $places; do
+            [ ! -d "$place/share/fonts" ] || echo "<dir>$place/share/fonts</dir>"
+        done
+        echo "<include>$configuration</include>"
+        echo '<cachedir prefix="xdg">fontconfig</cachedir>'
+        echo '</fontconfig>'
+    } > "$out/etc/fonts.conf"
+    echo "export FONTCONFIG_FILE=$out/etc/fonts.conf"
+}
+
 mkdir -p "$out/bin"
 {
     echo "#!$bash/bin/bash -e"
@@ -37,6 +56,7 @@ mkdir -p "$out/bin"
     search GUILE_LOAD_PATH 'share/guile/[0-9]*'
     search GUILE_LOAD_COMPILED_PATH "lib/$triplet/guile/*/ccache"
     search OCAMLPATH lib/ocaml
+    fonts
     echo "export LC_ALL=C.UTF-8"
 } > "$out/bin/run"
 if [ -s "$buildPath" ]; then
