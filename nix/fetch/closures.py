@@ -20,6 +20,9 @@ SYSTEM = re.compile(
 
 LIBRARIES = {"libs", "oldlibs"}
 
+# Each Debian system has it as /bin/sh, so the packages with scripts for it need not say so.
+SHELL = "dash"
+
 
 def fetch(roots, directory):
     """Downloads the roots and what they need. Writes lock.json, which nix/corpus/default.nix reads."""
@@ -54,7 +57,7 @@ def closure(roots):
                 return None if SYSTEM.fullmatch(found) else found
         return None
 
-    taken, open_names = {}, [FIRST, *roots]
+    taken, open_names = {}, [FIRST, SHELL, *roots]
     while open_names:
         name = open_names.pop()
         if name in taken:
@@ -74,6 +77,15 @@ def closure(roots):
             "group": name if section(fields) in LIBRARIES else fields.get("Source", name).split(" ")[0],
         }
         open_names += taken[name]["depends"]
+
+    below_shell, open_names = set(), [SHELL]
+    while open_names:
+        name = open_names.pop()
+        if name not in below_shell:
+            below_shell.add(name)
+            open_names += taken[name]["depends"]
+    for name in taken.keys() - below_shell:
+        taken[name]["depends"] = sorted({SHELL, *taken[name]["depends"]})
     return taken
 
 
