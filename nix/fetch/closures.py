@@ -35,7 +35,7 @@ def fetch(roots, directory):
         check(missing, directory)
     except Unavailable as error:
         raise FetchError(f"cannot download {error}", "run apt-get update as root") from None
-    groups = grouped(packages)
+    groups = joined(packages)
     lock = {
         "groups": acyclic(groups, [packages[root]["group"] for root in roots]),
         "packages": {name: {key: entry[key] for key in ("group", "depends")} for name, entry in packages.items()},
@@ -97,6 +97,28 @@ def listed(fields, field):
 def name_in(dependency):
     """The package's name in `name:any (>= 1.0)`."""
     return re.split(r"[\s(:\[]", dependency.strip())[0]
+
+
+def joined(packages):
+    """The groups, but those that need each other are one: a library, and what its own source has beside it."""
+    groups = grouped(packages)
+    reached = {}
+    for name in groups:
+        found, open_names = set(), [name]
+        while open_names:
+            new = set(groups[open_names.pop()]["depends"]) - found
+            found |= new
+            open_names += new
+        reached[name] = found
+    # libc6 and libgcc-s1 stay apart, see ../debian/libc.sh.
+    names = {
+        name: min((other for other in reached[name] if name in reached[other] and name not in reached[FIRST]),
+                  key=lambda other: (-len(groups[other]["files"]), other), default=name)
+        for name in groups
+    }
+    for entry in packages.values():
+        entry["group"] = names[entry["group"]]
+    return grouped(packages)
 
 
 def grouped(packages):
