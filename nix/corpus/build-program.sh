@@ -56,6 +56,7 @@ mkdir -p "$out/bin"
     search GUILE_LOAD_PATH 'share/guile/[0-9]*'
     search GUILE_LOAD_COMPILED_PATH "lib/$triplet/guile/*/ccache"
     search OCAMLPATH lib/ocaml
+    search GCONV_PATH "lib/$triplet/gconv"
     fonts
     echo "export LC_ALL=C.UTF-8"
 } > "$out/bin/run"
