@@ -1,7 +1,8 @@
 # Builder: $out/bin/run, a script that runs a program as a wrapper of nixpkgs would, with all it needs found by
 # environment variables.
 #
-# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet.
+# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet,
+# typelibs (the Perl script beside this).
 PATH=/usr/bin:/bin
 umask 022
 
@@ -42,6 +43,7 @@ fonts() {
 }
 
 mkdir -p "$out/bin"
+perl "$typelibs" "$out/typelibs" "$triplet" $places
 {
     echo "#!$bash/bin/bash -e"
     search PATH bin
@@ -50,7 +52,7 @@ mkdir -p "$out/bin"
     search PERL5LIB share/perl5 'share/perl/5.*[0-9]' "lib/$triplet/perl5/5.*[0-9]" "lib/$triplet/perl/5.*[0-9]" "lib/$triplet/perl-base"
     search RUBYLIB lib/ruby/vendor_ruby 'lib/ruby/[0-9]*' "lib/$triplet/ruby/[0-9]*" "lib/$triplet/ruby/vendor_ruby/[0-9]*"
     search NODE_PATH share/nodejs lib/nodejs "lib/$triplet/nodejs"
-    search GI_TYPELIB_PATH "lib/$triplet/girepository-1.0" lib/girepository-1.0
+    [ ! -d "$out/typelibs" ] || echo "export GI_TYPELIB_PATH='$out/typelibs'"
     search TERMINFO_DIRS lib/terminfo share/terminfo
     search R_LIBS lib/R/site-library lib/R/library
     search GUILE_LOAD_PATH 'share/guile/[0-9]*'

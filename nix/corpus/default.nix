@@ -48,6 +48,7 @@ let
       inherit system triplet;
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
+      typelibs = ./typelibs.pl;
       bash = groups.bash;
       places = all (debs ++ [ "bash" "coreutils" ]);
       run = filled run;
