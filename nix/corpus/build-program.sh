@@ -2,7 +2,7 @@
 # environment variables.
 #
 # From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet, functions
-# (to start servers and to type into a terminal).
+# (to start servers and to type into a terminal), typelibs (the Perl script beside this).
 PATH=/usr/bin:/bin
 umask 022
 
@@ -23,6 +23,25 @@ search() { # VARIABLE DIRECTORY...
     [ -z "$list" ] || echo "export $variable='${list#:}'"
 }
 
+# The configuration of fontconfig, as nixpkgs' makeFontsConf writes it, but without a cache.
+fonts() {
+    for place in $places; do
+        [ ! -d "$place/etc/fonts/conf.d" ] || configuration=$place/etc/fonts/conf.d
+    done
+    [ -n "${configuration:-}" ] || return 0
+    mkdir -p "$out/etc"
+    {
+        echo '<fontconfig>'
+        for place in $places; do
+            [ ! -d "$place/share/fonts" ] || echo "<dir>$place/share/fonts</dir>"
+        done
+        echo "<include>$configuration</include>"
+        echo '<cachedir prefix="xdg">fontconfig</cachedir>'
+        echo '</fontconfig>'
+    } > "$out/etc/fonts.conf"
+    echo "export FONTCONFIG_FILE=$out/etc/fonts.conf"
+}
+
 mkdir -p "$out/bin"
 linker=
 for place in $places; do
@@ -37,6 +56,7 @@ if [ -n "$linker" ]; then
     printf '#!%s\nexec %s "$@" -dynamic-linker %s ${LIBRARY_PATH:+-rpath "$LIBRARY_PATH"}\n' "$bash/bin/bash" "$linker" "$loader" > "$out/libexec/ld"
     chmod +x "$out/libexec/ld"
 fi
+perl "$typelibs" "$out/typelibs" "$triplet" $places
 {
     echo "#!$bash/bin/bash -e"
     search PATH bin
@@ -46,7 +66,7 @@ fi
     search RUBYLIB lib/ruby/vendor_ruby 'lib/ruby/[0-9]*' "lib/$triplet/ruby/[0-9]*" "lib/$triplet/ruby/vendor_ruby/[0-9]*"
     search GEM_PATH 'share/rubygems-integration/*' "lib/$triplet/rubygems-integration/[0-9]*"
     search NODE_PATH share/nodejs lib/nodejs "lib/$triplet/nodejs"
-    search GI_TYPELIB_PATH "lib/$triplet/girepository-1.0" lib/girepository-1.0
+    [ ! -d "$out/typelibs" ] || echo "export GI_TYPELIB_PATH='$out/typelibs'"
     search TERMINFO_DIRS lib/terminfo share/terminfo
     search R_LIBS lib/R/site-library lib/R/library
     search GUILE_LOAD_PATH 'share/guile/[0-9]*'
@@ -59,6 +79,8 @@ fi
         search LIBRARY_PATH "lib/$triplet"
         echo "export PATH=$out/libexec:\$PATH"
     fi
+    search GCONV_PATH "lib/$triplet/gconv"
+    fonts
     echo "export LC_ALL=C.UTF-8"
     cat "$functions"
 } > "$out/bin/run"

@@ -21,7 +21,8 @@ let
       sources = map source group.files;
       dependencies = map (name: groups.${name}) group.depends;
     } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })
-    // (if builtins.match "golang-[0-9.]+" name != null then { fixup = ./go.sh; } else { })))
+    // (if builtins.match "golang-[0-9.]+" name != null then { fixup = ./go.sh; } else { })
+    // (if group ? games then { fixup = ./games.sh; } else { })))
     lock.groups;
 
   # The groups of these packages and of all they need, those that need others first.
@@ -48,6 +49,7 @@ let
       inherit system triplet;
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
+      typelibs = ./typelibs.pl;
       bash = groups.bash;
       functions = ./functions.sh;
       places = all (debs ++ [ "bash" "coreutils" "libc-bin" ]);

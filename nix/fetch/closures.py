@@ -34,7 +34,7 @@ def fetch(roots, directory):
         check(missing, directory)
     except Unavailable as error:
         raise FetchError(f"cannot download {error}", "run apt-get update as root") from None
-    groups = grouped(packages)
+    groups = joined(packages)
     lock = {
         "groups": acyclic(groups, [packages[root]["group"] for root in roots]),
         "packages": {name: {key: entry[key] for key in ("group", "depends")} for name, entry in packages.items()},
@@ -99,12 +99,36 @@ def name_in(dependency):
     return re.split(r"[\s(:\[]", dependency.strip())[0]
 
 
+def joined(packages):
+    """The groups, but those that need each other are one: a library, and what its own source has beside it."""
+    groups = grouped(packages)
+    reached = {}
+    for name in groups:
+        found, open_names = set(), [name]
+        while open_names:
+            new = set(groups[open_names.pop()]["depends"]) - found
+            found |= new
+            open_names += new
+        reached[name] = found
+    # libc6 and libgcc-s1 stay apart, see ../debian/libc.sh.
+    names = {
+        name: min((other for other in reached[name] if name in reached[other] and name not in reached[FIRST]),
+                  key=lambda other: (-len(groups[other]["files"]), other), default=name)
+        for name in groups
+    }
+    for entry in packages.values():
+        entry["group"] = names[entry["group"]]
+    return grouped(packages)
+
+
 def grouped(packages):
     """Group → its files, and the groups that it needs."""
     groups = {}
     for name, entry in sorted(packages.items()):
         group = groups.setdefault(entry["group"], {"version": entry["version"], "section": "", "files": [], "depends": []})
         group["files"].append({key: entry[key] for key in ("file", "sha256")})
+        if entry["section"] == "games":
+            group["games"] = True
         needed = {packages[depend]["group"] for depend in entry["depends"]} - {entry["group"]}
         group["depends"] = sorted({*group["depends"], *needed})
     return groups
