@@ -10,11 +10,13 @@ from debian import FIRST, Unavailable, acyclic, check, file_name, section
 from lock import sha256, write_json
 from report import FetchError
 
-# Parts of an installed system, what the scripts need that install it, and what manuals need. Programs do not load them.
+# Parts of an installed system, what the scripts need that install it, and what only manuals and builds need.
+# Programs do not load them.
 SYSTEM = re.compile(
     r"adduser|apt|base-files|cron.*|dbus.*|debconf.*|default-mta|dictionaries-common|dmsetup|dpkg|emacsen-common|"
     r"init-system-helpers|install-info|libjs-sphinxdoc|libpam-.*|logrotate|lsb-.*|netbase|passwd|procps|"
-    r"sensible-utils|ssl-cert|systemd.*|sysvinit-utils|tex-common|ucf|udev|update-inetd|usrmerge|util-linux.*|xfonts-utils"
+    r"python3-pythran|sensible-utils|ssl-cert|systemd.*|sysvinit-utils|tex-common|ucf|udev|update-inetd|usrmerge|"
+    r"util-linux.*|xfonts-utils"
 )
 
 LIBRARIES = {"libs", "oldlibs"}
