@@ -50,7 +50,7 @@ find "$root" -type l | while read -r link; do
     rm "$here"
     for place in "$out" $dependencies; do
         # A target that is itself a link may have been replaced already or come later: look at the name only.
-        if [ -e "$place/$(moved "$target")" ] || { [ "$place" = "$out" ] && [ -e "$root$target" ]; }; then
+        if [ -e "$place/$(moved "$target")" ] || { [ "$place" = "$out" ] && [ -e "$root$target" -o -L "$root$target" ]; }; then
             there=$place/$(moved "$target")
             [ "$place" = "$out" ] && there=$(realpath -ms --relative-to="$(dirname "$here")" "$there")
             ln -s "$there" "$here"
