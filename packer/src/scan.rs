@@ -9,6 +9,6 @@ mod kind;
 mod pieces;
 pub(crate) mod proof;
 mod store_name;
-mod streams;
+pub(crate) mod streams;
 mod tar_blocks;
 pub(crate) mod variables;

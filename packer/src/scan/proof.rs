@@ -505,6 +505,47 @@ mod tests {
     }
 
     #[test]
+    fn a_library_with_its_digest_beside_it_is_judged() {
+        let library = [b"\x7fELF\x02\0/nix/store/", GLIBC.as_bytes()].concat();
+        let holds = |file: &str, digest: &str| {
+            vec![format!(
+                "/nix/store/{BASH}/{file}: holds a reference, and {digest} has its digest"
+            )]
+        };
+        for (file, digest) in [
+            ("lib/libsoftokn3.so", "libsoftokn3.chk"),
+            ("lib/libgcrypt.so.20", ".libgcrypt.so.20.hmac"),
+            ("lib/libx.so", "libx.so.hmac"),
+            ("lib/ossl-modules/fips.so", "fipsmodule.cnf"),
+        ] {
+            let store = TestStore::new();
+            let directory = if digest == "fipsmodule.cnf" { "etc" } else { "lib" };
+            store.file(&format!("{BASH}/{file}"), &library);
+            store.file(&format!("{BASH}/{directory}/{digest}"), "");
+            assert_eq!(survey(&store).0, holds(file, digest), "{file}");
+            let alone = TestStore::new();
+            assert_eq!(survey(alone.file(&format!("{BASH}/{file}"), &library)).0, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_found_by_a_reference_is_doubtful() {
+        let text = format!("/nix/store/{GLIBC}").into_bytes();
+        // One original and its translation, after the header and two rows.
+        let catalogue = |original: &[u8], translation: &[u8]| {
+            let [first, second] =
+                [original, translation].map(|text| u32::try_from(text.len()).unwrap());
+            let numbers = [0x9504_12de, 0, 1, 28, 36, 0, 0, first, 44, second, 45 + first];
+            let words = numbers.iter().flat_map(|number: &u32| number.to_le_bytes());
+            [&words.collect::<Vec<u8>>()[..], original, b"\0", translation, b"\0"].concat()
+        };
+        let found = |content: &[u8]| survey_file("share/x.mo", content).0;
+        assert_eq!(found(&catalogue(b"hello", &text)), [""; 0]);
+        let expected = refused("share/x.mo", "holds a reference, and a message is found by it");
+        assert_eq!(found(&catalogue(&text, b"hello")), expected);
+    }
+
+    #[test]
     fn streams_in_the_middle_of_a_file_are_searched() {
         let text = format!("prefix=/nix/store/{GLIBC}").repeat(3).into_bytes();
         let zlib = |text: &[u8]| {
