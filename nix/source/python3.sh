@@ -18,6 +18,11 @@ patch_phase() {
 }
 
 configure_phase() {
+    # setup.py looks for libraries itself; as in nixpkgs, it is told.
+    for input in $inputs; do
+        CPPFLAGS="${CPPFLAGS:-} -I$input/include" LDFLAGS="${LDFLAGS:-} -L$input/lib"
+    done
+    export CPPFLAGS LDFLAGS
     ./configure --prefix="$out" --enable-shared --with-openssl="$openssl" --with-system-ffi --without-ensurepip
 }
 
