@@ -25,6 +25,7 @@ rec {
   coreutils = import ../examples/coreutils { inherit pkgs; };
   python-example = import ../examples/python { inherit pkgs; };
 
+  # Programs of many kinds, as in nix/build corpus.databases.sqlite3; corpus.all has links to all of them.
   corpus = import ./corpus { inputs = inputs + "/corpus"; inherit system; };
 
   python-modules = import ./python-modules.nix { inherit pkgs; };
@@ -41,7 +42,6 @@ rec {
   source-python = import ../examples/python { pkgs = source; };
   source-hello = import ../examples/hello { pkgs = source; };
   source-coreutils = import ../examples/coreutils { pkgs = source; };
-  source-corpus = source.corpus;
 
   probe = import ./binary.nix { inherit pkgs program reference; name = "probe"; };
 }

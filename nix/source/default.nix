@@ -178,7 +178,7 @@ let
     '';
   } // import ./small.nix { pkgs = set; };
 
-  # The programs of programs.toml: name → store path with bin/run.
+  # The programs of programs/source.toml: name → store path with bin/run.
   programs = builtins.mapAttrs
     (name: { packages, run }: derive "program-${name}"
       {
@@ -197,19 +197,17 @@ let
       } > $out/bin/run
       chmod +x $out/bin/run
     '')
-    (builtins.fromTOML (builtins.readFile ./programs.toml));
+    (builtins.fromTOML (builtins.readFile ./programs/source.toml));
 in
 set // {
   inherit programs;
 
-  # All programs as links.
-  corpus = derive "source-corpus"
-    { links = map (name: "${name} ${programs.${name}}") (builtins.attrNames programs); } ''
-    mkdir $out
-    set -- $links
-    while [ $# -gt 0 ]; do
-        ln -s "$2" "$out/$1"
-        shift 2
-    done
-  '';
+  # A link to each of them, as the corpus has.
+  all = derivation {
+    name = "source-corpus";
+    inherit system;
+    builder = "/bin/sh";
+    args = [ "-e" ../corpus/link-all.sh ];
+    links = map (name: "source/${name} ${programs.${name}}") (builtins.attrNames programs);
+  };
 }

@@ -35,7 +35,7 @@ const IMAGE: Bearing = Broken("it is a disk image, which has checksums");
 const KEYED: Bearing = Doubtful("it is a database, which may look the reference up");
 
 /// The kinds, and why each bears what it bears.
-const KINDS: [Kind; 60] = [
+const KINDS: [Kind; 61] = [
     // ELF: sections are found by offsets and strings end at a NUL; hash tables are over symbols' names.
     kind(0, b"\x7fELF", Known),
     // Static libraries: members are found by offsets, the index is over symbols' names. What is compressed in one is
@@ -63,6 +63,8 @@ const KINDS: [Kind; 60] = [
     kind(0, b"II*\0", Known),
     kind(0, b"MM\0*", Known),
     kind(0, b"fLaC", Known),
+    // glibc's list of converters between character sets: a hash table over their names.
+    kind(0, b"\x24\x03\x01\x20", Known),
     // Compiled magic numbers of file(1): in the order of their strength, which comes from lengths.
     kind(0, b"\x1c\x04\x1e\xf1", Known),
     // Gauche, Chez and others write their own; they are not known.
