@@ -53,7 +53,9 @@ done
 if [ -n "$linker" ]; then
     # What compilers make finds the loader and libraries in the store, as it does with nixpkgs' wrappers.
     mkdir "$out/libexec"
-    printf '#!%s\nexec %s "$@" -dynamic-linker %s ${LIBRARY_PATH:+-rpath "$LIBRARY_PATH"}\n' "$bash/bin/bash" "$linker" "$loader" > "$out/libexec/ld"
+    # Not at run time: gcc adds the machine's directories to LIBRARY_PATH.
+    eval "$(search rpath "lib/$triplet")"
+    printf '#!%s\nexec %s "$@" -dynamic-linker %s -rpath %s\n' "$bash/bin/bash" "$linker" "$loader" "$rpath" > "$out/libexec/ld"
     chmod +x "$out/libexec/ld"
 fi
 perl "$typelibs" "$out/typelibs" "$triplet" $places

@@ -7,21 +7,32 @@ use tests::{Bundle, Directory, Ended, Host, Nix, Start, User};
 use crate::program::Program;
 use crate::table::{Row, Run, Verdict};
 
+/// What came out for a program, and what is wrong with that.
+pub(crate) type Outcome = (Row, Result<(), String>);
+
 /// Packs a program, and compares it with itself: alone where its store paths are, and in a bundle where no /nix is.
 ///
-/// The bundle is relocated if its verdict allows it, and has a namespace if not. The result is an error if a program
-/// whose relocation is proven, or that is in a namespace, is not the same in a bundle.
-pub(crate) fn compare(program: &Program) -> (Row, Result<(), String>) {
+/// The bundle is relocated if its verdict allows it, and has a namespace if not. It is wrong if a program whose
+/// relocation is proven, or that is in a namespace, is not the same in a bundle. What is likely may differ: the table
+/// says so.
+///
+/// # Errors
+///
+/// If the program does not work alone.
+pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
     let closure = program.closure();
+    let user = User::ordinary();
+    let alone = Host::new(user.clone(), Nix::SamePaths);
+    let expected = start(&alone, closure.path.join("bin/run")).run();
+    if !expected.status.success() || expected.stdout.is_empty() {
+        return Err(format!("alone, it does not work: {}", text(&expected, &Names::new())));
+    }
+
     let directory = tempfile::tempdir().expect("make a directory");
     let builder = Bundle::of(&closure).entry("/bin/run").option("--level", "1");
     let bundle = builder.pack_into(directory.path());
     let info = bundle.inspect();
     let verdict = Verdict::of(&info["relocation"]);
-
-    let user = User::ordinary();
-    let alone = Host::new(user.clone(), Nix::SamePaths);
-    let expected = start(&alone, closure.path.join("bin/run")).run();
     let host = Host::new(user, Nix::Absent);
     let bundle = host.install(&bundle.path);
     let mode = if verdict == Verdict::Refused { "namespace" } else { "relocate" };
@@ -36,10 +47,7 @@ pub(crate) fn compare(program: &Program) -> (Row, Result<(), String>) {
         (_, Err(_)) => Run::Differs,
     };
     let row = Row::new(verdict, run, &info);
-    // What is likely may differ: the table says so.
-    let result =
-        if verdict == Verdict::Likely && expected.status.success() { Ok(()) } else { result };
-    (row, result)
+    Ok((row, if verdict == Verdict::Likely { Ok(()) } else { result }))
 }
 
 /// A start in a directory of its own.
@@ -48,11 +56,14 @@ fn start(host: &Host, program: impl Into<PathBuf>) -> Start {
     host.start(program).without_env("PATH").env("TMPDIR", &place).directory(Directory::At(place))
 }
 
+/// For each start of a relocated path, `/nix/store/<hash>` of the store path.
+type Names = BTreeMap<String, String>;
+
 /// What stands in the place of each `/nix/store/<hash>` of a relocated closure.
-fn relocated(host: &Host, paths: &BTreeSet<String>) -> BTreeMap<String, String> {
+fn relocated(host: &Host, paths: &BTreeSet<String>) -> Names {
     let cache = host.cache();
-    let Ok(entries) = fs::read_dir(host.outside(&cache)) else { return BTreeMap::new() };
-    let mut names = BTreeMap::new();
+    let Ok(entries) = fs::read_dir(host.outside(&cache)) else { return Names::new() };
+    let mut names = Names::new();
     for entry in entries {
         let entry = entry.expect("list the cache").file_name().into_string().expect("text");
         let path = format!("{}/{entry}", cache.display());
@@ -69,23 +80,21 @@ fn relocated(host: &Host, paths: &BTreeSet<String>) -> BTreeMap<String, String> 
 /// The length of `/nix/store/<hash>`.
 const REFERENCE: usize = format::REFERENCE_LEN;
 
-fn same(expected: &Ended, packed: &Ended, names: &BTreeMap<String, String>) -> Result<(), String> {
+fn same(expected: &Ended, packed: &Ended, names: &Names) -> Result<(), String> {
+    let (expected, packed) = (text(expected, &Names::new()), text(packed, names));
+    if expected == packed {
+        return Ok(());
+    }
+    Err(format!("alone:\n{expected}\nin a bundle:\n{packed}"))
+}
+
+/// The status and all output, with store paths for their relocated copies.
+fn text(ended: &Ended, names: &Names) -> String {
     let text = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         names.iter().fold(text, |text, (from, to)| text.replace(from, to))
     };
-    let all = |ended: &Ended| {
-        format!("{}\n{}\n--\n{}", ended.status, text(&ended.stdout), text(&ended.stderr))
-    };
-    let (expected, is_well) = (all(expected), expected.status.success());
-    let packed = all(packed);
-    if !is_well || expected.lines().nth(1).is_none_or(str::is_empty) {
-        return Err(format!("alone, it does not work: {expected}"));
-    }
-    if expected != packed {
-        return Err(format!("alone:\n{expected}\nin a bundle:\n{packed}"));
-    }
-    Ok(())
+    format!("{}\n{}\n--\n{}", ended.status, text(&ended.stdout), text(&ended.stderr))
 }
 
 /// Whether nothing was written into an unpacked store path.

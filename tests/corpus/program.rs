@@ -37,6 +37,9 @@ pub(crate) fn all() -> Vec<Program> {
         let directory = source().join("nix").join(set.attribute()).join("programs");
         for file in fs::read_dir(&directory).expect("list the kinds of programs") {
             let file = file.expect("list the kinds of programs").path();
+            if file.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
             let kind = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
             for name in names(&file) {
                 programs.push(Program { set, kind: kind.clone(), name });

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -39,9 +39,14 @@ pub(crate) struct Row {
     why: String,
 }
 
-/// What came out for each program.
-#[derive(Debug, Default)]
-pub(crate) struct Table(Mutex<BTreeMap<Program, Row>>);
+/// The table in docs/relocation.md, which a run keeps up to date: rows of programs that it does not run stay.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// The names of all programs.
+    programs: BTreeSet<String>,
+    /// One at a time.
+    lock: Mutex<()>,
+}
 
 impl Verdict {
     /// Reads it from the field `relocation` of `packer inspect --json`.
@@ -96,7 +101,7 @@ impl Row {
 fn why(reasons: &[Value]) -> String {
     let Some(first) = reasons.first() else { return String::new() };
     let first = first.as_str().expect("a reason is text");
-    let first = first.get(format::REFERENCE_LEN + 1..).unwrap_or(first).replace('|', "\\|");
+    let first = first.get(format::REFERENCE_LEN + 1..).unwrap_or(first).replace('|', "/");
     match reasons.len() {
         1 => first,
         count => format!("{first}; {} more", count - 1),
@@ -106,72 +111,88 @@ fn why(reasons: &[Value]) -> String {
 /// Where the table begins in docs/relocation.md; it ends with the file.
 const HEADING: &str = "## The corpus\n";
 
+/// The head of the table.
+const HEAD: &str = "| program | store paths | MB | references | verdict | run | why |\n|---|---|---|---|---|---|---|\n";
+
+/// The columns of the verdict and of the run.
+const VERDICT: usize = 5;
+const RUN: usize = 6;
+
+/// The rows by the names of programs.
+type Rows = BTreeMap<String, String>;
+
 impl Table {
-    /// Adds what came out for a program.
-    pub(crate) fn add(&self, program: Program, row: Row) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(program, row);
+    /// The table for these programs.
+    pub(crate) fn new(programs: BTreeSet<String>) -> Table {
+        Table { programs, lock: Mutex::default() }
     }
 
-    /// The number of programs that something came out for.
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Those whose relocation is refused.
-    pub(crate) fn refused(&self) -> usize {
-        self.count(|row| row.verdict == Verdict::Refused)
-    }
-
-    fn count(&self, is_counted: impl Fn(&Row) -> bool) -> usize {
-        let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.values().filter(|row| is_counted(row)).count()
-    }
-
-    /// Writes it into docs/relocation.md, and prints the figures.
-    pub(crate) fn write(&self) {
+    /// Writes what came out for a program.
+    pub(crate) fn add(&self, program: &Program, row: &Row) {
+        let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let path = source().join("docs/relocation.md");
-        let text = fs::read_to_string(&path).expect("read docs/relocation.md");
-        let (before, _) = text.split_once(HEADING).expect("it has the heading of the table");
-        fs::write(&path, format!("{before}{HEADING}\n{}", self.text())).expect("write the table");
-        println!("{}", self.figures());
+        let (before, mut rows) = self.read();
+        rows.insert(program.name(), row.line(program));
+        let table: String = rows.values().map(|row| row.to_owned() + "\n").collect();
+        let text = format!("{before}{HEADING}\n{ABOUT}\n\n{}\n{HEAD}{table}", figures(&rows));
+        fs::write(&path, text).expect("write the table");
     }
 
-    /// How many there are of each verdict, and how many of them differ.
-    fn figures(&self) -> String {
-        let mut text = "| verdict | closures | ran differently |\n|---|---|---|\n".to_owned();
-        for verdict in [Verdict::Proven, Verdict::Likely, Verdict::Refused] {
-            let all = self.count(|row| row.verdict == verdict);
-            let differ = self.count(|row| row.verdict == verdict && row.run == Run::Differs);
-            let differ =
-                if verdict == Verdict::Refused { "-".to_owned() } else { differ.to_string() };
-            let _ = writeln!(text, "| {} | {all} | {differ} |", verdict.text());
-        }
-        text
+    /// Prints the figures; returns how many closures are refused, and how many there are.
+    pub(crate) fn end(&self) -> (usize, usize) {
+        let (_, rows) = self.read();
+        println!("{}", figures(&rows));
+        (count(&rows, VERDICT, Verdict::Refused.text()), rows.len())
     }
 
-    fn text(&self) -> String {
-        let mut text = format!(
-            "`make test-corpus` packs these programs and writes this section. {ABOUT}\n\n{}\n",
-            self.figures()
-        );
-        text.push_str("| program | store paths | MB | references | verdict | run | why |\n");
-        text.push_str("|---|---|---|---|---|---|---|\n");
-        for (program, row) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            let megabytes = row.bytes.div_ceil(1_000_000);
-            let (verdict, run) = (row.verdict.text(), row.run.text());
-            let _ = writeln!(
-                text,
-                "| {} | {} | {megabytes} | {} | {verdict} | {run} | {} |",
-                program.name(),
-                row.paths,
-                row.references,
-                row.why
-            );
-        }
-        text
+    /// The document before the table, and the rows of programs that there are.
+    fn read(&self) -> (String, Rows) {
+        let text = fs::read_to_string(source().join("docs/relocation.md"));
+        let text = text.expect("read docs/relocation.md");
+        let (before, table) = text.split_once(HEADING).expect("it has the heading of the table");
+        let row = |line: &str| Some((cell(line, 1)?.to_owned(), line.to_owned()));
+        let rows = table.lines().filter_map(row);
+        (before.to_owned(), rows.filter(|(name, _)| self.programs.contains(name)).collect())
     }
 }
 
-const ABOUT: &str = "Those of the kind `source` are built from source with a prefix in the store, as in nixpkgs; the \
-others are made of Debian's packages (nix/README.md). Each is run alone, and relocated by an ordinary user where there \
-is no `/nix`: output and exit status are compared, and then all unpacked files with their digests.";
+fn cell(line: &str, column: usize) -> Option<&str> {
+    line.split('|').nth(column).map(str::trim)
+}
+
+fn count(rows: &Rows, column: usize, text: &str) -> usize {
+    rows.values().filter(|row| cell(row, column) == Some(text)).count()
+}
+
+/// How many there are of each verdict, and how many of them differ.
+fn figures(rows: &Rows) -> String {
+    let mut text = "| verdict | closures | ran differently |\n|---|---|---|\n".to_owned();
+    for verdict in [Verdict::Proven, Verdict::Likely, Verdict::Refused].map(Verdict::text) {
+        let all = count(rows, VERDICT, verdict);
+        let differs = |row: &&String| {
+            cell(row, VERDICT) == Some(verdict) && cell(row, RUN) == Some(Run::Differs.text())
+        };
+        let differ = rows.values().filter(differs).count();
+        let _ = writeln!(text, "| {verdict} | {all} | {differ} |");
+    }
+    text
+}
+
+impl Row {
+    fn line(&self, program: &Program) -> String {
+        let megabytes = self.bytes.div_ceil(1_000_000);
+        let (verdict, run) = (self.verdict.text(), self.run.text());
+        format!(
+            "| {} | {} | {megabytes} | {} | {verdict} | {run} | {} |",
+            program.name(),
+            self.paths,
+            self.references,
+            self.why
+        )
+    }
+}
+
+const ABOUT: &str = "`make test-corpus` packs these programs and writes this section. Those of the kind `source` are \
+built\nfrom source with a prefix in the store, as in nixpkgs; the others are made of Debian's packages \
+([nix/README.md](../nix/README.md)).\nEach is run alone, and relocated by an ordinary user where there is no `/nix`: output \
+and exit status are compared, and\nthen all unpacked files with their digests.";
