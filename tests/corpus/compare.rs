@@ -1,3 +1,5 @@
+//! Runs a program alone and in a bundle, and compares.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;

@@ -6,13 +6,9 @@
 // Test code: a harness that can't do its work stops the test, and says why.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-/// References that a compiler for aarch64 cuts.
 mod aarch64;
-/// Runs a program alone and in a bundle.
 mod compare;
-/// The programs.
 mod program;
-/// The table in docs/relocation.md.
 mod table;
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The programs of the corpus: tables in the files of nix/corpus/programs and nix/source/programs.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

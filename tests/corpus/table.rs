@@ -1,3 +1,5 @@
+//! The table in docs/relocation.md: the verdict on each program, and what came out of running it.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;

@@ -22,10 +22,10 @@ type Start = [u8; FEW_DIGITS / 2];
 pub(super) fn find(tree: &Tree) -> BTreeSet<u32> {
     let mut named: HashMap<Start, Vec<(Vec<u8>, u32)>> = HashMap::new();
     for number in numbers(tree) {
-        if let Some(digest) = digest(&tree.node(number).name) {
-            if let Some(start) = digest.first_chunk() {
-                named.entry(*start).or_default().push((digest, number));
-            }
+        if let Some(digest) = digest(&tree.node(number).name)
+            && let Some(start) = digest.first_chunk()
+        {
+            named.entry(*start).or_default().push((digest, number));
         }
     }
     let mut found = BTreeSet::new();
