@@ -27,7 +27,8 @@ pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
     let alone = Host::new(user.clone(), Nix::SamePaths);
     let expected = start(&alone, closure.path.join("bin/run")).run();
     if !expected.status.success() || expected.stdout.is_empty() {
-        return Err(format!("alone, it does not work: {}", text(&expected, &Names::new())));
+        let output = text(&expected, &Names::new());
+        return Err(format!("alone, it does not work: {output}\n{}", expected.stderr()));
     }
 
     let directory = tempfile::tempdir().expect("make a directory");
@@ -44,9 +45,9 @@ pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
 
     let result = same(&expected, &packed, &names).and_then(|()| untouched(&verified));
     let run = match (verdict, &result) {
-        (Verdict::Refused, _) => Run::Namespace,
-        (_, Ok(())) => Run::Same,
         (_, Err(_)) => Run::Differs,
+        (Verdict::Refused, Ok(())) => Run::Namespace,
+        (_, Ok(())) => Run::Same,
     };
     let row = Row::new(verdict, run, &info);
     Ok((row, if verdict == Verdict::Likely { Ok(()) } else { result }))
@@ -82,21 +83,22 @@ fn relocated(host: &Host, paths: &BTreeSet<String>) -> Names {
 /// The length of `/nix/store/<hash>`.
 const REFERENCE: usize = format::REFERENCE_LEN;
 
-fn same(expected: &Ended, packed: &Ended, names: &Names) -> Result<(), String> {
-    let (expected, packed) = (text(expected, &Names::new()), text(packed, names));
+fn same(expected: &Ended, ended: &Ended, names: &Names) -> Result<(), String> {
+    let (expected, packed) = (text(expected, &Names::new()), text(ended, names));
     if expected == packed {
         return Ok(());
     }
-    Err(format!("alone:\n{expected}\nin a bundle:\n{packed}"))
+    Err(format!("alone:\n{expected}\nin a bundle:\n{packed}\nstderr:\n{}", ended.stderr()))
 }
 
-/// The status and all output, with store paths for their relocated copies.
+/// The status and the output, with store paths for their relocated copies. What is on stderr is for people: some write
+/// times there.
 fn text(ended: &Ended, names: &Names) -> String {
     let text = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         names.iter().fold(text, |text, (from, to)| text.replace(from, to))
     };
-    format!("{}\n{}\n--\n{}", ended.status, text(&ended.stdout), text(&ended.stderr))
+    format!("{}\n{}", ended.status, text(&ended.stdout))
 }
 
 /// Whether nothing was written into an unpacked store path.

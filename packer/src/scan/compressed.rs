@@ -132,7 +132,7 @@ pub(crate) fn holds_reference(
     hashes: &Hashes,
     limit: u64,
 ) -> io::Result<bool> {
-    Search { hashes, rest: Cell::new(limit), found: Cell::new(false) }.run(file, method)
+    Search::new(hashes, limit).run(file, method)
 }
 
 /// Searches a stream in the middle of a file; returns whether it holds a hash, and the stream's length if that is known.
@@ -140,14 +140,15 @@ pub(crate) fn holds_reference(
 ///
 /// # Errors
 ///
-/// As [`holds_reference`]; a damaged stream is none.
+/// If it unpacks to more than `rest`, or is too deep. What a decoder refuses is no stream: its first bytes stand in
+/// programs and data, too.
 pub(crate) fn stream_holds_reference(
     input: impl Read,
     method: Method,
     hashes: &Hashes,
     rest: &Cell<u64>,
 ) -> io::Result<(bool, u64)> {
-    let search = Search { hashes, rest: Cell::new(rest.get()), found: Cell::new(false) };
+    let search = Search::new(hashes, rest.get());
     let mut input = BufReader::with_capacity(STREAM_BUFFER_LEN, input);
     let mut len = 0;
     let result = match method {
@@ -163,8 +164,8 @@ pub(crate) fn stream_holds_reference(
     match result {
         _ if search.found.get() => Ok((true, len)),
         Ok(()) => Ok((false, len)),
-        Err(error) if is_damage(&error) => Ok((false, 0)),
-        Err(error) => Err(error),
+        Err(error) if search.gave_up.get() => Err(error),
+        Err(_) => Ok((false, 0)),
     }
 }
 
@@ -181,9 +182,16 @@ struct Search<'a> {
     /// Bytes that may still be unpacked.
     rest: Cell<u64>,
     found: Cell<bool>,
+    /// Whether the search ended at one of its own limits.
+    gave_up: Cell<bool>,
 }
 
 impl Search<'_> {
+    fn new(hashes: &Hashes, limit: u64) -> Search<'_> {
+        let (found, gave_up) = (Cell::new(false), Cell::new(false));
+        Search { hashes, rest: Cell::new(limit), found, gave_up }
+    }
+
     fn run(&self, file: impl Read + Seek, method: Method) -> io::Result<bool> {
         let mut file = BufReader::new(file);
         let result = match method {
@@ -341,7 +349,7 @@ impl Search<'_> {
     }
 
     fn deeper(&self, input: &mut dyn Read, method: Method, depth: u32) -> io::Result<()> {
-        let too_deep = || io::Error::other("nested more than four levels deep");
+        let too_deep = || self.give_up("nested more than four levels deep");
         self.open(input, method, depth.checked_sub(1).ok_or_else(too_deep)?)
     }
 
@@ -359,6 +367,11 @@ impl Search<'_> {
 
     fn name(&self, name: &[u8]) -> io::Result<()> {
         if self.hashes.first(name).is_some() { self.end() } else { Ok(()) }
+    }
+
+    fn give_up(&self, why: &str) -> io::Error {
+        self.gave_up.set(true);
+        io::Error::other(why)
     }
 
     /// Ends the search: something was found.
@@ -412,7 +425,7 @@ impl<R: Read> Read for Searched<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.input.read(buffer)?;
         let rest = self.search.rest.get().checked_sub(len as u64);
-        let rest = rest.ok_or_else(|| io::Error::other("it unpacks to more than a gigabyte"))?;
+        let rest = rest.ok_or_else(|| self.search.give_up("it unpacks to more than a gigabyte"))?;
         self.search.rest.set(rest);
         let mut found = false;
         self.scanner.feed(&buffer[..len], |_| found = true);

@@ -573,6 +573,12 @@ mod tests {
             (b"\x78\x9c", [zlib(&other), zlib(&text)].concat(), "a reference inside a zlib stream"),
             (b"\0BC\xc0\xde", bits, "a reference inside a bitcode stream, at byte 1"),
             (b"FOR1\0", zlib(&other), ""),
+            // Magic numbers in a decoder's own code.
+            (
+                b"\x28\xb5\x2f\xfd\x39\xf0\0\x28\xb5\x2f\xfd\x75\0",
+                b"\xfd7zXZ\0\0\0BC\xc0\xde".to_vec(),
+                "",
+            ),
             (&section, zlib(&text), ""),
         ] {
             let (found, _) = survey_file("lib/x", &[before, &stream].concat());
