@@ -575,7 +575,7 @@ mod tests {
             (b"FOR1\0", zlib(&other), ""),
             // Magic numbers in a decoder's own code.
             (
-                b"\x28\xb5\x2f\xfd\x39\xf0\0\x28\xb5\x2f\xfd\x75\0",
+                b"\0\x28\xb5\x2f\xfd\x39\xf0\0\x28\xb5\x2f\xfd\x75\0",
                 b"\xfd7zXZ\0\0\0BC\xc0\xde".to_vec(),
                 "",
             ),
