@@ -36,8 +36,10 @@ let
     in
     map ({ key }: groups.${key}) reached;
 
+  # `breaks` says that its build writes store paths where they do not bear relocation; the tests want to know.
+  #
   # `@package@` in a script is the store path of that package, `@out@` that of the program itself.
-  program = name: { debs, run, build ? "" }:
+  program = name: { debs, run, build ? "", breaks ? false }:
     let
       paths = map (deb: groups.${lock.packages.${deb}.group}) debs;
       filled = builtins.replaceStrings

@@ -180,7 +180,7 @@ let
 
   # The programs of programs/source.toml: name → store path with bin/run.
   programs = builtins.mapAttrs
-    (name: { packages, run }: derive "program-${name}"
+    (name: { packages, run, breaks ? false }: derive "program-${name}"
       {
         inherit run bash;
         passAsFile = [ "run" ];

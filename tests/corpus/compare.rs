@@ -50,7 +50,12 @@ pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
         (_, Ok(())) => Run::Same,
     };
     let row = Row::new(verdict, run, &info);
-    Ok((row, if verdict == Verdict::Likely { Ok(()) } else { result }))
+    let result = match verdict {
+        Verdict::Likely => Ok(()),
+        Verdict::Proven if program.breaks => Err("it is proven, and should break".to_owned()),
+        Verdict::Proven | Verdict::Refused => result,
+    };
+    Ok((row, result))
 }
 
 /// A start in a directory of its own.

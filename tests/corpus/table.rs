@@ -1,6 +1,6 @@
 //! The table in docs/relocation.md: the verdict on each program, and what came out of running it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -44,8 +44,8 @@ pub(crate) struct Row {
 /// The table in docs/relocation.md, which a run keeps up to date: rows of programs that it does not run stay.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// The names of all programs.
-    programs: BTreeSet<String>,
+    /// The names of all programs, and whether they break.
+    programs: BTreeMap<String, bool>,
     /// One at a time.
     lock: Mutex<()>,
 }
@@ -125,7 +125,8 @@ type Rows = BTreeMap<String, String>;
 
 impl Table {
     /// The table for these programs.
-    pub(crate) fn new(programs: BTreeSet<String>) -> Table {
+    pub(crate) fn new(programs: &[Program]) -> Table {
+        let programs = programs.iter().map(|program| (program.name(), program.breaks)).collect();
         Table { programs, lock: Mutex::default() }
     }
 
@@ -136,15 +137,42 @@ impl Table {
         let (before, mut rows) = self.read();
         rows.insert(program.name(), row.line(program));
         let table: String = rows.values().map(|row| row.to_owned() + "\n").collect();
-        let text = format!("{before}{HEADING}\n{ABOUT}\n\n{}\n{HEAD}{table}", figures(&rows));
+        let text = format!("{before}{HEADING}\n{ABOUT}\n\n{}\n{HEAD}{table}", self.figures(&rows));
         fs::write(&path, text).expect("write the table");
     }
 
     /// Prints the figures; returns how many closures are refused, and how many there are.
     pub(crate) fn end(&self) -> (usize, usize) {
         let (_, rows) = self.read();
-        println!("{}", figures(&rows));
-        (count(&rows, VERDICT, Verdict::Refused.text()), rows.len())
+        println!("{}", self.figures(&rows));
+        let all = self.some(&rows, false);
+        (
+            all.iter().filter(|row| cell(row, VERDICT) == Some(Verdict::Refused.text())).count(),
+            all.len(),
+        )
+    }
+
+    /// The rows of the programs that break, or of the others.
+    fn some<'a>(&self, rows: &'a Rows, breaks: bool) -> Vec<&'a String> {
+        let is_one = |(name, row)| (self.programs.get(name) == Some(&breaks)).then_some(row);
+        rows.iter().filter_map(is_one).collect()
+    }
+
+    /// How many there are of each verdict, and how many of them differ.
+    fn figures(&self, rows: &Rows) -> String {
+        let mut text =
+            "| verdict | closures | ran differently | made to break |\n|---|---|---|---|\n"
+                .to_owned();
+        for verdict in [Verdict::Proven, Verdict::Likely, Verdict::Refused].map(Verdict::text) {
+            let is_of = |row: &&&String| cell(row, VERDICT) == Some(verdict);
+            let differs = |row: &&&String| cell(row, RUN) == Some(Run::Differs.text());
+            let all = self.some(rows, false);
+            let differ = all.iter().filter(is_of).filter(differs).count();
+            let made = self.some(rows, true).iter().filter(is_of).count();
+            let all = all.iter().filter(is_of).count();
+            let _ = writeln!(text, "| {verdict} | {all} | {differ} | {made} |");
+        }
+        text
     }
 
     /// The document before the table, and the rows of programs that there are.
@@ -154,30 +182,12 @@ impl Table {
         let (before, table) = text.split_once(HEADING).expect("it has the heading of the table");
         let row = |line: &str| Some((cell(line, 1)?.to_owned(), line.to_owned()));
         let rows = table.lines().filter_map(row);
-        (before.to_owned(), rows.filter(|(name, _)| self.programs.contains(name)).collect())
+        (before.to_owned(), rows.filter(|(name, _)| self.programs.contains_key(name)).collect())
     }
 }
 
 fn cell(line: &str, column: usize) -> Option<&str> {
     line.split('|').nth(column).map(str::trim)
-}
-
-fn count(rows: &Rows, column: usize, text: &str) -> usize {
-    rows.values().filter(|row| cell(row, column) == Some(text)).count()
-}
-
-/// How many there are of each verdict, and how many of them differ.
-fn figures(rows: &Rows) -> String {
-    let mut text = "| verdict | closures | ran differently |\n|---|---|---|\n".to_owned();
-    for verdict in [Verdict::Proven, Verdict::Likely, Verdict::Refused].map(Verdict::text) {
-        let all = count(rows, VERDICT, verdict);
-        let differs = |row: &&String| {
-            cell(row, VERDICT) == Some(verdict) && cell(row, RUN) == Some(Run::Differs.text())
-        };
-        let differ = rows.values().filter(differs).count();
-        let _ = writeln!(text, "| {verdict} | {all} | {differ} |");
-    }
-    text
 }
 
 impl Row {
@@ -197,4 +207,5 @@ impl Row {
 const ABOUT: &str = "`make test-corpus` packs these programs and writes this section. Those of the kind `source` are \
 built\nfrom source with a prefix in the store, as in nixpkgs; the others are made of Debian's packages \
 ([nix/README.md](../nix/README.md)).\nEach is run alone, and relocated by an ordinary user where there is no `/nix`: output \
-and exit status are compared, and\nthen all unpacked files with their digests.";
+and exit status are compared, and\nthen all unpacked files with their digests. Some programs were made to break: their builds \
+write store paths where they do\nnot bear relocation, so they must not be proven.";
