@@ -8,6 +8,7 @@
 
 mod aarch64;
 mod compare;
+mod markov;
 mod program;
 mod table;
 
@@ -37,6 +38,10 @@ fn main() {
         .collect();
     trials.push(Trial::test("aarch64", || {
         aarch64::paths_that_a_compiler_cuts_are_found();
+        Ok(())
+    }));
+    trials.push(Trial::test("source-markov", || {
+        markov::a_service_built_from_source_runs_relocated();
         Ok(())
     }));
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(true)).collect();

@@ -204,8 +204,9 @@ impl Row {
     }
 }
 
-const ABOUT: &str = "`make test-corpus` packs these programs and writes this section. Those of the kind `source` are \
-built\nfrom source with a prefix in the store, as in nixpkgs; the others are made of Debian's packages \
-([nix/README.md](../nix/README.md)).\nEach is run alone, and relocated by an ordinary user where there is no `/nix`: output \
-and exit status are compared, and\nthen all unpacked files with their digests. Some programs were made to break: their builds \
-write store paths where they do\nnot bear relocation, so they must not be proven.";
+const ABOUT: &str = "\
+`make test-corpus` packs these programs and writes this section. Those of the kind `source` are built from source with a
+prefix in the store, as in nixpkgs; the others are made of Debian's packages ([nix/README.md](../nix/README.md)). Each
+is run alone, and relocated by an ordinary user where there is no `/nix`: output and exit status are compared, and then
+all unpacked files with their digests. Some programs were made to break: their builds write store paths where they do
+not bear relocation, so they must not be proven.";
