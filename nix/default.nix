@@ -25,6 +25,7 @@ rec {
   coreutils = import ../examples/coreutils { inherit pkgs; };
   python-example = import ../examples/python { inherit pkgs; };
 
+  # Programs of many kinds, as in nix/build corpus.databases.sqlite3; corpus.all has links to all of them.
   corpus = import ./corpus { inputs = inputs + "/corpus"; inherit system; };
 
   python-modules = import ./python-modules.nix { inherit pkgs; };
@@ -34,6 +35,13 @@ rec {
     name = "packer";
     libraries = [ pkgs.libraries.libc6 pkgs.libraries.libgcc-s1 ];
   };
+
+  # Built from source: its packages by name, as in nix/build source.python3; the examples with it; its test programs.
+  source = import ./source { inputs = inputs + "/source"; wheels = inputs; inherit system; };
+  source-markov = import ../examples/markov { pkgs = source; inherit markov-server; supervisor = "circus"; };
+  source-python = import ../examples/python { pkgs = source; };
+  source-hello = import ../examples/hello { pkgs = source; };
+  source-coreutils = import ../examples/coreutils { pkgs = source; };
 
   probe = import ./binary.nix { inherit pkgs program reference; name = "probe"; };
 }

@@ -1,7 +1,7 @@
 //! A fuzz target that searches a file for hashes, also inside compressed files.
 
 use format::StoreHash;
-use packer::fuzz::{Form, holds_reference, occurrences};
+use packer::fuzz::{Form, holds_reference, occurrences, streams_hold_reference};
 
 /// The hashes of the closure. A reference to the first is `/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag`.
 const HASHES: [&[u8; 32]; 2] =
@@ -30,5 +30,8 @@ pub(crate) fn scan(data: &[u8]) -> bool {
         let at = usize::try_from(hash.position).expect("in the file");
         assert!(file[..at].ends_with(b"/nix/store/"));
     }
-    holds_reference(&hashes, file, LIMIT).is_some_and(|found| found.is_ok()) || !found.is_empty()
+    let streams = streams_hold_reference(&hashes, file, LIMIT);
+    holds_reference(&hashes, file, LIMIT).is_some_and(|found| found.is_ok())
+        || streams.is_ok_and(|found| found)
+        || !found.is_empty()
 }

@@ -27,7 +27,7 @@ fi
 
 # Modules of Python are compiled, as in nixpkgs.
 for place in $dependencies "$out"; do
-    for python in "$place"/bin/python3.*[0-9]; do
+    for python in "$place"/bin/python3 "$place"/bin/python3.*[0-9]; do
         if [ -x "$python" ] && [ -d "$out/lib/python3" ] || [ "$place" = "$out" ] && [ -x "$python" ]; then
             PYTHONHASHSEED=0 "$python" -IB -m compileall -qq -f -j 1 --invalidation-mode unchecked-hash "$out/lib" || true
         fi

@@ -20,7 +20,9 @@ let
       texts = ./texts.pl;
       sources = map source group.files;
       dependencies = map (name: groups.${name}) group.depends;
-    } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })))
+    } // (if name == "libc6" then { fixup = ../debian/libc.sh; } else { })
+    // (if builtins.match "golang-[0-9.]+" name != null then { fixup = ./go.sh; } else { })
+    // (if group ? games then { fixup = ./games.sh; } else { })))
     lock.groups;
 
   # The groups of these packages and of all they need, those that need others first.
@@ -34,8 +36,10 @@ let
     in
     map ({ key }: groups.${key}) reached;
 
+  # `breaks` says that its build writes store paths where they do not bear relocation; the tests want to know.
+  #
   # `@package@` in a script is the store path of that package, `@out@` that of the program itself.
-  program = name: { debs, run, build ? "" }:
+  program = name: { debs, run, build ? "", breaks ? false }:
     let
       paths = map (deb: groups.${lock.packages.${deb}.group}) debs;
       filled = builtins.replaceStrings
@@ -47,8 +51,10 @@ let
       inherit system triplet;
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
+      typelibs = ./typelibs.pl;
       bash = groups.bash;
-      places = all (debs ++ [ "bash" "coreutils" ]);
+      functions = ./functions.sh;
+      places = all (debs ++ [ "bash" "coreutils" "libc-bin" ]);
       run = filled run;
       build = filled build;
       passAsFile = [ "run" "build" ];

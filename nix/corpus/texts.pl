@@ -14,7 +14,7 @@ sub place {
     my ($path) = @_;
     return $found{$path} if exists $found{$path};
     my $moved = $path;
-    $moved =~ s,^(?:/usr)?/s?bin/,bin/, or $moved =~ s,^(?:/usr)?/lib(?:64)?/,lib/, or $moved =~ s,^/usr/(share|libexec)/,$1/, or $moved =~ s,^/etc/,etc/,;
+    $moved =~ s,^(?:/usr)?/s?bin/,bin/, or $moved =~ s,^(?:/usr)?/lib(?:64)?/,lib/, or $moved =~ s,^/usr/(share|libexec|include)/,$1/, or $moved =~ s,^/etc/,etc/,;
     my ($place) = grep { -e "$_/$moved" } @places;
     return $found{$path} = defined $place ? "$place/$moved" : undef;
 }
@@ -35,7 +35,7 @@ find({ no_chdir => 1, wanted => sub {
     my $text = <$in>;
     close $in;
     return if index($text, "\0") >= 0;
-    (my $new = $text) =~ s,(?<![\w./@}-])((?:/usr)?/(?:bin|sbin|lib|lib64)|/usr/(?:share|libexec)|/etc)(/[\w.+\@/-]+),bound("$1$2"),ge;
+    (my $new = $text) =~ s,(?<![\w./@}-])((?:/usr)?/(?:bin|sbin|lib|lib64)|/usr/(?:share|libexec|include)|/etc)(/[\w.+\@/-]+),bound("$1$2"),ge;
     return if $new eq $text;
     my $mode = (stat $file)[2] & 07777;
     chmod 0644, $file;

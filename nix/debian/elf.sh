@@ -29,6 +29,8 @@ bind_all() {
 bind() { # FILE
     case $1 in "$loader") return ;; esac
     needed=$(patchelf --print-needed "$1")
+    # libc loads it by itself when a thread ends early.
+    case $1 in */libc.so.6) needed="$needed libgcc_s.so.1" ;; esac
     runpath=$(printf '%s\n' $needed | awk 'NR == FNR { if (!($1 in at)) at[$1] = $2; next }
         $1 in at && !(at[$1] in seen) { seen[at[$1]] = 1; path = path ":" at[$1] }
         END { print substr(path, 2) }' "$TMPDIR/libraries" -)

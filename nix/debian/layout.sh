@@ -9,9 +9,17 @@ merge() { # FROM TO
     cp -a "$root/$1/." "$out/$2/"
 }
 
+# The directories of programs become one: a link from one of them to the same name in another is left out.
+for link in "$root"/bin/* "$root"/sbin/* "$root"/usr/bin/* "$root"/usr/sbin/*; do
+    [ -L "$link" ] || continue
+    target=$(readlink "$link")
+    case $target in /*) target=$root$target ;; *) target=${link%/*}/$target ;; esac
+    case $target in */bin/"${link##*/}" | */sbin/"${link##*/}") [ ! -f "$target" ] || rm "$link" ;; esac
+done
 for directory in bin sbin usr/bin usr/sbin; do merge $directory bin; done
 for directory in lib lib64 usr/lib usr/lib64; do merge $directory lib; done
 merge usr/libexec libexec
+merge usr/include include
 merge usr/share share
 merge etc etc
 
@@ -27,7 +35,7 @@ find "$out/share/doc" -type f ! -name copyright -delete 2>/dev/null || true
 # Where a file of the .deb is now.
 moved() { # /PATH-IN-DEB
     printf %s "$1" | sed -E \
-        -e 's,^(/usr)?/s?bin/,bin/,' -e 's,^(/usr)?/lib(64)?/,lib/,' -e 's,^/usr/(share|libexec)/,\1/,' -e 's,^/etc/,etc/,'
+        -e 's,^(/usr)?/s?bin/,bin/,' -e 's,^(/usr)?/lib(64)?/,lib/,' -e 's,^/usr/(share|libexec|include)/,\1/,' -e 's,^/etc/,etc/,'
 }
 
 # Links in a .deb are meant for /: each is found again in this store path or in a dependency, or left out.
@@ -42,7 +50,7 @@ find "$root" -type l | while read -r link; do
     rm "$here"
     for place in "$out" $dependencies; do
         # A target that is itself a link may have been replaced already or come later: look at the name only.
-        if [ -e "$place/$(moved "$target")" ] || { [ "$place" = "$out" ] && [ -e "$root$target" ]; }; then
+        if [ -e "$place/$(moved "$target")" ] || { [ "$place" = "$out" ] && [ -e "$root$target" -o -L "$root$target" ]; }; then
             there=$place/$(moved "$target")
             [ "$place" = "$out" ] && there=$(realpath -ms --relative-to="$(dirname "$here")" "$there")
             ln -s "$there" "$here"

@@ -32,7 +32,7 @@ bind_script() { # FILE
 find "$out" -type f -perm /111 -exec grep -lIm1 '^#!' {} + | while read -r file; do
     read -r first < "$file"
     case $file:$first in
-    "$out"/bin/*:'#!'* | "$out"/libexec/*:'#!'*) bind_script "$file" ;;
+    "$out"/bin/*:'#!'* | "$out"/libexec/*:'#!'* | "$out"/lib/git-core/*:'#!'*) bind_script "$file" ;;
     *:'#!'*) chmod a-x "$file" ;;
     esac
 done

@@ -2,21 +2,26 @@
 
     python3 nix/fetch DIRECTORY [--update]
     python3 nix/fetch DIRECTORY --corpus
+    python3 nix/fetch DIRECTORY --sources NAME... [--packages NAME...]
 
-Downloads the packages named in nix/debian/lock.json into DIRECTORY, checks every digest, and writes
+The first form downloads the packages named in nix/debian/lock.json into DIRECTORY, checks every digest, and writes
 DIRECTORY/lock.json: the same lock with what was really taken. Nothing that is there already is fetched again, so a
 second run needs no network. With --update the newest versions are taken and nix/debian/lock.json is rewritten.
-With --corpus the packages are those of nix/corpus/programs, in the versions that apt offers.
+
+The other forms take the versions that apt offers: the packages of nix/corpus/programs with all that they need
+(closures.py); sources, and packages alone (sources.py).
 
 Python and not sh: the lock is JSON, and pip needs Python on the machine anyway.
 """
 
+import argparse
 import pathlib
 import sys
 import tomllib
 
 import closures
 import debian
+import sources
 import wheels
 from lock import Lock
 from report import FetchError, notice
@@ -25,22 +30,31 @@ NIX = pathlib.Path(__file__).resolve().parent.parent
 RECORDED = NIX / "debian" / "lock.json"
 PROGRAMS = NIX / "corpus" / "programs"
 
-OPTIONS = {"--update", "--corpus"}
+# What every program of the corpus has.
+ALWAYS = {"bash", "coreutils", "libc-bin"}
 
 
-def main(arguments):
-    options = {argument for argument in arguments if argument.startswith("--")}
-    directories = [argument for argument in arguments if argument not in options]
-    if len(directories) != 1 or len(options) > 1 or options - OPTIONS:
-        raise FetchError("usage: fetch DIRECTORY [--update | --corpus]", "nix/build calls it with the right directory")
-    directory = pathlib.Path(directories[0])
-    directory.mkdir(parents=True, exist_ok=True)
-    if "--corpus" in options:
-        programs = [program for kind in sorted(PROGRAMS.glob("*.toml")) for program in tomllib.loads(kind.read_text()).values()]
-        roots = {"bash", "coreutils"}.union(*(program["debs"] for program in programs))
-        closures.fetch(sorted(roots), directory)
+def main():
+    parser = argparse.ArgumentParser("nix/fetch", description="Fetches what is built from; nix/build calls it.")
+    parser.add_argument("directory", type=pathlib.Path)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--update", action="store_true")
+    what.add_argument("--corpus", action="store_true")
+    what.add_argument("--sources", nargs="+")
+    parser.add_argument("--packages", nargs="+", default=[])
+    options = parser.parse_args()
+    options.directory.mkdir(parents=True, exist_ok=True)
+    if options.corpus:
+        closures.fetch(sorted(ALWAYS.union(*map(packages, PROGRAMS.glob("*.toml")))), options.directory)
+    elif options.sources:
+        sources.fetch(options.sources, options.packages, options.directory)
     else:
-        locked(directory, "--update" in options)
+        locked(options.directory, options.update)
+
+
+def packages(programs):
+    """The packages that a file of the corpus names."""
+    return {package for program in tomllib.loads(programs.read_text()).values() for package in program["debs"]}
 
 
 def locked(directory, update):
@@ -62,6 +76,6 @@ def locked(directory, update):
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        main()
     except FetchError as error:
         sys.exit(str(error))

@@ -31,11 +31,12 @@ class Lock:
             "python": self.python,
             "wheels": dict(sorted(self.wheels.items())),
         }
-        write(path, json.dumps(data, indent=2) + "\n")
+        write_json(path, data)
 
 
-def write(path, text):
+def write_json(path, data):
     """Writes a file that an evaluation may be reading: left alone when equal, and renamed when not."""
+    text = json.dumps(data, indent=2) + "\n"
     if path.exists() and path.read_text() == text:
         return
     aside = path.with_suffix(".new")

@@ -1,5 +1,6 @@
 //! The parsers of untrusted bytes, exported for the fuzz targets in `fuzz/` only.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor};
 
@@ -9,6 +10,7 @@ use runtime::payload::{self, Sections};
 use crate::command::verify;
 use crate::elf;
 use crate::scan::compressed::{self, Method};
+use crate::scan::streams::StreamScanner;
 use crate::source::bundle::Bundle;
 use crate::source::reference::{Depth, Hashes, Scanner};
 pub use crate::source::reference::{Form, Occurrence};
@@ -40,6 +42,25 @@ pub fn holds_reference(hashes: &[StoreHash], file: &[u8], limit: u64) -> Option<
     let tail = &file[file.len().saturating_sub(compressed::TAIL_LEN)..];
     let method = Method::of(head, tail)?;
     Some(compressed::holds_reference(Cursor::new(file), method, &hashes, limit))
+}
+
+/// Searches the compressed streams that begin in a file, as far as they can be decompressed.
+///
+/// # Errors
+///
+/// If all of them have more than `limit` bytes when decompressed.
+pub fn streams_hold_reference(hashes: &[StoreHash], file: &[u8], limit: u64) -> io::Result<bool> {
+    let hashes = Hashes::new(hashes.iter().copied());
+    let mut scanner = StreamScanner::default();
+    scanner.feed(file);
+    let rest = Cell::new(limit);
+    for (at, method) in scanner.end() {
+        let stream = usize::try_from(at).ok().and_then(|at| file.get(at..)).unwrap_or_default();
+        if compressed::stream_holds_reference(stream, method, &hashes, &rest)?.0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Checks that a tar archive and an index describe the same files.

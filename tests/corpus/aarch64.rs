@@ -1,3 +1,5 @@
+//! References that a compiler for aarch64 cuts.
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -1,3 +1,5 @@
+//! Runs a program alone and in a bundle, and compares.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -7,21 +9,33 @@ use tests::{Bundle, Directory, Ended, Host, Nix, Start, User};
 use crate::program::Program;
 use crate::table::{Row, Run, Verdict};
 
+/// What came out for a program, and what is wrong with that.
+pub(crate) type Outcome = (Row, Result<(), String>);
+
 /// Packs a program, and compares it with itself: alone where its store paths are, and in a bundle where no /nix is.
 ///
-/// The bundle is relocated if its verdict allows it, and has a namespace if not. The result is an error if a program
-/// whose relocation is proven, or that is in a namespace, is not the same in a bundle.
-pub(crate) fn compare(program: &Program) -> (Row, Result<(), String>) {
+/// The bundle is relocated if its verdict allows it, and has a namespace if not. It is wrong if a program whose
+/// relocation is proven, or that is in a namespace, is not the same in a bundle. What is likely may differ: the table
+/// says so.
+///
+/// # Errors
+///
+/// If the program does not work alone.
+pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
     let closure = program.closure();
+    let user = User::ordinary();
+    let alone = Host::new(user.clone(), Nix::SamePaths);
+    let expected = start(&alone, closure.path.join("bin/run")).run();
+    if !expected.status.success() || expected.stdout.is_empty() {
+        let output = text(&expected, &Names::new());
+        return Err(format!("alone, it does not work: {output}\n{}", expected.stderr()));
+    }
+
     let directory = tempfile::tempdir().expect("make a directory");
     let builder = Bundle::of(&closure).entry("/bin/run").option("--level", "1");
     let bundle = builder.pack_into(directory.path());
     let info = bundle.inspect();
     let verdict = Verdict::of(&info["relocation"]);
-
-    let user = User::ordinary();
-    let alone = Host::new(user.clone(), Nix::SamePaths);
-    let expected = start(&alone, closure.path.join("bin/run")).run();
     let host = Host::new(user, Nix::Absent);
     let bundle = host.install(&bundle.path);
     let mode = if verdict == Verdict::Refused { "namespace" } else { "relocate" };
@@ -31,15 +45,17 @@ pub(crate) fn compare(program: &Program) -> (Row, Result<(), String>) {
 
     let result = same(&expected, &packed, &names).and_then(|()| untouched(&verified));
     let run = match (verdict, &result) {
-        (Verdict::Refused, _) => Run::Namespace,
-        (_, Ok(())) => Run::Same,
         (_, Err(_)) => Run::Differs,
+        (Verdict::Refused, Ok(())) => Run::Namespace,
+        (_, Ok(())) => Run::Same,
     };
     let row = Row::new(verdict, run, &info);
-    // What is likely may differ: the table says so.
-    let result =
-        if verdict == Verdict::Likely && expected.status.success() { Ok(()) } else { result };
-    (row, result)
+    let result = match verdict {
+        Verdict::Likely => Ok(()),
+        Verdict::Proven if program.breaks => Err("it is proven, and should break".to_owned()),
+        Verdict::Proven | Verdict::Refused => result,
+    };
+    Ok((row, result))
 }
 
 /// A start in a directory of its own.
@@ -48,11 +64,14 @@ fn start(host: &Host, program: impl Into<PathBuf>) -> Start {
     host.start(program).without_env("PATH").env("TMPDIR", &place).directory(Directory::At(place))
 }
 
+/// For each start of a relocated path, `/nix/store/<hash>` of the store path.
+type Names = BTreeMap<String, String>;
+
 /// What stands in the place of each `/nix/store/<hash>` of a relocated closure.
-fn relocated(host: &Host, paths: &BTreeSet<String>) -> BTreeMap<String, String> {
+fn relocated(host: &Host, paths: &BTreeSet<String>) -> Names {
     let cache = host.cache();
-    let Ok(entries) = fs::read_dir(host.outside(&cache)) else { return BTreeMap::new() };
-    let mut names = BTreeMap::new();
+    let Ok(entries) = fs::read_dir(host.outside(&cache)) else { return Names::new() };
+    let mut names = Names::new();
     for entry in entries {
         let entry = entry.expect("list the cache").file_name().into_string().expect("text");
         let path = format!("{}/{entry}", cache.display());
@@ -69,23 +88,22 @@ fn relocated(host: &Host, paths: &BTreeSet<String>) -> BTreeMap<String, String> 
 /// The length of `/nix/store/<hash>`.
 const REFERENCE: usize = format::REFERENCE_LEN;
 
-fn same(expected: &Ended, packed: &Ended, names: &BTreeMap<String, String>) -> Result<(), String> {
+fn same(expected: &Ended, ended: &Ended, names: &Names) -> Result<(), String> {
+    let (expected, packed) = (text(expected, &Names::new()), text(ended, names));
+    if expected == packed {
+        return Ok(());
+    }
+    Err(format!("alone:\n{expected}\nin a bundle:\n{packed}\nstderr:\n{}", ended.stderr()))
+}
+
+/// The status and the output, with store paths for their relocated copies. What is on stderr is for people: some write
+/// times there.
+fn text(ended: &Ended, names: &Names) -> String {
     let text = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         names.iter().fold(text, |text, (from, to)| text.replace(from, to))
     };
-    let all = |ended: &Ended| {
-        format!("{}\n{}\n--\n{}", ended.status, text(&ended.stdout), text(&ended.stderr))
-    };
-    let (expected, is_well) = (all(expected), expected.status.success());
-    let packed = all(packed);
-    if !is_well || expected.lines().nth(1).is_none_or(str::is_empty) {
-        return Err(format!("alone, it does not work: {expected}"));
-    }
-    if expected != packed {
-        return Err(format!("alone:\n{expected}\nin a bundle:\n{packed}"));
-    }
-    Ok(())
+    format!("{}\n{}", ended.status, text(&ended.stdout))
 }
 
 /// Whether nothing was written into an unpacked store path.

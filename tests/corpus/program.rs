@@ -1,3 +1,5 @@
+//! The programs of the corpus: tables in the files of nix/corpus/programs and nix/source/programs.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,8 @@ pub(crate) struct Program {
     set: Set,
     kind: String,
     name: String,
+    /// Whether its build writes store paths where they do not bear relocation: then it must not be proven.
+    pub(crate) breaks: bool,
 }
 
 /// A set of programs: an attribute of nix/default.nix, of which `all` has a link to each of them.
@@ -37,9 +41,12 @@ pub(crate) fn all() -> Vec<Program> {
         let directory = source().join("nix").join(set.attribute()).join("programs");
         for file in fs::read_dir(&directory).expect("list the kinds of programs") {
             let file = file.expect("list the kinds of programs").path();
+            if file.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
             let kind = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
-            for name in names(&file) {
-                programs.push(Program { set, kind: kind.clone(), name });
+            for (name, breaks) in named(&file) {
+                programs.push(Program { set, kind: kind.clone(), name, breaks });
             }
         }
     }
@@ -47,11 +54,12 @@ pub(crate) fn all() -> Vec<Program> {
     programs
 }
 
-/// The tables of a TOML file.
-fn names(file: &Path) -> Vec<String> {
+/// The names of the tables of a TOML file, and their `breaks`.
+fn named(file: &Path) -> Vec<(String, bool)> {
     let text = fs::read_to_string(file).expect("read a list of programs");
     let table: toml::Table = text.parse().expect("a list of programs is TOML");
-    table.keys().cloned().collect()
+    let breaks = |program: &toml::Value| program.get("breaks").and_then(toml::Value::as_bool);
+    table.iter().map(|(name, program)| (name.clone(), breaks(program).unwrap_or(false))).collect()
 }
 
 impl Program {

@@ -26,6 +26,12 @@ pub(crate) const HEAD_LEN: usize = tar_blocks::BLOCK_LEN;
 /// Bytes at the end of a file that tell whether it is a zip: its last record and the longest comment.
 pub(crate) const TAIL_LEN: usize = ZIP_END_LEN + 0xffff;
 
+/// Bytes that are read at once of what may be a stream: mostly it is none.
+const STREAM_BUFFER_LEN: usize = 1 << 10;
+
+/// Bytes of LLVM's code that are searched.
+const BITCODE_LIMIT: u64 = 256 << 20;
+
 /// Bytes of a name, or of an image's text, that are looked at.
 const NAME_LIMIT: u64 = 1 << 20;
 
@@ -46,6 +52,10 @@ pub(crate) enum Method {
     Cpio,
     /// Its text can be compressed.
     Png,
+    /// A zlib stream; no file is one as a whole.
+    Zlib,
+    /// Code of LLVM, which packs text by bits.
+    Bitcode,
 }
 
 impl Method {
@@ -53,7 +63,7 @@ impl Method {
     ///
     /// A zip is one by its end: in front of it there may be a script that runs it.
     pub(crate) fn of(head: &[u8], tail: &[u8]) -> Option<Method> {
-        const MAGICS: [(usize, &[u8], Method); 10] = [
+        const MAGICS: [(usize, &[u8], Method); 11] = [
             (0, b"\x1f\x8b\x08", Method::Gzip),
             (0, b"\xfd7zXZ\0", Method::Xz),
             (0, b"BZh", Method::Bzip2),
@@ -65,6 +75,7 @@ impl Method {
             (0, b"070701", Method::Cpio),
             (0, b"070702", Method::Cpio),
             (0, PNG_MAGIC, Method::Png),
+            (0, b"BC\xc0\xde", Method::Bitcode),
         ];
         let is_magic = |(at, magic, _): &&(usize, &[u8], Method)| {
             head.get(*at..).is_some_and(|head| head.starts_with(magic))
@@ -77,7 +88,7 @@ impl Method {
 
     /// Whether bytes in such a file are under a checksum, even where they stand as they are.
     pub(super) fn is_compressed(self) -> bool {
-        !matches!(self, Method::Tar | Method::Ar | Method::Cpio | Method::Png)
+        !matches!(self, Method::Tar | Method::Ar | Method::Cpio | Method::Png | Method::Bitcode)
     }
 
     /// The name for a message.
@@ -92,6 +103,8 @@ impl Method {
             Method::Ar => "ar",
             Method::Cpio => "cpio",
             Method::Png => "PNG",
+            Method::Zlib => "zlib",
+            Method::Bitcode => "bitcode",
         }
     }
 }
@@ -119,7 +132,41 @@ pub(crate) fn holds_reference(
     hashes: &Hashes,
     limit: u64,
 ) -> io::Result<bool> {
-    Search { hashes, rest: Cell::new(limit), found: Cell::new(false) }.run(file, method)
+    Search::new(hashes, limit).run(file, method)
+}
+
+/// Searches a stream in the middle of a file; returns whether it holds a hash, and the stream's length if that is known.
+/// `rest` is what may still be unpacked.
+///
+/// # Errors
+///
+/// If it unpacks to more than `rest`, or is too deep. What a decoder refuses is no stream: its first bytes stand in
+/// programs and data, too.
+pub(crate) fn stream_holds_reference(
+    input: impl Read,
+    method: Method,
+    hashes: &Hashes,
+    rest: &Cell<u64>,
+) -> io::Result<(bool, u64)> {
+    let search = Search::new(hashes, rest.get());
+    let mut input = BufReader::with_capacity(STREAM_BUFFER_LEN, input);
+    let mut len = 0;
+    let result = match method {
+        Method::Zlib => {
+            let mut decoder = flate2::bufread::ZlibDecoder::new(input);
+            let result = search.content(&mut decoder, DEPTH - 1);
+            len = decoder.total_in();
+            result
+        }
+        _ => search.open(&mut input, method, DEPTH - 1),
+    };
+    rest.set(search.rest.get());
+    match result {
+        _ if search.found.get() => Ok((true, len)),
+        Ok(()) => Ok((false, len)),
+        Err(error) if search.gave_up.get() => Err(error),
+        Err(_) => Ok((false, 0)),
+    }
 }
 
 /// Whether an error says that the file is damaged: then nobody else can read further, either.
@@ -135,9 +182,16 @@ struct Search<'a> {
     /// Bytes that may still be unpacked.
     rest: Cell<u64>,
     found: Cell<bool>,
+    /// Whether the search ended at one of its own limits.
+    gave_up: Cell<bool>,
 }
 
 impl Search<'_> {
+    fn new(hashes: &Hashes, limit: u64) -> Search<'_> {
+        let (found, gave_up) = (Cell::new(false), Cell::new(false));
+        Search { hashes, rest: Cell::new(limit), found, gave_up }
+    }
+
     fn run(&self, file: impl Read + Seek, method: Method) -> io::Result<bool> {
         let mut file = BufReader::new(file);
         let result = match method {
@@ -167,6 +221,8 @@ impl Search<'_> {
             Method::Ar => self.ar(input, depth),
             Method::Cpio => self.cpio(input, depth),
             Method::Png => self.png(input, depth),
+            Method::Zlib => self.content(flate2::read::ZlibDecoder::new(input), depth),
+            Method::Bitcode => self.bitcode(input),
         }
     }
 
@@ -258,6 +314,31 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Searches code of LLVM. It is a stream of bits, in which text has 7 or 8 of them a character, and begins anywhere.
+    fn bitcode(&self, input: &mut dyn Read) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        input.take(BITCODE_LIMIT).read_to_end(&mut bytes)?;
+        let bits = |at: usize, count: usize| {
+            let word = bytes
+                .get(at / 8..)
+                .map_or(0, |rest| u16::from_le_bytes([rest[0], rest.get(1).copied().unwrap_or(0)]));
+            u8::try_from((word >> (at % 8)) & ((1 << count) - 1)).unwrap_or(0)
+        };
+        for count in [7, 8] {
+            for start in 0..count {
+                let text: Vec<u8> = (start..(bytes.len() * 8).saturating_sub(count))
+                    .step_by(count)
+                    .map(|at| bits(at, count))
+                    .collect();
+                // Whole bytes were searched already.
+                if (count, start) != (8, 0) {
+                    self.name(&text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Looks into a member of an archive if it is compressed or an archive itself, and reads it to its end.
     fn member(&self, member: &mut dyn Read, depth: u32) -> io::Result<()> {
         let (method, mut member) = peek(member)?;
@@ -268,7 +349,7 @@ impl Search<'_> {
     }
 
     fn deeper(&self, input: &mut dyn Read, method: Method, depth: u32) -> io::Result<()> {
-        let too_deep = || io::Error::other("nested more than four levels deep");
+        let too_deep = || self.give_up("nested more than four levels deep");
         self.open(input, method, depth.checked_sub(1).ok_or_else(too_deep)?)
     }
 
@@ -286,6 +367,11 @@ impl Search<'_> {
 
     fn name(&self, name: &[u8]) -> io::Result<()> {
         if self.hashes.first(name).is_some() { self.end() } else { Ok(()) }
+    }
+
+    fn give_up(&self, why: &str) -> io::Error {
+        self.gave_up.set(true);
+        io::Error::other(why)
     }
 
     /// Ends the search: something was found.
@@ -339,7 +425,7 @@ impl<R: Read> Read for Searched<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.input.read(buffer)?;
         let rest = self.search.rest.get().checked_sub(len as u64);
-        let rest = rest.ok_or_else(|| io::Error::other("it unpacks to more than a gigabyte"))?;
+        let rest = rest.ok_or_else(|| self.search.give_up("it unpacks to more than a gigabyte"))?;
         self.search.rest.set(rest);
         let mut found = false;
         self.scanner.feed(&buffer[..len], |_| found = true);
@@ -386,7 +472,7 @@ mod tests {
             Method::Zstd => compressed = zstd::encode_all(bytes, 3).unwrap(),
             Method::Zip => compressed = zip(bytes, zip::CompressionMethod::Deflated, ""),
             Method::Tar => compressed = tar("member", bytes),
-            Method::Ar | Method::Cpio | Method::Png => unreachable!("they are made by hand"),
+            _ => unreachable!("they are made by hand"),
         }
         compressed
     }

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use format::nar::NarHasher;
 use format::{Digest, Findings, Hasher, Reference};
 
+use super::digest_name;
 use super::pieces::Pieces;
 use super::proof::{Rules, Survey, Word};
 use super::variables::{NameScanner, Names};
@@ -71,7 +72,8 @@ impl Content {
         threads: NonZeroUsize,
         progress: &Progress,
     ) -> Result<Content> {
-        let rules = Rules { hashes, pieces: Pieces::new(hashes), word };
+        let rules =
+            Rules { hashes, pieces: Pieces::new(hashes), named: digest_name::find(tree), word };
         // The largest first, so that no thread is left alone with it at the end.
         let mut order: Vec<usize> = (0..tree.paths.len()).collect();
         order.sort_by_key(|path| std::cmp::Reverse(tree.path_len(*path)));

@@ -35,13 +35,13 @@ const IMAGE: Bearing = Broken("it is a disk image, which has checksums");
 const KEYED: Bearing = Doubtful("it is a database, which may look the reference up");
 
 /// The kinds, and why each bears what it bears.
-const KINDS: [Kind; 53] = [
+const KINDS: [Kind; 61] = [
     // ELF: sections are found by offsets and strings end at a NUL; hash tables are over symbols' names.
     kind(0, b"\x7fELF", Known),
     // Static libraries: members are found by offsets, the index is over symbols' names. What is compressed in one is
     // looked into elsewhere.
     kind(0, b"!<arch>\n", Known),
-    // Message catalogues: the hash table is over the messages to translate.
+    // Message catalogues: a message is found by its original, of which the proof makes sure that it holds no reference.
     kind(0, b"\xde\x12\x04\x95", Known),
     kind(0, b"\x95\x04\x12\xde", Known),
     // Emacs Lisp, compiled: read as Lisp, in which strings have no length.
@@ -56,6 +56,17 @@ const KINDS: [Kind; 53] = [
     // Lua, compiled: a string has its length before it.
     kind(0, b"\x1bLua", Known),
     kind(0, b"\x1bLJ", Known),
+    // Pictures and sounds: parts have their lengths before them, and no checksums.
+    kind(0, b"GIF8", Known),
+    kind(0, b"\xff\xd8\xff", Known),
+    kind(0, b"RIFF", Known),
+    kind(0, b"II*\0", Known),
+    kind(0, b"MM\0*", Known),
+    kind(0, b"fLaC", Known),
+    // glibc's list of converters between character sets: a hash table over their names.
+    kind(0, b"\x24\x03\x01\x20", Known),
+    // Compiled magic numbers of file(1): in the order of their strength, which comes from lengths.
+    kind(0, b"\x1c\x04\x1e\xf1", Known),
     // Gauche, Chez and others write their own; they are not known.
     kind(0, b"\x89PNG\r\n\x1a\n", CHUNKS),
     kind(0, b"\x8aMNG\r\n\x1a\n", CHUNKS),
@@ -67,6 +78,7 @@ const KINDS: [Kind; 53] = [
     kind(0, b"DIRC\0\0\0", CHUNKS),
     kind(0, b"\xfftOc", CHUNKS),
     kind(0, b"\xed\xab\xee\xdb", CHUNKS),
+    kind(0, b"\x89HDF\r\n\x1a\n", CHUNKS),
     kind(0, b"7z\xbc\xaf\x27\x1c", CHUNKS),
     kind(0, b"Rar!\x1a\x07", CHUNKS),
     kind(0, b"MSCF\0\0\0\0", CHUNKS),
@@ -75,7 +87,6 @@ const KINDS: [Kind; 53] = [
     kind(0, b"\xa2\xab\x0b\xf0", CHUNKS),
     kind(0, b"\xa8\xab\x0b\xf0", CHUNKS),
     // OCaml's compiled interfaces: other modules have their digests.
-    kind(0, b"Caml1999I", Broken("other compiled modules have its digest")),
     kind(0, b"hsqs", IMAGE),
     kind(0, b"XFSB", IMAGE),
     kind(0, b"QFI\xfb", IMAGE),
@@ -107,10 +118,14 @@ const KINDS: [Kind; 53] = [
     kind(0, b"\x37\x7f\x06\x83", CHUNKS),
 ];
 
-/// A kind that is known by the end of its name and its first bytes, since these alone are short.
-const NAMED: [(&[u8], usize, &[u8]); 2] =
-    // Python's strings have their lengths before them. Java's class files likewise.
-    [(b".pyc", 2, b"\r\n"), (b".class", 0, b"\xca\xfe\xba\xbe")];
+/// Kinds that are known by the ends of their names and their first bytes, since these alone say too little.
+const NAMED: [(&[u8], Kind); 3] = [
+    // Strings have their lengths before them.
+    (b".pyc", kind(2, b"\r\n", Known)),
+    (b".class", kind(0, b"\xca\xfe\xba\xbe", Known)),
+    // OCaml's other files with this number have no digest that is checked.
+    (b".cmi", kind(0, b"Caml1999I", Broken("other compiled modules have its digest"))),
+];
 
 /// What rewriting does to a file with this name and these first bytes; `is_text` says that no byte of it is zero.
 pub(crate) fn bearing(name: &[u8], head: &[u8], is_text: bool) -> Bearing {
@@ -120,8 +135,9 @@ pub(crate) fn bearing(name: &[u8], head: &[u8], is_text: bool) -> Bearing {
     if let Some(kind) = KINDS.iter().find(|kind| has(kind.offset, kind.magic)) {
         return kind.bearing;
     }
-    if NAMED.iter().any(|(end, offset, magic)| name.ends_with(end) && has(*offset, magic)) {
-        return Known;
+    let named = |(end, kind): &&(&[u8], Kind)| name.ends_with(end) && has(kind.offset, kind.magic);
+    if let Some((_, kind)) = NAMED.iter().find(named) {
+        return kind.bearing;
     }
     match is_text {
         // Scripts, configuration, sources, markup.

@@ -1,21 +1,27 @@
 //! The proof that references can be rewritten: every place where a hash stands, and whether that is one.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 
 use format::Reference;
 use runtime::error::Escaped;
 
 use super::aarch64::MoveScanner;
+use super::catalogue;
 use super::compressed::{self, Method};
 use super::kind::{self, Bearing};
 use super::pieces::{PieceScanner, Pieces};
 use super::store_name::StoreNameScanner;
+use super::streams::StreamScanner;
 use crate::elf::Machine;
 use crate::error::{Error, Result};
 use crate::source::exclude::Exclude;
 use crate::source::reference::{Form, Hashes, Occurrence, PREFIX};
 use crate::source::store::Store;
-use crate::source::tree::{Kind, Tree};
+use crate::source::tree::{Kind, Node, Tree};
 
 /// Directories of a store path whose files nobody executes: a reference that stays there does no harm.
 const DOCUMENTATION: [&[u8]; 3] = [b"share/man/", b"share/doc/", b"share/info/"];
@@ -27,6 +33,8 @@ const LIST_LINES: usize = 8;
 pub(crate) struct Rules<'a> {
     pub(crate) hashes: &'a Hashes,
     pub(crate) pieces: Pieces,
+    /// The nodes that are named by the MD5 of a path.
+    pub(crate) named: BTreeSet<u32>,
     /// The packager's own word for files that the proof cannot judge.
     pub(crate) word: Word,
 }
@@ -74,6 +82,7 @@ pub(crate) struct Surveyed<'a> {
     pieces: PieceScanner<'a>,
     moves: Option<MoveScanner>,
     names: Option<StoreNameScanner>,
+    streams: Option<StreamScanner>,
 }
 
 /// How much a finding weighs.
@@ -108,9 +117,14 @@ impl Survey {
             pieces: PieceScanner::new(&rules.pieces),
             moves: None,
             names: is_executable.then(StoreNameScanner::default),
+            streams: None,
         };
+        surveyed.streams = (!surveyed.is_documentation()).then(StreamScanner::default);
         if rules.hashes.first(&node.name).is_some() {
             surveyed.find(Obstacle, "its name holds a store hash");
+        }
+        if rules.named.contains(&number) {
+            surveyed.find(Doubt, "it is named by the MD5 of a path");
         }
         if rules.word.no_relocate.matches(&surveyed.location) {
             let location = Escaped(&surveyed.location);
@@ -140,6 +154,9 @@ impl Surveyed<'_> {
         }
         if let Some(names) = &mut self.names {
             names.feed(bytes);
+        }
+        if let Some(streams) = &mut self.streams {
+            streams.feed(bytes);
         }
     }
 
@@ -199,10 +216,50 @@ impl Surveyed<'_> {
         if self.location.ends_with(b".pyc") && format::is_checked_pyc(&self.head) {
             self.survey.checked_pycs.insert(self.node);
         }
-        match method {
-            Some(method) => self.look_into(method, store),
-            None => Ok(()),
+        let obstacles = self.survey.obstacles.len();
+        if let Some(method) = method {
+            self.look_into(method, store)?;
         }
+        // What is compressed as a whole was looked into.
+        let is_whole = is_compressed || matches!(method, Some(Method::Png | Method::Bitcode));
+        if is_whole || self.survey.obstacles.len() > obstacles {
+            return Ok(());
+        }
+        self.look_into_streams(store)
+    }
+
+    /// Looks for references in the compressed streams of a file that is not compressed as a whole.
+    fn look_into_streams(&mut self, store: &Store) -> Result<()> {
+        let streams = self.streams.take().map_or_else(Vec::new, StreamScanner::end);
+        if streams.is_empty() {
+            return Ok(());
+        }
+        let file = self.open(store)?;
+        let rest = Cell::new(compressed::LIMIT);
+        let mut next = 0;
+        for (at, method) in streams {
+            if at < next || is_debug_section(&file, at) {
+                continue;
+            }
+            let name = method.name();
+            let input = ReadAt { file: &file, at };
+            match compressed::stream_holds_reference(input, method, self.rules.hashes, &rest) {
+                Ok((false, len)) => next = at + len,
+                Ok((true, _)) => {
+                    self.find(
+                        Obstacle,
+                        &format!("a reference inside a {name} stream, at byte {at}"),
+                    );
+                    break;
+                }
+                Err(error) => {
+                    let what = format!("a {name} stream that cannot be looked into ({error})");
+                    self.find(Doubt, &format!("{what}, at byte {at}"));
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Judges a file that holds references, which it can do because they stand there as they are.
@@ -217,8 +274,11 @@ impl Surveyed<'_> {
             Bearing::Doubtful(reason) => self.find(Doubt, &format!("{holds} {reason}")),
             Bearing::Broken(reason) => self.leave(&format!("{holds} {reason}")),
         }
-        if let Some(digest) = self.digest_beside(&name) {
-            self.leave(&format!("{holds} {digest} has its digest"));
+        if let Some((weight, digest)) = self.digest_beside(&name) {
+            self.find(weight, &format!("{holds} {digest} has its digest"));
+        }
+        if self.is_in_original(store)? {
+            self.find(Doubt, &format!("{holds} a message is found by it"));
         }
         if self.is_text && self.is_sorted_list(store)? {
             self.find(Doubt, &format!("{holds} it is a sorted list"));
@@ -227,10 +287,15 @@ impl Surveyed<'_> {
     }
 
     /// A file that is checked against another one when it is loaded: libraries that check themselves, as FIPS 140
-    /// demands. NSS has `libx.chk` for `libx.so`, others `.libx.so.hmac`, OpenSSL a configuration.
-    fn digest_beside(&self, name: &[u8]) -> Option<String> {
+    /// demands. NSS has `libx.chk` for `libx.so`, others `.libx.so.hmac`; both look at it only if the system or the
+    /// caller wants FIPS 140. OpenSSL's module always checks itself against `fipsmodule.cnf`.
+    fn digest_beside(&self, name: &[u8]) -> Option<(Weight, String)> {
         if !self.head.starts_with(b"\x7fELF") {
             return None;
+        }
+        let is_configuration = |node: &Node| node.name == b"fipsmodule.cnf";
+        if name == b"fips.so" && self.tree.nodes.iter().any(is_configuration) {
+            return Some((Obstacle, "fipsmodule.cnf".to_owned()));
         }
         let stem = name.split(|byte| *byte == b'.').next().unwrap_or(name);
         let beside = [
@@ -241,12 +306,8 @@ impl Surveyed<'_> {
         ];
         let parent = self.tree.node(self.node).parent?;
         let mut siblings = self.tree.children(parent).map(|child| &self.tree.node(child).name);
-        let found = siblings.find(|sibling| beside.contains(sibling)).cloned();
-        let is_configuration = || self.tree.nodes.iter().any(|node| node.name == b"fipsmodule.cnf");
-        let found = found.or_else(|| {
-            (name == b"fips.so" && is_configuration()).then(|| b"fipsmodule.cnf".to_vec())
-        });
-        found.map(|found| Escaped(&found).to_string())
+        let found = siblings.find(|sibling| beside.contains(sibling))?;
+        Some((Doubt, Escaped(found).to_string()))
     }
 
     /// Whether each line begins with a path in the store and the lines are in order: somebody may look one up.
@@ -255,19 +316,33 @@ impl Surveyed<'_> {
         if !starts(&self.head) {
             return Ok(false);
         }
-        let Kind::File { len, .. } = self.tree.node(self.node).kind else { return Ok(false) };
-        let whole = match usize::try_from(len) {
-            Ok(len) if len == self.head.len() => self.head.clone(),
-            _ => self.open(store).and_then(|mut file| {
-                let mut whole = Vec::new();
-                std::io::Read::read_to_end(&mut file, &mut whole)
-                    .map_err(|error| Error::in_store("read", &self.location, error))?;
-                Ok(whole)
-            })?,
-        };
+        let whole = self.whole(store)?;
         let lines: Vec<&[u8]> =
             whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         Ok(lines.len() >= LIST_LINES && lines.iter().all(|line| starts(line)) && lines.is_sorted())
+    }
+
+    /// The whole content, read again if it is longer than the head.
+    fn whole(&self, store: &Store) -> Result<Vec<u8>> {
+        if self.head.len() < kind::HEAD_LEN {
+            return Ok(self.head.clone());
+        }
+        let mut whole = Vec::new();
+        self.open(store)?
+            .read_to_end(&mut whole)
+            .map_err(|error| Error::in_store("read", &self.location, error))?;
+        Ok(whole)
+    }
+
+    /// Whether a reference is in the original of a message in a catalogue, by which the message is found.
+    fn is_in_original(&self, store: &Store) -> Result<bool> {
+        const MAGICS: [&[u8]; 2] = [b"\xde\x12\x04\x95", b"\x95\x04\x12\xde"];
+        if !MAGICS.iter().any(|magic| self.head.starts_with(magic)) {
+            return Ok(false);
+        }
+        let references = self.survey.references.get(&self.node).into_iter().flatten();
+        let positions = references.map(|reference| reference.offset);
+        Ok(catalogue::is_in_original(&self.whole(store)?, positions))
     }
 
     /// Looks for references where rewriting cannot reach them.
@@ -328,6 +403,29 @@ impl Surveyed<'_> {
         let below = below.and_then(|at| self.location.get(at..)).unwrap_or_default();
         DOCUMENTATION.iter().any(|directory| below.starts_with(directory))
     }
+}
+
+/// Reads a file from a place on.
+struct ReadAt<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for ReadAt<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.file.read_at(buffer, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
+}
+
+/// Whether a stream is a compressed section of an ELF file: debug information, which no program needs. A header stands
+/// before it: 1 or 2 for the method, and four bytes that are zero. (elf(5), `Elf64_Chdr`)
+fn is_debug_section(file: &File, at: u64) -> bool {
+    let mut header = [0; 24];
+    let Some(start) = at.checked_sub(24) else { return false };
+    let is_read = file.read_exact_at(&mut header, start).is_ok();
+    is_read && matches!(header[0], 1 | 2) && header[1..8] == [0; 7]
 }
 
 #[cfg(test)]
@@ -403,6 +501,92 @@ mod tests {
             let expected = (refused("lib/x", what), references);
             let content = text.replace("HASH", &GLIBC[..32]);
             assert_eq!(survey_file("lib/x", content.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_library_with_its_digest_beside_it_is_judged() {
+        let library = [b"\x7fELF\x02\0/nix/store/", GLIBC.as_bytes()].concat();
+        let holds = |file: &str, digest: &str| {
+            vec![format!(
+                "/nix/store/{BASH}/{file}: holds a reference, and {digest} has its digest"
+            )]
+        };
+        for (file, digest) in [
+            ("lib/libsoftokn3.so", "libsoftokn3.chk"),
+            ("lib/libgcrypt.so.20", ".libgcrypt.so.20.hmac"),
+            ("lib/libx.so", "libx.so.hmac"),
+            ("lib/ossl-modules/fips.so", "fipsmodule.cnf"),
+        ] {
+            let store = TestStore::new();
+            let directory = if digest == "fipsmodule.cnf" { "etc" } else { "lib" };
+            store.file(&format!("{BASH}/{file}"), &library);
+            store.file(&format!("{BASH}/{directory}/{digest}"), "");
+            assert_eq!(survey(&store).0, holds(file, digest), "{file}");
+            let alone = TestStore::new();
+            assert_eq!(survey(alone.file(&format!("{BASH}/{file}"), &library)).0, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_found_by_a_reference_is_doubtful() {
+        let text = format!("/nix/store/{GLIBC}").into_bytes();
+        // One original and its translation, after the header and two rows.
+        let catalogue = |original: &[u8], translation: &[u8]| {
+            let [first, second] =
+                [original, translation].map(|text| u32::try_from(text.len()).unwrap());
+            let numbers = [0x9504_12de, 0, 1, 28, 36, 0, 0, first, 44, second, 45 + first];
+            let words = numbers.iter().flat_map(|number: &u32| number.to_le_bytes());
+            [&words.collect::<Vec<u8>>()[..], original, b"\0", translation, b"\0"].concat()
+        };
+        let found = |content: &[u8]| survey_file("share/x.mo", content).0;
+        assert_eq!(found(&catalogue(b"hello", &text)), [""; 0]);
+        let expected = refused("share/x.mo", "holds a reference, and a message is found by it");
+        assert_eq!(found(&catalogue(&text, b"hello")), expected);
+    }
+
+    #[test]
+    fn streams_in_the_middle_of_a_file_are_searched() {
+        let text = format!("prefix=/nix/store/{GLIBC}").repeat(3).into_bytes();
+        let zlib = |text: &[u8]| {
+            let mut encoder = flate2::read::ZlibEncoder::new(text, flate2::Compression::default());
+            let mut stream = Vec::new();
+            encoder.read_to_end(&mut stream).unwrap();
+            stream
+        };
+        let other = b"nothing to see here".repeat(9);
+        let zstd = |text: &[u8]| zstd::encode_all(text, 3).unwrap();
+        let bits: Vec<u8> = {
+            // Seven bits a character, three bits from the start.
+            let bits = text.iter().flat_map(|byte| (0..7).map(move |bit| byte >> bit & 1));
+            let bits: Vec<u8> = [0, 1, 0].into_iter().chain(bits).collect();
+            bits.chunks(8)
+                .map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit))
+                .collect()
+        };
+        // What stands before a compressed section of an ELF file.
+        let section = [&[1, 0, 0, 0, 0, 0, 0, 0, 99][..], &[0; 15]].concat();
+        for (before, stream, expected) in [
+            (&b"FOR1\0"[..], zlib(&text), "a reference inside a zlib stream, at byte 5"),
+            (b"\x7fELF\0\x78\x9c", zstd(&text), "a reference inside a zstd stream, at byte 7"),
+            (b"#!/bin/sh\n\0", gzip(&text), "a reference inside a gzip stream, at byte 11"),
+            (b"\x78\x9c", [zlib(&other), zlib(&text)].concat(), "a reference inside a zlib stream"),
+            (b"\0BC\xc0\xde", bits, "a reference inside a bitcode stream, at byte 1"),
+            (b"FOR1\0", zlib(&other), ""),
+            // Magic numbers in a decoder's own code.
+            (
+                b"\0\x28\xb5\x2f\xfd\x39\xf0\0\x28\xb5\x2f\xfd\x75\0",
+                b"\xfd7zXZ\0\0\0BC\xc0\xde".to_vec(),
+                "",
+            ),
+            (&section, zlib(&text), ""),
+        ] {
+            let (found, _) = survey_file("lib/x", &[before, &stream].concat());
+            match expected {
+                "" => assert_eq!(found, [""; 0]),
+                // gzip stores: the reference is seen, too.
+                _ => assert!(found[0].contains(expected), "{found:?}"),
+            }
         }
     }
 
