@@ -83,14 +83,5 @@ rec {
   runCommandCC = derive;
   pkgsStatic = { inherit runCommandCC; };
 
-  writeText = builtins.toFile;
-  writeShellScript = name: text: derive name { inherit text; passAsFile = [ "text" ]; } ''
-    { echo '#!${runtimeShell}'; cat "$textPath"; } > $out
-    chmod +x $out
-  '';
-  writeShellScriptBin = name: text: derive name { inherit text; passAsFile = [ "text" ]; } ''
-    mkdir -p $out/bin
-    { echo '#!${runtimeShell}'; cat "$textPath"; } > $out/bin/${name}
-    chmod +x $out/bin/${name}
-  '';
+  inherit (import ./writers.nix { inherit runCommand runtimeShell; }) writeText writeShellScript writeShellScriptBin;
 }

@@ -165,18 +165,8 @@ let
     runCommand = derive;
     runCommandCC = deriveC;
     pkgsStatic = { runCommandCC = deriveC; };
-
-    writeText = builtins.toFile;
-    writeShellScript = name: text: derive name { inherit text; passAsFile = [ "text" ]; } ''
-      { echo '#!${set.runtimeShell}'; cat "$textPath"; } > $out
-      chmod +x $out
-    '';
-    writeShellScriptBin = name: text: derive name { inherit text; passAsFile = [ "text" ]; } ''
-      mkdir -p $out/bin
-      { echo '#!${set.runtimeShell}'; cat "$textPath"; } > $out/bin/${name}
-      chmod +x $out/bin/${name}
-    '';
-  } // import ./small.nix { pkgs = set; };
+  } // import ../debian/writers.nix { inherit (set) runCommand runtimeShell; }
+  // import ./small.nix { pkgs = set; };
 
   # The programs of programs/source.toml: name → store path with bin/run.
   programs = builtins.mapAttrs

@@ -3,9 +3,18 @@
 //! The header has, in the byte order of its magic number: magic, revision, count, and where the tables of originals and
 //! of translations are. A row of a table is a length and an offset. (GNU gettext, "The Format of GNU MO Files")
 
+/// The magic number of a little-endian catalogue, and of a big-endian one.
+pub(super) const LITTLE: &[u8] = b"\xde\x12\x04\x95";
+pub(super) const BIG: &[u8] = b"\x95\x04\x12\xde";
+
+/// Whether a file that begins so is a catalogue.
+pub(super) fn is_catalogue(head: &[u8]) -> bool {
+    head.starts_with(LITTLE) || head.starts_with(BIG)
+}
+
 /// Whether one of the positions is in an original text.
-pub(super) fn is_in_original(catalogue: &[u8], positions: impl Iterator<Item = u64>) -> bool {
-    let is_big = catalogue.starts_with(b"\x95\x04\x12\xde");
+pub(super) fn is_in_original(catalogue: &[u8], mut positions: impl Iterator<Item = u64>) -> bool {
+    let is_big = catalogue.starts_with(BIG);
     let number = |at: u64| {
         let at = usize::try_from(at).ok()?;
         let bytes = *catalogue.get(at..)?.first_chunk::<4>()?;
@@ -17,7 +26,6 @@ pub(super) fn is_in_original(catalogue: &[u8], positions: impl Iterator<Item = u
         Some((number(row + 4)?, number(row)?))
     });
     let originals: Vec<(u64, u64)> = rows.collect();
-    let mut positions = positions;
     positions.any(|at| originals.iter().any(|(start, len)| (*start..start + len).contains(&at)))
 }
 

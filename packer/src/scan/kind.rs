@@ -3,6 +3,8 @@
 //! Only a file that holds a reference is asked. A kind is known to bear it if nothing in such a file depends on the bytes
 //! of the reference: no checksum over them, no order or key made of them.
 
+use super::catalogue;
+
 /// What rewriting a reference does to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bearing {
@@ -42,8 +44,8 @@ const KINDS: [Kind; 61] = [
     // looked into elsewhere.
     kind(0, b"!<arch>\n", Known),
     // Message catalogues: a message is found by its original, of which the proof makes sure that it holds no reference.
-    kind(0, b"\xde\x12\x04\x95", Known),
-    kind(0, b"\x95\x04\x12\xde", Known),
+    kind(0, catalogue::LITTLE, Known),
+    kind(0, catalogue::BIG, Known),
     // Emacs Lisp, compiled: read as Lisp, in which strings have no length.
     kind(0, b";ELC", Known),
     // Compiled GSettings schemas: found by the schemas' names.

@@ -336,8 +336,7 @@ impl Surveyed<'_> {
 
     /// Whether a reference is in the original of a message in a catalogue, by which the message is found.
     fn is_in_original(&self, store: &Store) -> Result<bool> {
-        const MAGICS: [&[u8]; 2] = [b"\xde\x12\x04\x95", b"\x95\x04\x12\xde"];
-        if !MAGICS.iter().any(|magic| self.head.starts_with(magic)) {
+        if !catalogue::is_catalogue(&self.head) {
             return Ok(false);
         }
         let references = self.survey.references.get(&self.node).into_iter().flatten();
