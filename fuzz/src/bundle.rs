@@ -12,7 +12,6 @@ use format::{
 };
 use runtime::payload::{Payload, Sections};
 use runtime::unpack;
-use runtime::unpack::node::seal;
 use runtime::unpack::progress::Progress;
 use runtime::unpack::rewrite::Rewriter;
 use runtime::unpack::tree::Destination;
@@ -92,7 +91,6 @@ fn unpack(
     let destination = Destination { directory: opened.as_fd(), names: &names, rewriter };
     let unpacked = unpack::unpack(payload, sections, index, &destination, &Progress::start());
     let is_whole = unpacked.is_ok() && {
-        names.iter().flatten().for_each(|name| seal(&opened, name).expect("seal"));
         let whole = unpack::verify(sections, index, &destination).expect("verify");
         whole.into_iter().all(|whole| whole)
     };

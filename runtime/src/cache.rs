@@ -1,4 +1,4 @@
-//! The cache: finds bundles in it, unpacks missing store paths and renames them to their place.
+//! The cache: finds bundles in it, unpacks missing store paths and gives them their names.
 //!
 //! See `directory.rs` for the layout.
 
@@ -8,15 +8,14 @@ pub(crate) mod lease;
 pub(crate) mod name;
 pub mod place;
 pub(crate) mod record;
-pub(crate) mod remove;
 pub(crate) mod root;
 pub(crate) mod store_dir;
 mod sweep;
+pub(crate) mod unfinished;
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 
-use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use crate::context::Context;
@@ -26,7 +25,7 @@ use crate::system::file::ExactPermissions;
 use crate::system::log::Log;
 use crate::unpack;
 use boot::Boot;
-use directory::{Cache, PRIVATE, WORK};
+use directory::Cache;
 use lease::Known;
 pub use lease::Ready;
 use place::{Absent, Place};
@@ -129,19 +128,10 @@ impl Cache {
     /// If the bundle is damaged or a file cannot be written. The cache then stays as it was.
     fn find_or_add(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Ready, Error> {
         let _lock = self.lock()?;
-        if let Some(ready) = self.find(bundle, form)? {
-            return Ok(ready);
+        match self.find(bundle, form)? {
+            Some(ready) => Ok(ready),
+            None => self.add(bundle, form, log),
         }
-        // The lock is held, so no other process uses these files: they are leftovers of an
-        // interrupted start.
-        let work = self.subdirectory(WORK, PRIVATE)?;
-        remove::empty_directory(&work)?;
-        let result = self.add(bundle, form, &work, log);
-        if result.is_err() {
-            // The next start tries to remove them again; show the first error, not this one.
-            let _ = remove::empty_directory(&work);
-        }
-        result
     }
 
     /// Checks every file that is unpacked of the bundle, and unpacks again the store paths that are
@@ -158,35 +148,29 @@ impl Cache {
         if !record::is_there(self, bundle, form)? {
             return Ok(None);
         }
-        let work = self.subdirectory(WORK, PRIVATE)?;
-        remove::empty_directory(&work)?;
-        let verify = || {
-            let payload = Payload::open_own(&bundle.descriptor)?;
-            let sections = payload.sections()?;
-            let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
-            let altered = store.altered(&sections)?;
-            let place = &self.path;
-            let (payload, sections, work) = (&payload, &sections, &work);
-            store.replace(&Unpacking { payload, sections, work, place, log }, &altered)?;
-            let claim = Claim { state: State::Settled, location, names: &store.names };
-            record::confirm(self, bundle, &sections.manifest, &claim, work)?;
-            let altered = altered.into_iter().flatten().collect();
-            Ok(Verified { paths: store.names.len(), altered })
-        };
-        let verified = verify();
-        let removed = remove::empty_directory(&work);
-        verified.and_then(|verified| removed.map(|()| Some(verified)))
-    }
-
-    /// Unpacks the missing store paths. The caller holds the lock.
-    fn add(&self, bundle: &Bundle, form: Form, work: &OwnedFd, log: Log) -> Result<Ready, Error> {
         let payload = Payload::open_own(&bundle.descriptor)?;
         let sections = payload.sections()?;
         let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
+        store.remove_unfinished()?;
+        let altered = store.altered(&sections)?;
+        let (payload, sections, place) = (&payload, &sections, &self.path);
+        store.replace(&Unpacking { payload, sections, place, log }, &altered)?;
+        let claim = Claim { state: State::Settled, location, names: &store.names };
+        record::confirm(self, bundle, &sections.manifest, &claim)?;
+        let altered = altered.into_iter().flatten().collect();
+        Ok(Some(Verified { paths: store.names.len(), altered }))
+    }
+
+    /// Unpacks the missing store paths. The caller holds the lock.
+    fn add(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Ready, Error> {
+        let payload = Payload::open_own(&bundle.descriptor)?;
+        let sections = payload.sections()?;
+        let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
+        store.remove_unfinished()?;
         let known = record::known(self, location)?;
         let mut missing = store.missing()?;
         let place = &self.path;
-        let unpacking = Unpacking { payload: &payload, sections: &sections, work, place, log };
+        let unpacking = Unpacking { payload: &payload, sections: &sections, place, log };
         let checked = store.check(&unpacking, &known, &mut missing)?;
         let is_complete = missing.iter().all(Option::is_none);
         let is_settled = |name| known.get(name) == Some(&State::Settled);
@@ -205,9 +189,7 @@ impl Cache {
         };
         store.add(&unpacking, &missing, state)?;
         let claim = Claim { state, location, names: &store.names };
-        record::write(self, bundle, &sections.manifest, &claim, work)?;
-        // Only store paths that were not whole are left there.
-        remove::empty_directory(work)?;
+        record::write(self, bundle, &sections.manifest, &claim)?;
         self.find_added(bundle, form)
     }
 

@@ -16,7 +16,7 @@ use crate::cache::boot::Boot;
 use crate::cache::place::{self, Absent};
 use crate::cache::record::{Form, State};
 use crate::cache::store_dir::{StoreDir, Unpacking};
-use crate::cache::{Removed, Verified, remove};
+use crate::cache::{Removed, Verified};
 use crate::context::Context;
 use crate::error::{Error, Room, Shown, Size, WRITE_TO};
 use crate::mode::namespace::verify_root;
@@ -141,7 +141,7 @@ fn verify_caches(context: &Context<'_>) -> Result<(), Error> {
 /// # Errors
 ///
 /// If a store path exists already or cannot be written. No new files are left then. But if a signal
-/// ends the process, a directory is left whose name begins with `.packed-`.
+/// ends the process, files are left whose names begin with `.packed-`.
 pub fn extract(payload: &Payload<'_>, directory: &[u8]) -> Result<(), Error> {
     let sections = payload.sections()?;
     extract_all(payload, &sections, directory)
@@ -160,32 +160,22 @@ fn extract_all(payload: &Payload<'_>, sections: &Sections, directory: &[u8]) -> 
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let open = || {
         let root = file::open(CWD, &root, flags, Permissions::empty())?;
-        let store = file::ensure_directory(&root, c"nix", permissions)
-            .and_then(|nix| file::ensure_directory(nix, c"store", permissions))?;
-        Ok((root, store))
+        file::ensure_directory(&root, c"nix", permissions)
+            .and_then(|nix| file::ensure_directory(nix, c"store", permissions))
     };
-    let (root, store) = open().map_err(Error::file("create", directory))?;
+    let store = open().map_err(Error::file("create", directory))?;
     for name in sections.names().iter().flatten() {
         if rustix::fs::statat(&store, &**name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
-    // Unpack to a temporary directory and rename, so that a store path is either complete or
-    // absent.
-    let aside = CString::new(alloc::format!(".packed-{:016x}", file::random())).unwrap_or_default();
-    let work = rustix::fs::mkdirat(&root, &*aside, permissions)
-        .and_then(|()| file::open_directory(&root, &aside))
-        .map_err(Error::file("create", &*aside))?;
     let store = StoreDir::outside(store, &sections.manifest);
     // Extracted files need not survive a power failure, so they are not synced where the boot is
     // known.
     let state = Boot::current().map_or(State::Settled, State::Written);
     let log = Log { on: false };
-    let unpacking = Unpacking { payload, sections, work: &work, place: directory, log };
-    let added = store.missing().and_then(|missing| store.add(&unpacking, &missing, state));
-    let removed = remove::empty_directory(&work);
-    let _ = rustix::fs::unlinkat(&root, &*aside, AtFlags::REMOVEDIR);
-    added.and(removed)
+    let unpacking = Unpacking { payload, sections, place: directory, log };
+    store.add(&unpacking, &store.missing()?, state)
 }
 
 /// Returns the room that unpacking all store paths needs.

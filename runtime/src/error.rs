@@ -226,8 +226,6 @@ impl Error {
                     *errno,
                     Errno::ROFS
                         | Errno::ACCESS
-                        // Landlock before Linux 5.19 forbids renaming to another directory.
-                        | Errno::XDEV
                         | Errno::PERM
                         | Errno::IO
                         | Errno::NOSPC

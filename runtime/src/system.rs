@@ -11,6 +11,7 @@ pub mod log;
 #[cfg(feature = "stub")]
 #[allow(unsafe_code)]
 pub mod memory;
+pub mod remove;
 #[cfg(feature = "stub")]
 #[allow(unsafe_code)]
 pub mod start;

@@ -2,6 +2,7 @@
 //! bytes.
 
 mod content;
+pub(crate) mod merge;
 pub mod node;
 pub mod progress;
 pub mod rewrite;
@@ -38,9 +39,8 @@ const BLOCK: u64 = 4096;
 
 /// Writes store paths.
 ///
-/// Files get the permissions and times of a Nix store; [`node::seal`] later does the same for the
-/// roots of the store paths. Files with the same content become hard links where the file system
-/// supports them.
+/// They get the permissions and times of a Nix store. Files with the same content become hard links where the file
+/// system supports them.
 ///
 /// # Errors
 ///
@@ -177,7 +177,7 @@ fn finish(tree: &Tree<'_>, plan: &Plan) -> Result<(), Error> {
         content::link(tree, *original, *copy)?;
     }
     for (number, node) in tree.wanted() {
-        if matches!(node.kind, Kind::Directory) && node.parent.is_some() {
+        if matches!(node.kind, Kind::Directory) {
             tree.at(number, "change", |at, name| set_final(at, name, DIRECTORY_PERMISSIONS))?;
         }
     }

@@ -207,7 +207,7 @@ fn failing(mode: &'static str, user: User, choose: fn(usize) -> Range<usize>) {
             assert_eq!(outcome.next, ("0".to_owned(), starts.printed.clone()), "{point}");
             // If it could not be where it should, the cache is in another place; half of it may be in the first.
             let other = |line: &&str| !starts.left.contains(*line) && !line.contains("/packed");
-            let work = |line: &&str| line.contains("/packed/work/");
+            let work = |line: &&str| line.contains("/.packed-");
             let odd: Vec<&str> = outcome.left.lines().filter(|l| other(l) || work(l)).collect();
             assert!(odd.is_empty(), "{point}: {odd:#?}");
         }

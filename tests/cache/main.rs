@@ -6,8 +6,12 @@ mod altered_cache;
 mod concurrent_starts;
 /// A first start that is killed, or fails, at each of its system calls.
 mod interrupted;
+/// In a Landlock sandbox that forbids renaming to another directory.
+mod landlock;
 /// Too little space, inodes, quota or file size.
 mod no_room;
+/// In the lower layer of an overlay.
+mod overlay;
 /// `packer cache list`, `packer cache clear` and `packer cache gc`.
 mod packer_cache;
 /// The first start after the machine lost its power.

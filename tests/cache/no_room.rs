@@ -163,7 +163,7 @@ fn a_first_start_says_what_it_needs() {
             steps += shortage.befall(
                 &host,
                 &command,
-                "ls -A ~/.cache/packed/work 2>&-",
+                "find ~/.cache/packed -name '.packed-*'",
                 &printed,
                 (125, 0),
             );

@@ -47,6 +47,7 @@ pub(crate) struct Plan {
     pub(crate) limits: Vec<(Resource, u64, u64)>,
     pub(crate) filters: Vec<BpfProgram>,
     pub(crate) writable: Vec<CString>,
+    pub(crate) may_refer: bool,
     pub(crate) has_terminal: bool,
 }
 
@@ -87,7 +88,7 @@ fn run(plan: &Plan, directory: &CString) -> nix::Result<Infallible> {
     descriptors(plan)?;
     signals(plan)?;
     if !plan.writable.is_empty() {
-        landlock(&plan.writable)?;
+        landlock(&plan.writable, plan.may_refer)?;
     }
     for filter in &plan.filters {
         apply_filter(filter).map_err(|_| Errno::last())?;
@@ -112,15 +113,19 @@ fn drop_sys_admin() -> nix::Result<()> {
 }
 
 /// Forbids this process to open files for writing, but for those below `writable`. landlock(7)
-fn landlock(writable: &[CString]) -> nix::Result<()> {
+///
+/// What a domain doesn't handle is allowed, but for one: to move or link a file to another directory it must handle
+/// LANDLOCK_ACCESS_FS_REFER and allow it (`may_refer`).
+fn landlock(writable: &[CString], may_refer: bool) -> nix::Result<()> {
     const RULE_PATH_BENEATH: libc::c_int = 1;
     #[repr(C, packed)]
     struct PathBeneath {
         allowed_access: u64,
         parent: RawFd,
     }
-    // LANDLOCK_ACCESS_FS_WRITE_FILE, and _REFER: without it nothing can be moved to another directory.
-    let access: u64 = 1 << 1 | 1 << 13;
+    const WRITE_FILE: u64 = 1 << 1;
+    const REFER: u64 = 1 << 13;
+    let access = if may_refer { WRITE_FILE | REFER } else { WRITE_FILE };
     set_no_new_privs()?;
     let size = size_of_val(&access);
     // SAFETY: the call reads one integer of this size, and returns a descriptor.

@@ -77,6 +77,7 @@ impl Start {
             limits: Vec::new(),
             filters: Vec::new(),
             writable: Vec::new(),
+            may_refer: true,
             has_terminal: false,
         };
         Start { plan, stdin: Vec::new() }
@@ -184,6 +185,13 @@ impl Start {
     pub fn writable_only(mut self, directories: &[&str]) -> Start {
         self.plan.writable = directories.iter().map(|path| c_str(path.as_bytes())).collect();
         self
+    }
+
+    /// Has Landlock forbid to move files to another directory, as most sandboxes with it do, and nothing else.
+    pub fn without_refer(self) -> Start {
+        let mut start = self.writable_only(&["/"]);
+        start.plan.may_refer = false;
+        start
     }
 
     /// Enters a user namespace before the user becomes another one.

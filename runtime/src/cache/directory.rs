@@ -9,8 +9,8 @@
 //!   stores/<n>/<base name>        a store path; stores/<n> is the store directory mounted at /nix/store
 //!   stores/<n>.contents/<name>    a link whose target is the store path's NAR hash
 //!   roots/<listing>               an empty copy of the host's top level, as a new root
-//!   work/                         files that are being unpacked or removed
 //!   <key>-<name>                  a relocated store path: its name depends on its content and the cache's path
+//!   .packed-<tag>-<name>          an unfinished file; in the other directories as well
 //! ```
 //!
 //! All bundles share store directory 0. Another one is made only for a store path that has the same

@@ -15,9 +15,11 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::boot::Boot;
 use super::directory::{BUNDLES, Cache, PRIVATE, c_string, is_ours};
+use super::unfinished;
 use crate::error::{Error, Shown};
 use crate::payload::Bundle;
 use crate::system::file::{self, Permissions};
+use crate::system::remove::remove;
 
 /// The form in which store paths are unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,24 +169,29 @@ fn text(bundle: &Bundle, manifest: &Manifest, claim: &Claim<'_>) -> String {
     text
 }
 
-/// Writes the record to `work` and renames it to its place.
+/// Writes the record, and then gives it its name.
 pub(super) fn write(
     cache: &Cache,
     bundle: &Bundle,
     manifest: &Manifest,
     claim: &Claim<'_>,
-    work: &OwnedFd,
 ) -> Result<(), Error> {
     let text = text(bundle, manifest, claim);
-    let name = path(cache, bundle, claim.location.form());
-    cache.subdirectory(BUNDLES, PRIVATE)?;
+    let name = name(cache, bundle, claim.location.form());
+    let bundles = cache.subdirectory(BUNDLES, PRIVATE)?;
+    unfinished::remove_all(&bundles)?;
+    let new = unfinished::name(&name, file::random());
     let write = || {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let record = file::open(work, c"record", flags, Permissions::from_raw_mode(0o600))?;
+        let record = file::open(&bundles, &new, flags, Permissions::from_raw_mode(0o600))?;
         file::write_at(record.as_fd(), text.as_bytes(), 0)?;
-        rustix::fs::renameat(work, c"record", &cache.directory, &name)
+        rustix::fs::renameat(&bundles, &*new, &bundles, &*name)
     };
-    write().map_err(Error::file("write", &*name))
+    write().map_err(|errno| {
+        // The next start tries to remove it again; show the first error, not this one.
+        let _ = remove(&bundles, &new);
+        Error::file("write", &*name)(errno)
+    })
 }
 
 /// Changes the record to say that the store paths are on the disk, after a later boot found them
@@ -228,14 +235,13 @@ pub(super) fn confirm(
     bundle: &Bundle,
     manifest: &Manifest,
     claim: &Claim<'_>,
-    work: &OwnedFd,
 ) -> Result<(), Error> {
     // If this fails, the record is replaced below.
     let _ = settle(cache, bundle, claim.location);
     let expected = text(bundle, manifest, claim);
     match file::read(&cache.directory, &path(cache, bundle, claim.location.form()), LEN_LIMIT) {
         Ok(found) if found == expected.as_bytes() => Ok(()),
-        _ => write(cache, bundle, manifest, claim, work),
+        _ => write(cache, bundle, manifest, claim),
     }
 }
 
@@ -264,11 +270,18 @@ pub(super) fn read(bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Err
     Ok(parse(&text, stat.st_mtime).filter(|_| is_ours(&stat)))
 }
 
+/// Returns the names of the records.
+pub(super) fn names(bundles: &OwnedFd) -> Result<Vec<CString>, Error> {
+    let mut names = file::names(bundles).map_err(Error::file("list", BUNDLES))?;
+    names.retain(|name| !unfinished::is_unfinished(name));
+    Ok(names)
+}
+
 /// Reads all records.
 pub(super) fn all(cache: &Cache) -> Result<Vec<Record>, Error> {
     let bundles = cache.subdirectory(BUNDLES, PRIVATE)?;
     let mut records = Vec::new();
-    for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+    for name in self::names(&bundles)? {
         records.extend(read(&bundles, &name).map_err(Error::file("read", &*name))?);
     }
     Ok(records)

@@ -7,10 +7,11 @@ use rustix::fd::OwnedFd;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::directory::{Cache, PRIVATE, PUBLIC, ROOTS, WORK, c_string, is_ours};
-use super::remove;
+use super::directory::{Cache, PRIVATE, PUBLIC, ROOTS, c_string, is_ours};
+use super::unfinished;
 use crate::error::Error;
 use crate::system::file::{self, ExactPermissions};
+use crate::system::remove::remove;
 use crate::unpack::node::DIRECTORY_PERMISSIONS;
 
 /// Makes an empty copy of the host's top level. Its name is a checksum of its content.
@@ -26,29 +27,28 @@ pub(crate) fn publish(
     let _permissions = ExactPermissions::begin();
     let _lock = cache.lock()?;
     let name = c_string(name.to_string());
-    let work = cache.subdirectory(WORK, PRIVATE)?;
     let roots = cache.subdirectory(ROOTS, PRIVATE)?;
-    remove::empty_directory(&work)?;
+    unfinished::remove_all(&roots)?;
+    let new = unfinished::name(&name, file::random());
     let publish = || {
-        // If the directory exists, another start made it while this one waited for the lock, or was
-        // interrupted before the last step.
+        // If the directory exists, another start made it while this one waited for the lock, or an
+        // earlier version was interrupted before the last step.
         let found = rustix::fs::statat(&roots, &name, AtFlags::SYMLINK_NOFOLLOW);
         if found.is_ok_and(|stat| !is_ours(&stat)) {
             rename_aside(&roots, &name)?;
         }
         if file::open_directory(&roots, &name).is_err() {
-            let root = file::ensure_directory(&work, &name, PUBLIC)?;
+            let root = file::ensure_directory(&roots, &new, PUBLIC)?;
             make(&root)?;
             // No sync: directories, links and empty files are metadata, which a journaling file
             // system writes to the disk in this order.
-            file::rename_new(&work, &name, &roots)?;
+            file::rename_new(&roots, &new, &name)?;
         }
-        // This comes last: a directory that is not writable cannot be moved to another directory.
         rustix::fs::chmodat(&roots, &name, DIRECTORY_PERMISSIONS, AtFlags::empty())
     };
     publish().map_err(|errno| {
-        // The next start tries to remove them again; show the first error, not this one.
-        let _ = remove::empty_directory(&work);
+        // The next start tries to remove it again; show the first error, not this one.
+        let _ = remove(&roots, &new);
         Error::file("create", &*name)(errno)
     })
 }
@@ -71,5 +71,9 @@ pub(crate) fn retire(cache: &Cache, name: &str) -> Result<(), Error> {
 /// Gives a directory a random name, so that no start finds it.
 fn rename_aside(directory: &OwnedFd, name: &CStr) -> Result<(), Errno> {
     let aside = alloc::format!("{:016x}", file::random());
-    rustix::fs::renameat(directory, name, directory, aside)
+    match rustix::fs::renameat(directory, name, directory, aside) {
+        // It is in the lower layer of an overlay: nothing outside this container has mounts on it.
+        Err(Errno::XDEV) => remove(directory, name),
+        result => result,
+    }
 }

@@ -13,12 +13,13 @@ use rustix::io::Errno;
 
 use super::directory::{Cache, PRIVATE, PUBLIC, STORES, c_string, is_ours};
 use super::record::{Form, Location, State};
-use super::{name, remove};
+use super::{name, unfinished};
 use crate::error::{Error, Shown, Size, Unusable};
 use crate::payload::{Payload, Sections};
 use crate::system::file;
 use crate::system::log::Log;
-use crate::unpack::node::seal;
+use crate::system::remove::remove;
+use crate::unpack::merge::merge;
 use crate::unpack::progress::Progress;
 use crate::unpack::rewrite::Rewriter;
 use crate::unpack::tree::Destination;
@@ -38,13 +39,11 @@ pub(crate) struct StoreDir {
     rewriter: Option<Rewriter>,
 }
 
-/// The source for unpacking store paths, and the directory for unfinished ones.
+/// The source for unpacking store paths.
 #[derive(Clone, Copy)]
 pub(crate) struct Unpacking<'a> {
     pub(crate) payload: &'a Payload<'a>,
     pub(crate) sections: &'a Sections,
-    /// The directory where they are unpacked. It is on the same file system as the store directory.
-    pub(crate) work: &'a OwnedFd,
     /// The cache's path for messages.
     pub(crate) place: &'a [u8],
     pub(crate) log: Log,
@@ -70,8 +69,8 @@ impl StoreDir {
         StoreDir { directory, hashes: None, names, rewriter: None }
     }
 
-    /// Unpacks the `missing` store paths to the work directory, and moves them to their places when
-    /// all are whole. It syncs them first if `state` is settled.
+    /// Unpacks the `missing` store paths, and gives them their names when all are whole. It syncs them first if
+    /// `state` is settled. No unfinished files are left, also after an error.
     ///
     /// # Errors
     ///
@@ -82,8 +81,7 @@ impl StoreDir {
         missing: &[Option<CString>],
         state: State,
     ) -> Result<(), Error> {
-        self.unpack_aside(unpacking, missing, state)?;
-        self.publish(unpacking, missing, file::rename_new)
+        self.unpack(unpacking, missing, state, StoreDir::publish)
     }
 
     /// Unpacks the `altered` store paths again and exchanges them with the old ones, so that a
@@ -94,35 +92,59 @@ impl StoreDir {
         altered: &[Option<CString>],
     ) -> Result<(), Error> {
         if altered.iter().any(Option::is_some) {
-            self.unpack_aside(unpacking, altered, State::Settled)?;
-            self.publish(unpacking, altered, remove::exchange)?;
+            self.unpack(unpacking, altered, State::Settled, StoreDir::exchange)?;
         }
         // Sync the other store paths too: comparing may have read them from the page cache.
-        rustix::fs::syncfs(unpacking.work).map_err(Error::file("sync", unpacking.place))
+        rustix::fs::syncfs(&self.directory).map_err(Error::file("sync", unpacking.place))
     }
 
-    fn unpack_aside(
+    /// Unpacks store paths under the names of unfinished files, and then calls `finish` with the unfinished and the
+    /// final name of each.
+    fn unpack(
         &self,
         unpacking: &Unpacking<'_>,
-        missing: &[Option<CString>],
+        names: &[Option<CString>],
+        state: State,
+        finish: Finish,
+    ) -> Result<(), Error> {
+        let tag = file::random();
+        let unfinished: Vec<_> = names
+            .iter()
+            .map(|name| name.as_ref().map(|name| unfinished::name(name, tag)))
+            .collect();
+        let unpacked = self
+            .unpack_as(unpacking, &unfinished, state)
+            .and_then(|()| finish(self, unpacking, &unfinished, names));
+        let removed = unfinished.iter().flatten().try_for_each(|name| {
+            remove(&self.directory, name).map_err(Error::file("remove", &**name))
+        });
+        unpacked.and(removed)
+    }
+
+    fn unpack_as(
+        &self,
+        unpacking: &Unpacking<'_>,
+        names: &[Option<CString>],
         state: State,
     ) -> Result<(), Error> {
-        let Unpacking { payload, sections, work, place, log } = *unpacking;
+        let Unpacking { payload, sections, place, log } = *unpacking;
         let index = sections.index()?;
-        let needed = room(&index, missing);
+        let needed = room(&index, names);
         log.debug(format_args!(
             "unpacking {} store paths, {} to {}",
-            missing.iter().flatten().count(),
+            names.iter().flatten().count(),
             Size(needed.bytes),
             Shown::from(place),
         ));
         let destination = Destination {
-            directory: work.as_fd(),
-            names: missing,
+            directory: self.directory.as_fd(),
+            names,
             rewriter: self.rewriter.as_ref(),
         };
         let sync = || match state {
-            State::Settled => rustix::fs::syncfs(work).map_err(Error::file("sync", place)),
+            State::Settled => {
+                rustix::fs::syncfs(&self.directory).map_err(Error::file("sync", place))
+            }
             State::Written(_) => Ok(()),
         };
         unpack::unpack(payload, sections, &index, &destination, &Progress::start())
@@ -159,8 +181,8 @@ impl StoreDir {
         Ok(names)
     }
 
-    /// Checks the store paths that exist but that no record lists. Moves those that are not whole
-    /// aside and adds them to `missing`.
+    /// Checks the store paths that exist but that no record lists. Removes those that are not whole
+    /// and adds them to `missing`.
     ///
     /// Returns whether there were any to check.
     pub(super) fn check(
@@ -169,7 +191,7 @@ impl StoreDir {
         known: &BTreeMap<CString, State>,
         missing: &mut [Option<CString>],
     ) -> Result<bool, Error> {
-        let Unpacking { sections, work, log, .. } = *unpacking;
+        let Unpacking { sections, log, .. } = *unpacking;
         let name_if_doubtful = |(name, missing): (&CString, &Option<CString>)| {
             (missing.is_none() && !known.contains_key(name)).then(|| name.clone())
         };
@@ -185,53 +207,103 @@ impl StoreDir {
         for ((name, is_whole), missing) in names.into_iter().zip(whole).zip(missing) {
             if let (Some(name), false) = (name, is_whole) {
                 log.debug(format_args!("{} is not whole", Shown::from(&*name)));
-                remove::move_aside(&self.directory, &name, work)
-                    .map_err(Error::file("remove", &*name))?;
+                remove(&self.directory, &name).map_err(Error::file("remove", &*name))?;
                 *missing = Some(name);
             }
         }
         Ok(true)
     }
 
-    /// Moves whole store paths from `work` to their places.
-    ///
-    /// It writes a store path's NAR hash before it moves the store path, so that the hash of an
-    /// existing one is always known.
+    /// Removes what an interrupted process left. The caller holds the lock.
+    pub(crate) fn remove_unfinished(&self) -> Result<(), Error> {
+        unfinished::remove_all(&self.directory)
+    }
+
+    /// Gives new store paths their names.
     fn publish(
         &self,
         unpacking: &Unpacking<'_>,
+        new: &[Option<CString>],
         names: &[Option<CString>],
-        rename: Rename,
     ) -> Result<(), Error> {
-        let Unpacking { sections, work, .. } = *unpacking;
-        let publish = |name: &CStr, hash: &str| {
-            if let Some(hashes) = &self.hashes {
-                match rustix::fs::symlinkat(hash, hashes, name) {
-                    // A start wrote it and was interrupted before the next step, or ran without the
-                    // lock.
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(errno),
-                }
-            }
-            match rename(work, name, &self.directory) {
+        self.each(unpacking, new, names, |_, new, name| {
+            match file::rename_new(&self.directory, new, name) {
                 // Another start, without the lock, was faster. Its store path has the same content.
-                Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-                Err(errno) => return Err(errno),
+                Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(()),
+                result => result,
             }
-            seal(&self.directory, name)
-        };
-        for (path, name) in sections.manifest.paths.iter().zip(names) {
-            if let Some(name) = name {
-                publish(name, &path.nar_hash.to_string())
-                    .map_err(Error::file("publish", &**name))?;
+        })
+    }
+
+    /// Exchanges new store paths with the old ones.
+    fn exchange(
+        &self,
+        unpacking: &Unpacking<'_>,
+        new: &[Option<CString>],
+        names: &[Option<CString>],
+    ) -> Result<(), Error> {
+        let directory = &self.directory;
+        // Those that the file system cannot rename.
+        let mut fixed: Vec<Option<CString>> = names.iter().map(|_| None).collect();
+        self.each(unpacking, new, names, |number, new, name| {
+            match file::exchange(directory, new, name) {
+                Err(Errno::NOENT) => file::rename_new(directory, new, name),
+                // The file system does not support exchanging two names.
+                Err(Errno::INVAL | Errno::NOSYS) => {
+                    let aside = unfinished::name(name, file::random());
+                    rustix::fs::renameat(directory, name, directory, &aside)?;
+                    file::rename_new(directory, new, name)?;
+                    remove(directory, &aside)
+                }
+                Err(Errno::XDEV) => {
+                    fixed[number] = Some(name.into());
+                    Ok(())
+                }
+                result => result,
             }
+        })?;
+        match fixed.iter().any(Option::is_some) {
+            true => merge(&unpacking.sections.index()?, directory.as_fd(), new, &fixed),
+            false => Ok(()),
+        }
+    }
+
+    /// Calls `finish` with the number, the unfinished and the final name of each store path, whose NAR hash it writes before: so
+    /// the hash of an existing store path is always known.
+    fn each(
+        &self,
+        unpacking: &Unpacking<'_>,
+        new: &[Option<CString>],
+        names: &[Option<CString>],
+        mut finish: impl FnMut(usize, &CStr, &CStr) -> Result<(), Errno>,
+    ) -> Result<(), Error> {
+        let paths = unpacking.sections.manifest.paths.iter();
+        for (number, (path, (new, name))) in paths.zip(new.iter().zip(names)).enumerate() {
+            let (Some(new), Some(name)) = (new, name) else { continue };
+            let mut finish = || {
+                if let Some(hashes) = &self.hashes {
+                    match rustix::fs::symlinkat(path.nar_hash.to_string(), hashes, &**name) {
+                        // A start wrote it and was interrupted before the next step, or ran without
+                        // the lock.
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(errno) => return Err(errno),
+                    }
+                }
+                finish(number, new, name)
+            };
+            finish().map_err(Error::file("publish", &**name))?;
         }
         Ok(())
     }
 }
 
-/// A function that moves a name from one directory to another.
-type Rename = fn(&OwnedFd, &CStr, &OwnedFd) -> Result<(), Errno>;
+/// Gives new store paths their names.
+type Finish = fn(
+    &StoreDir,
+    unpacking: &Unpacking<'_>,
+    new: &[Option<CString>],
+    names: &[Option<CString>],
+) -> Result<(), Error>;
 
 fn relocated(cache: &Cache, manifest: &Manifest) -> Result<StoreDir, Error> {
     let unfit = |reason| Error::unusable(&*cache.path, Unusable::Unfit(reason));

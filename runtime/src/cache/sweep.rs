@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::directory::{BUNDLES, Cache, PRIVATE, STORES, WORK};
+use super::directory::{BUNDLES, Cache, ROOTS, STORES, WORK};
 use super::record::{self, Location, Record};
-use super::{lease, name, remove, store_dir};
+use super::{lease, name, store_dir, unfinished};
 use crate::error::Error;
 use crate::payload::Bundle;
 use crate::system::file;
+use crate::system::remove::remove;
 
 /// The result of removing a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Cache {
         };
         let mut removed = Removed::Absent;
         let mut released = Vec::new();
-        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+        for name in record::names(&bundles)? {
             if !record::is_of(&name, bundle) {
                 continue;
             }
@@ -78,7 +79,7 @@ impl Cache {
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
         let mut listed = Vec::new();
         let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(listed) };
-        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+        for name in record::names(&bundles)? {
             let read =
                 || Ok((record::read(&bundles, &name)?, lease::is_in_use(self, &bundles, &name)?));
             match read() {
@@ -103,7 +104,7 @@ impl Cache {
         let _lock = self.lock()?;
         let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(0) };
         let mut released = Vec::new();
-        for name in file::names(&bundles).map_err(Error::file("list", BUNDLES))? {
+        for name in record::names(&bundles)? {
             let remove = || match record::read(&bundles, &name)? {
                 Some(record) if record.last_used < before => {
                     Ok(lease::remove(self, &bundles, &name)?.then_some(record))
@@ -117,26 +118,32 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes all store paths that no record lists. The caller holds the lock, and has removed these records: their
-    /// store paths can be relocated for another path of the cache.
+    /// Removes all store paths that no record lists, and all unfinished files. The caller holds the lock, and has
+    /// removed these records: their store paths can be relocated for another path of the cache.
     fn sweep(&self, released: Vec<Record>) -> Result<(), Error> {
         let released: BTreeSet<String> =
             released.into_iter().flat_map(|record| record.names).collect();
         let used = self.used()?;
-        let work = self.subdirectory(WORK, PRIVATE)?;
+        for name in [BUNDLES, ROOTS] {
+            if let Some(directory) = self.subdirectory_if_there(name)? {
+                unfinished::remove_all(&directory)?;
+            }
+        }
+        // Launchers of earlier versions unpack there.
+        remove(&self.directory, WORK).map_err(Error::file("remove", WORK))?;
         if let Some(stores) = self.subdirectory_if_there(STORES)? {
-            sweep_stores(&stores, &used, &work)?;
+            sweep_stores(&stores, &used)?;
         }
         for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
             // The cache's directory may contain other files as well.
             let is_ours = name::is_relocated_name(&self.path, name.to_bytes())
+                || unfinished::is_unfinished(&name)
                 || name.to_str().is_ok_and(|name| released.contains(name));
             if is_ours && !used.contains(&(Location::Relocated, name.clone())) {
-                remove::move_aside(&self.directory, &name, &work)
-                    .map_err(Error::file("remove", &*name))?;
+                remove(&self.directory, &name).map_err(Error::file("remove", &*name))?;
             }
         }
-        remove::empty_directory(&work)
+        Ok(())
     }
 
     /// Returns the store paths that records list, with their locations.
@@ -154,7 +161,7 @@ impl Cache {
 type Used = BTreeSet<(Location, CString)>;
 
 /// Removes the store paths below `stores` that no record lists.
-fn sweep_stores(stores: &OwnedFd, used: &Used, work: &OwnedFd) -> Result<(), Error> {
+fn sweep_stores(stores: &OwnedFd, used: &Used) -> Result<(), Error> {
     for number in file::names(stores).map_err(Error::file("list", STORES))? {
         let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok()) else {
             continue;
@@ -162,8 +169,8 @@ fn sweep_stores(stores: &OwnedFd, used: &Used, work: &OwnedFd) -> Result<(), Err
         let (directory, hashes) = store_dir::open_pair(stores, number)?;
         for name in file::names(&directory).map_err(Error::file("list", STORES))? {
             if !used.contains(&(Location::Store(number), name.clone())) {
-                remove::move_aside(&directory, &name, work)
-                    .and_then(|()| remove::unlink_if_there(&hashes, &name))
+                remove(&directory, &name)
+                    .and_then(|()| remove(&hashes, &name))
                     .map_err(Error::file("remove", &*name))?;
             }
         }

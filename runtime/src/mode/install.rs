@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use super::host::{self, Owners, Sharing};
 use super::visible::Visible;
 use crate::cache::record::State;
-use crate::cache::remove;
 use crate::cache::store_dir::{StoreDir, Unpacking};
 use crate::context::Context;
 use crate::error::{Error, Impossible};
@@ -21,9 +20,6 @@ use crate::system::log;
 /// The file in `/nix` that marks a store made by a bundle. It is locked while store paths are
 /// unpacked.
 const LOCK: &CStr = c".packed";
-
-/// The directory in `/nix` where store paths are unpacked before they are moved to the store.
-const WORK: &CStr = c".packed-work";
 
 /// Unpacks to `/nix/store` itself, for root that may not mount, as in a default container.
 ///
@@ -46,28 +42,16 @@ pub(super) fn install(context: &Context<'_>) -> Result<Visible, Impossible> {
     }
     let lock =
         file::lock(&nix, LOCK, || log::waiting("/nix")).map_err(Error::file("lock", "/nix"))?;
-    let open =
-        |name| file::ensure_directory(&nix, name, permissions).map_err(Error::file("create", name));
-    let (store, work) = (open(c"store")?, open(WORK)?);
-    // The lock is held, so these files are leftovers of an interrupted start.
-    remove::empty_directory(&work)?;
-
+    let store = file::ensure_directory(&nix, c"store", permissions)
+        .map_err(Error::file("create", STORE_DIR))?;
     let payload = Payload::open_own(&context.bundle.descriptor)?;
     let sections = payload.sections()?;
     log::say(format_args!("unpacking to {STORE_DIR}, since nothing can be mounted there"));
     let store = StoreDir::outside(store, &sections.manifest);
-    let unpacking = Unpacking {
-        payload: &payload,
-        sections: &sections,
-        work: &work,
-        place: b"/nix",
-        log: context.log,
-    };
-    let added = store.missing().and_then(|missing| store.add(&unpacking, &missing, State::Settled));
-    remove::empty_directory(&work)?;
-    // If this fails, an empty directory is left, which does no harm.
-    let _ = rustix::fs::unlinkat(&nix, WORK, AtFlags::REMOVEDIR);
-    added?;
+    let unpacking =
+        Unpacking { payload: &payload, sections: &sections, place: b"/nix", log: context.log };
+    store.remove_unfinished()?;
+    store.add(&unpacking, &store.missing()?, State::Settled)?;
     drop(lock);
     host::find(context)
 }

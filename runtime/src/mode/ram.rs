@@ -17,7 +17,7 @@ use crate::error::{Error, Impossible, Size};
 use crate::payload::Payload;
 use crate::system::file::{self, ExactPermissions};
 use crate::system::log::Log;
-use crate::unpack::node::{DIRECTORY_PERMISSIONS, seal};
+use crate::unpack::node::DIRECTORY_PERMISSIONS;
 use crate::unpack::progress::Progress;
 use crate::unpack::tree::Destination;
 use crate::unpack::{self, room};
@@ -71,12 +71,6 @@ fn fill(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
     let needed = room(&index, &names);
     log.debug(format_args!("unpacking {} to memory", Size(needed.bytes)));
     let destination = Destination { directory: store.as_fd(), names: &names, rewriter: None };
-    let fill = || {
-        unpack::unpack(payload, &sections, &index, &destination, &Progress::start())?;
-        names
-            .iter()
-            .flatten()
-            .try_for_each(|name| seal(store, name).map_err(Error::file("change", &**name)))
-    };
-    fill().map_err(|error: Error| error.out_of_space(|| Some(needed), "memory"))
+    unpack::unpack(payload, &sections, &index, &destination, &Progress::start())
+        .map_err(|error| error.out_of_space(|| Some(needed), "memory"))
 }

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 pub use rustix::fs::Mode as Permissions;
-use rustix::fs::{FlockOperation, OFlags, RenameFlags, Timespec, flock};
+use rustix::fs::{AtFlags, FileType, FlockOperation, OFlags, RenameFlags, Timespec, flock};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, pwrite, retry_on_intr};
 
 /// The flags for opening a directory that the launcher made: they refuse links.
@@ -147,6 +147,16 @@ pub fn list<E: From<Errno>>(
     Ok(())
 }
 
+/// Whether a name is that of a directory, not of a link to one.
+///
+/// # Errors
+///
+/// What fstatat(2) says.
+pub fn is_directory(directory: impl AsFd, name: &CStr) -> Result<bool, Errno> {
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode).is_dir())
+}
+
 /// Whether a directory is empty. It must have just been opened.
 ///
 /// # Errors
@@ -179,18 +189,27 @@ pub fn names(directory: impl AsFd) -> Result<Vec<CString>, Errno> {
     Ok(names)
 }
 
-/// Moves a name to another directory, which must not have that name.
+/// Renames a file in its directory, which must not have the new name.
 ///
 /// # Errors
 ///
 /// What renameat2(2) says; `EXIST` or `NOTEMPTY` if the directory has the name.
-pub fn rename_new(from: &OwnedFd, name: &CStr, to: &OwnedFd) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
+pub fn rename_new(directory: &OwnedFd, old: &CStr, new: &CStr) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(directory, old, directory, new, RenameFlags::NOREPLACE) {
         // The file system does not support NOREPLACE. A plain rename cannot replace a directory
         // that is not empty.
-        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(from, name, to, name),
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(directory, old, directory, new),
         result => result,
     }
+}
+
+/// Exchanges two names in a directory.
+///
+/// # Errors
+///
+/// What renameat2(2) says; `NOENT` if one does not exist, `XDEV` for a directory of an overlay's lower layer.
+pub fn exchange(directory: &OwnedFd, one: &CStr, other: &CStr) -> Result<(), Errno> {
+    rustix::fs::renameat_with(directory, one, directory, other, RenameFlags::EXCHANGE)
 }
 
 /// Opens or creates a file and waits for the exclusive lock on it. Closing the file unlocks it.

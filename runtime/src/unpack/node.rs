@@ -2,8 +2,8 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, OFlags, Timespec, Timestamps};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::system::file::{self, Permissions};
@@ -47,16 +47,4 @@ pub(super) fn set_final(
 ) -> Result<(), Errno> {
     rustix::fs::chmodat(at, name, permissions, AtFlags::empty())?;
     rustix::fs::utimensat(at, name, &TIMES, AtFlags::empty())
-}
-
-/// Sets the final permissions and times of a store path's own directory.
-///
-/// Before this call, its owner can move it to another directory; afterwards it is not writable.
-pub fn seal(directory: impl AsFd, name: &CStr) -> Result<(), Errno> {
-    let directory = directory.as_fd();
-    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    if FileType::from_raw_mode(stat.st_mode).is_dir() {
-        set_final(directory, name, DIRECTORY_PERMISSIONS)?;
-    }
-    Ok(())
 }
