@@ -229,9 +229,21 @@ pub(crate) enum Cache {
         /// Number of days to keep a bundle after its last start
         #[arg(long, value_name = "N", default_value_t = 30)]
         days: u32,
+        #[command(flatten)]
+        force: Force,
     },
     /// Remove all bundles that are not running
-    Clear,
+    Clear {
+        #[command(flatten)]
+        force: Force,
+    },
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Force {
+    /// Also remove bundles that a process may use whose files cannot be seen
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub(crate) mod root;
 pub(crate) mod store_dir;
 mod sweep;
 pub(crate) mod unfinished;
+mod users;
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -32,7 +33,8 @@ use place::{Absent, Place};
 use record::Claim;
 pub use record::{Form, Location, Record, State};
 use store_dir::{StoreDir, Unpacking};
-pub use sweep::{Listed, Removed};
+pub use sweep::{Collected, Listed, Removed};
+pub use users::Kept;
 
 /// Finds the bundle in a cache, or unpacks it to the first place that can hold it.
 ///

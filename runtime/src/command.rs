@@ -51,7 +51,7 @@ pub fn run(
             extract(&Payload::open_own(&bundle.descriptor)?, directory)?;
             Ok(())
         }
-        Command::Clear => clear(context),
+        Command::Clear { force } => clear(context, force),
     }?;
     Ok(0)
 }
@@ -183,14 +183,19 @@ fn room(sections: &Sections) -> Result<Room, Error> {
     Ok(unpack::room(&sections.index()?, &sections.names()))
 }
 
-fn clear(context: &Context<'_>) -> Result<(), Error> {
+fn clear(context: &Context<'_>, force: bool) -> Result<(), Error> {
     for place in place::places(&context.settings, context.environment) {
         if let Ok(cache) = place.open(Absent::Fail) {
             let path = Shown::from(&*cache.path);
-            match cache.clear(context.bundle)? {
+            match cache.clear(context.bundle, force)? {
                 Removed::Gone => print(format_args!("cleared {path}\n"))?,
                 Removed::Absent => {}
-                Removed::InUse => print(format_args!("in use, not cleared: {path}\n"))?,
+                Removed::Kept(kept) => {
+                    print(format_args!("{kept}, not cleared: {path}\n"))?;
+                    if !kept.is_certain() {
+                        print(format_args!("hint: PACKED=clear=force clears it all the same\n"))?;
+                    }
+                }
             }
         }
     }

@@ -33,7 +33,10 @@ pub enum Command<'a> {
     /// Writes the closure below this directory.
     Extract(&'a [u8]),
     /// Removes the bundle from the cache, with the store paths that no other bundle uses.
-    Clear,
+    Clear {
+        /// Also if a process may use it that cannot be looked at.
+        force: bool,
+    },
 }
 
 /// Returns a variable's value; `None` if it is not set or empty.
@@ -78,7 +81,8 @@ impl<'a> Command<'a> {
         match text {
             b"info" => Ok(Command::Info),
             b"verify" => Ok(Command::Verify),
-            b"clear" => Ok(Command::Clear),
+            b"clear" => Ok(Command::Clear { force: false }),
+            b"clear=force" => Ok(Command::Clear { force: true }),
             _ => match text.strip_prefix(b"extract=") {
                 Some(directory) if !directory.is_empty() => Ok(Command::Extract(directory)),
                 _ => Err(Error::UnknownCommand(text.into())),

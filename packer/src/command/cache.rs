@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use runtime::cache::Collected;
 use runtime::cache::directory::Cache;
 use runtime::cache::place::{self, Absent};
 use runtime::error::Shown;
@@ -12,7 +13,7 @@ use runtime::error::Shown;
 use runtime::settings::Settings;
 
 use super::print;
-use crate::cli;
+use crate::cli::{self, Force};
 use crate::error::{Error, Result};
 
 /// Seconds in a day.
@@ -45,12 +46,21 @@ pub(crate) fn cache(command: cli::Cache) -> Result<()> {
 
 fn run(command: cli::Cache, cache: &Cache) -> std::result::Result<String, runtime::error::Error> {
     let now = now();
-    let removed = match command {
+    let (before, Force { force }) = match command {
         cli::Cache::List => return list(cache, now),
-        cli::Cache::Gc { days } => cache.collect(now.saturating_sub(DAY * i64::from(days)))?,
-        cli::Cache::Clear => cache.collect(i64::MAX)?,
+        cli::Cache::Gc { days, force } => (now.saturating_sub(DAY * i64::from(days)), force),
+        cli::Cache::Clear { force } => (i64::MAX, force),
     };
-    Ok(format!("  removed {removed} bundles\n"))
+    let Collected { removed, kept } = cache.collect(before, force)?;
+    let mut text = format!("  removed {removed} bundles\n");
+    for (entry, reason) in &kept {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  kept {entry}: {reason}");
+    }
+    if kept.iter().any(|(_, reason)| !reason.is_certain()) {
+        text.push_str("hint: --force removes those that are perhaps in use\n");
+    }
+    Ok(text)
 }
 
 fn list(cache: &Cache, now: i64) -> std::result::Result<String, runtime::error::Error> {

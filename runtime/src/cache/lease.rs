@@ -10,6 +10,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::directory::{Cache, Lease, c_string, is_ours};
 use super::name;
 use super::record::{self, Form, HEAD_LEN, Head, Location};
+use super::users::Kept;
 use crate::error::Error;
 use crate::payload::Bundle;
 use crate::system::call::{self, Clock};
@@ -17,7 +18,7 @@ use crate::system::file::{self, Permissions};
 
 /// Seconds by which a record's time of last use may be wrong: writing it costs more than reading
 /// it.
-const LAST_USED_PRECISION: i64 = 24 * 60 * 60;
+pub(super) const LAST_USED_PRECISION: i64 = 24 * 60 * 60;
 
 /// The lowest number for the lease's descriptor. Lower numbers are for the program: a shell script
 /// may use `exec 3<file`, for example.
@@ -174,27 +175,36 @@ fn try_lock(file: OwnedFd) -> Result<Option<OwnedFd>, Errno> {
     }
 }
 
-/// Removes the record of a bundle that is not running; `false` if it is running.
+/// Removes the record of a bundle that is not running, unless `keep` has a reason.
 ///
 /// A start locks the record first and then, in a temporary directory, the cache. This function
 /// holds both locks until the record is removed. So a start at the same time waits for the record's
-/// lock, or already holds one of the two locks, and then nothing is removed.
-pub(super) fn remove(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+/// lock, or already holds one of the two locks, and then nothing is removed. And what a start before
+/// left running is there when `keep` looks.
+pub(super) fn remove(
+    cache: &Cache,
+    bundles: &OwnedFd,
+    name: &CStr,
+    keep: impl FnOnce() -> Option<Kept>,
+) -> Result<Option<Kept>, Errno> {
     let record =
         match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Permissions::empty()) {
             Ok(record) => record,
-            Err(Errno::NOENT) => return Ok(true),
+            Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(errno),
         };
     let cache_lock = match cache.lease {
         Lease::Record => None,
         Lease::Cache => match lock_if_unused(cache, bundles, name)? {
-            None => return Ok(false),
+            None => return Ok(Some(Kept::Leased)),
             lock => lock,
         },
     };
-    let Some(record) = try_lock(record)? else { return Ok(false) };
-    let removed = rustix::fs::unlinkat(bundles, name, AtFlags::empty());
+    let Some(record) = try_lock(record)? else { return Ok(Some(Kept::Leased)) };
+    let kept = keep();
+    if kept.is_none() {
+        rustix::fs::unlinkat(bundles, name, AtFlags::empty())?;
+    }
     drop((record, cache_lock));
-    removed.map(|()| true)
+    Ok(kept)
 }

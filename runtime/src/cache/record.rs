@@ -47,6 +47,26 @@ impl Location {
             Location::Relocated => Form::Relocated,
         }
     }
+
+    /// Returns the path in the cache of a store path with this name.
+    pub(super) fn path(self, name: &CStr) -> CString {
+        match self {
+            Location::Store(number) => {
+                c_string([alloc::format!("stores/{number}/").as_bytes(), name.to_bytes()].concat())
+            }
+            Location::Relocated => name.into(),
+        }
+    }
+
+    /// Returns the path in the cache of the link with its NAR hash.
+    pub(super) fn hash(self, name: &CStr) -> Option<CString> {
+        match self {
+            Location::Store(number) => Some(c_string(
+                [alloc::format!("stores/{number}.contents/").as_bytes(), name.to_bytes()].concat(),
+            )),
+            Location::Relocated => None,
+        }
+    }
 }
 
 /// A record's first line: the version of its layout.

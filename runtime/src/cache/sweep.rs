@@ -1,15 +1,16 @@
-//! Removes bundles that are not running, and store paths that no bundle uses.
+//! Removes bundles that nobody uses, and store paths that no bundle has.
 
 use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
-use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::directory::{BUNDLES, Cache, ROOTS, STORES, WORK};
 use super::record::{self, Location, Record};
+use super::users::{Kept, Users};
 use super::{lease, name, store_dir, unfinished};
 use crate::error::Error;
 use crate::payload::Bundle;
@@ -17,14 +18,23 @@ use crate::system::file;
 use crate::system::remove::remove;
 
 /// The result of removing a bundle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removed {
     /// It was removed, with the store paths that no other bundle uses.
     Gone,
     /// It was not in the cache.
     Absent,
-    /// It is running; nothing was removed.
-    InUse,
+    /// It was not removed.
+    Kept(Kept),
+}
+
+/// The result of removing unused bundles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collected {
+    /// The number of bundles that were removed.
+    pub removed: usize,
+    /// The names of the first entries of those that were not removed, with the reason.
+    pub kept: Vec<(String, Kept)>,
 }
 
 /// A bundle in the cache, as `packer cache list` shows it.
@@ -37,38 +47,19 @@ pub struct Listed {
 }
 
 impl Cache {
-    /// Removes the bundle, and the store paths that no other bundle uses.
+    /// Removes the bundle, and the store paths that no other bundle uses. With `force` it is also removed if a process
+    /// may use it that cannot be looked at.
     ///
     /// # Errors
     ///
     /// If a directory cannot be read or written.
-    pub fn clear(&self, bundle: &Bundle) -> Result<Removed, Error> {
-        let _lock = self.lock()?;
-        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else {
-            return Ok(Removed::Absent);
-        };
-        let mut removed = Removed::Absent;
-        let mut released = Vec::new();
-        for name in record::names(&bundles)? {
-            if !record::is_of(&name, bundle) {
-                continue;
-            }
-            let remove = || {
-                let record = record::read(&bundles, &name)?;
-                Ok((record, lease::remove(self, &bundles, &name)?))
-            };
-            match remove().map_err(Error::file("remove", &*name))? {
-                (_, false) => removed = Removed::InUse,
-                (record, true) => {
-                    released.extend(record);
-                    if removed == Removed::Absent {
-                        removed = Removed::Gone;
-                    }
-                }
-            }
-        }
-        self.sweep(released)?;
-        Ok(removed)
+    pub fn clear(&self, bundle: &Bundle, force: bool) -> Result<Removed, Error> {
+        let cleared = self.remove(|name, _| record::is_of(name, bundle), force)?;
+        Ok(match cleared {
+            Some(Collected { mut kept, .. }) if !kept.is_empty() => Removed::Kept(kept.remove(0).1),
+            Some(Collected { removed: 1.., .. }) => Removed::Gone,
+            _ => Removed::Absent,
+        })
     }
 
     /// Lists the bundles.
@@ -90,40 +81,69 @@ impl Cache {
                 Err(errno) => return Err(Error::file("read", &*name)(errno)),
             }
         }
+        let records: Vec<Record> = listed.iter().map(|listed| listed.record.clone()).collect();
+        let users = Users::look(self, names_of(&records));
+        for Listed { record, in_use } in &mut listed {
+            *in_use |= users.keep(self, record, &records, true).is_some();
+        }
         Ok(listed)
     }
 
     /// Removes the bundles that are not running and were last used before `before`, in seconds
-    /// since the epoch, and then everything that no bundle uses. Returns the number of removed
-    /// bundles.
+    /// since the epoch, and then everything that no bundle uses. With `force`, also those that a process may use that
+    /// cannot be looked at.
     ///
     /// # Errors
     ///
     /// If a directory cannot be read or written.
-    pub fn collect(&self, before: i64) -> Result<usize, Error> {
-        let _lock = self.lock()?;
-        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(0) };
-        let mut released = Vec::new();
-        for name in record::names(&bundles)? {
-            let remove = || match record::read(&bundles, &name)? {
-                Some(record) if record.last_used < before => {
-                    Ok(lease::remove(self, &bundles, &name)?.then_some(record))
-                }
-                _ => Ok(None),
-            };
-            released.extend(remove().map_err(Error::file("remove", &*name))?);
-        }
-        let removed = released.len();
-        self.sweep(released)?;
-        Ok(removed)
+    pub fn collect(&self, before: i64, force: bool) -> Result<Collected, Error> {
+        let is_old = |_: &CStr, record: Option<&Record>| {
+            record.is_some_and(|record| record.last_used < before)
+        };
+        let none = Collected { removed: 0, kept: Vec::new() };
+        Ok(self.remove(is_old, force)?.unwrap_or(none))
     }
 
-    /// Removes all store paths that no record lists, and all unfinished files. The caller holds the lock, and has
-    /// removed these records: their store paths can be relocated for another path of the cache.
+    /// Removes the bundles whose record `is_chosen`, and then everything that no bundle uses. Returns `None` if there
+    /// is no record at all.
+    fn remove(
+        &self,
+        is_chosen: impl Fn(&CStr, Option<&Record>) -> bool,
+        force: bool,
+    ) -> Result<Option<Collected>, Error> {
+        let _lock = self.lock()?;
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(None) };
+        let records = record::all(self)?;
+        let mut collected = Collected { removed: 0, kept: Vec::new() };
+        let mut released = Vec::new();
+        for name in record::names(&bundles)? {
+            let failed = || Error::file("remove", &*name);
+            let record = record::read(&bundles, &name).map_err(failed())?;
+            if !is_chosen(&name, record.as_ref()) {
+                continue;
+            }
+            let keep = || {
+                let record = record.as_ref()?;
+                Users::look(self, names_of(&records)).keep(self, record, &records, force)
+            };
+            match lease::remove(self, &bundles, &name, keep).map_err(failed())? {
+                None => {
+                    collected.removed += 1;
+                    released.extend(record);
+                }
+                Some(kept) => {
+                    let entry = record.map_or_else(String::new, |record| record.entry);
+                    collected.kept.push((entry, kept));
+                }
+            }
+        }
+        self.sweep(released)?;
+        Ok(Some(collected))
+    }
+
+    /// Removes all store paths that no record lists and no process uses, and all unfinished files. The caller holds the
+    /// lock, and has removed the records `released`: their store paths can be relocated for another path of the cache.
     fn sweep(&self, released: Vec<Record>) -> Result<(), Error> {
-        let released: BTreeSet<String> =
-            released.into_iter().flat_map(|record| record.names).collect();
-        let used = self.used()?;
         for name in [BUNDLES, ROOTS] {
             if let Some(directory) = self.subdirectory_if_there(name)? {
                 unfinished::remove_all(&directory)?;
@@ -131,49 +151,59 @@ impl Cache {
         }
         // Launchers of earlier versions unpack there.
         remove(&self.directory, WORK).map_err(Error::file("remove", WORK))?;
-        if let Some(stores) = self.subdirectory_if_there(STORES)? {
-            sweep_stores(&stores, &used)?;
-        }
-        for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
-            // The cache's directory may contain other files as well.
-            let is_ours = name::is_relocated_name(&self.path, name.to_bytes())
-                || unfinished::is_unfinished(&name)
-                || name.to_str().is_ok_and(|name| released.contains(name));
-            if is_ours && !used.contains(&(Location::Relocated, name.clone())) {
-                remove(&self.directory, &name).map_err(Error::file("remove", &*name))?;
+        let released: BTreeSet<String> =
+            released.into_iter().flat_map(|record| record.names).collect();
+        let unlisted = self.unlisted(&released)?;
+        let names = unlisted.iter().filter_map(|(_, name)| name.to_str().ok());
+        let users = match unlisted.is_empty() {
+            true => return Ok(()),
+            false => Users::look(self, names),
+        };
+        for (location, name) in &unlisted {
+            if name.to_str().is_ok_and(|name| users.use_path(*location, name)) {
+                continue;
             }
+            let mut paths = [Some(location.path(name)), location.hash(name)].into_iter().flatten();
+            paths
+                .try_for_each(|path| remove(&self.directory, &path))
+                .map_err(Error::file("remove", &**name))?;
         }
         Ok(())
     }
 
-    /// Returns the store paths that records list, with their locations.
-    fn used(&self) -> Result<Used, Error> {
-        let mut used = BTreeSet::new();
+    /// Returns the store paths that no record lists, and what is unfinished.
+    fn unlisted(&self, released: &BTreeSet<String>) -> Result<Vec<(Location, CString)>, Error> {
+        let mut listed = BTreeSet::new();
         for record in record::all(self)? {
             let names = record.names.into_iter().filter_map(|name| CString::new(name).ok());
-            used.extend(names.map(|name| (record.location, name)));
+            listed.extend(names.map(|name| (record.location, name)));
         }
-        Ok(used)
+        let mut there = Vec::new();
+        if let Some(stores) = self.subdirectory_if_there(STORES)? {
+            for number in file::names(&stores).map_err(Error::file("list", STORES))? {
+                let Some(number) = number.to_str().ok().and_then(|text| text.parse().ok()) else {
+                    continue;
+                };
+                let (directory, _) = store_dir::open_pair(&stores, number)?;
+                let names = file::names(&directory).map_err(Error::file("list", STORES))?;
+                there.extend(names.into_iter().map(|name| (Location::Store(number), name)));
+            }
+        }
+        for name in file::names(&self.directory).map_err(Error::file("list", &*self.path))? {
+            // The cache's directory may contain other files as well.
+            if name::is_relocated_name(&self.path, name.to_bytes())
+                || unfinished::is_unfinished(&name)
+                || name.to_str().is_ok_and(|name| released.contains(name))
+            {
+                there.push((Location::Relocated, name));
+            }
+        }
+        there.retain(|path| !listed.contains(path));
+        Ok(there)
     }
 }
 
-/// The store paths that records list, with their locations.
-type Used = BTreeSet<(Location, CString)>;
-
-/// Removes the store paths below `stores` that no record lists.
-fn sweep_stores(stores: &OwnedFd, used: &Used) -> Result<(), Error> {
-    for number in file::names(stores).map_err(Error::file("list", STORES))? {
-        let Some(number) = number.to_str().ok().and_then(|text| text.parse::<u32>().ok()) else {
-            continue;
-        };
-        let (directory, hashes) = store_dir::open_pair(stores, number)?;
-        for name in file::names(&directory).map_err(Error::file("list", STORES))? {
-            if !used.contains(&(Location::Store(number), name.clone())) {
-                remove(&directory, &name)
-                    .and_then(|()| remove(&hashes, &name))
-                    .map_err(Error::file("remove", &*name))?;
-            }
-        }
-    }
-    Ok(())
+/// The names of the store paths of bundles.
+fn names_of(records: &[Record]) -> impl Iterator<Item = &str> {
+    records.iter().flat_map(|record| record.names.iter().map(String::as_str))
 }

@@ -172,6 +172,8 @@ pub enum Clock {
     Real = libc::CLOCK_REALTIME as isize,
     /// Seconds since an unspecified time in this boot.
     Monotonic = libc::CLOCK_MONOTONIC as isize,
+    /// Seconds since the boot.
+    Boot = libc::CLOCK_BOOTTIME as isize,
 }
 
 /// Ends the process.
