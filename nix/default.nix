@@ -33,6 +33,12 @@ rec {
     (name: _: (import ./corpus { inputs = inputs + "/package/${name}"; inherit system; }).packages.${name})
     (builtins.readDir (inputs + "/package"));
 
+  # For tests/programs.
+  programs = import ./programs.nix {
+    inherit pkgs;
+    inherit ((import ./corpus { inputs = inputs + "/programs"; inherit system; }).packages) busybox-static perl;
+  };
+
   python-modules = import ./python-modules.nix { inherit pkgs; };
 
   packer = import ./binary.nix {
