@@ -2,7 +2,7 @@
 #
 #   make test    installs what the tests need, then runs them; needs root or sudo; lists what it does not run
 #   make test-hosts  runs what make test leaves out: containers and older systems, which need larger packages
-#   make test-long  runs the slow tests: every error at every system call of a first start
+#   make test-long  runs the slow tests: every error at every system call of a first start; gcc, PostgreSQL, coreutils
 #   make test-corpus  relocates programs of all kinds; builds them first, some from source; takes an hour and 15 GB
 #   make lint    checks formatting, lints, layers, documentation, dependencies and the stub's size
 #   make demo    packs and runs the markov example, from a Nix closure to an answer over HTTP
@@ -21,8 +21,11 @@ PACKAGES := bubblewrap bzip2 ca-certificates curl g++ gcc libc6-dev musl-tools n
 # What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11.
 HOST_PACKAGES := crun debian-archive-keyring debootstrap e2fsprogs podman qemu-system-x86 uidmap
 
+# What programs are built from source with.
+SOURCE_PACKAGES := bison dpkg-dev gawk make
+
 # What the corpus is made with: sources are compiled, for aarch64 too.
-CORPUS_PACKAGES := bison dpkg-dev gawk gcc-aarch64-linux-gnu libc6-dev-arm64-cross make qemu-user
+CORPUS_PACKAGES := $(SOURCE_PACKAGES) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 # The other tools that the benchmarks compare with.
 PEERS := bubblewrap fuse3 makeself squashfs-tools squashfuse
@@ -78,6 +81,7 @@ test-hosts: setup programs
 	$(CARGO_TEST) --test hosts --no-run
 	$(AS_ROOT) $(CARGO_TEST) --test hosts -- --ignored
 
+test-long: PACKAGES += $(SOURCE_PACKAGES)
 test-long: setup programs
 	$(CARGO_TEST) $(LONG) --no-run
 	$(AS_ROOT) $(CARGO_TEST) $(LONG) --no-fail-fast -- --ignored

@@ -28,6 +28,17 @@ rec {
   # Programs of many kinds, as in nix/build corpus.databases.sqlite3; corpus.all has links to all of them.
   corpus = import ./corpus { inputs = inputs + "/corpus"; inherit system; };
 
+  # Any package of Debian's by its name, as in nix/build package.postgresql-15.
+  package = builtins.mapAttrs
+    (name: _: (import ./corpus { inputs = inputs + "/package/${name}"; inherit system; }).packages.${name})
+    (builtins.readDir (inputs + "/package"));
+
+  # For tests/programs.
+  programs = import ./programs.nix {
+    inherit pkgs;
+    inherit ((import ./corpus { inputs = inputs + "/programs"; inherit system; }).packages) busybox-static perl;
+  };
+
   python-modules = import ./python-modules.nix { inherit pkgs; };
 
   packer = import ./binary.nix {

@@ -73,6 +73,9 @@ let
     (builtins.attrNames kinds);
 in
 kinds // {
+  # A package of Debian's by its name: the store path that has it, and `places`, all store paths that it needs.
+  packages = builtins.mapAttrs (name: { group, ... }: groups.${group} // { places = all [ name ]; }) lock.packages;
+
   all = derivation {
     name = "corpus";
     inherit system;

@@ -2,6 +2,7 @@
 
     python3 nix/fetch DIRECTORY [--update]
     python3 nix/fetch DIRECTORY --corpus
+    python3 nix/fetch DIRECTORY --closure NAME...
     python3 nix/fetch DIRECTORY --sources NAME... [--packages NAME...]
 
 The first form downloads the packages named in nix/debian/lock.json into DIRECTORY, checks every digest, and writes
@@ -9,7 +10,7 @@ DIRECTORY/lock.json: the same lock with what was really taken. Nothing that is t
 second run needs no network. With --update the newest versions are taken and nix/debian/lock.json is rewritten.
 
 The other forms take the versions that apt offers: the packages of nix/corpus/programs with all that they need
-(closures.py); sources, and packages alone (sources.py).
+(closures.py), or of the named ones; sources, and packages alone (sources.py).
 
 Python and not sh: the lock is JSON, and pip needs Python on the machine anyway.
 """
@@ -40,12 +41,15 @@ def main():
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--update", action="store_true")
     what.add_argument("--corpus", action="store_true")
+    what.add_argument("--closure", nargs="+")
     what.add_argument("--sources", nargs="+")
     parser.add_argument("--packages", nargs="+", default=[])
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     if options.corpus:
         closures.fetch(sorted(ALWAYS.union(*map(packages, PROGRAMS.glob("*.toml")))), options.directory)
+    elif options.closure:
+        closures.fetch(options.closure, options.directory)
     elif options.sources:
         sources.fetch(options.sources, options.packages, options.directory)
     else:

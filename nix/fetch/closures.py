@@ -27,21 +27,38 @@ SHELLS = ["dash", "bash"]
 
 def fetch(roots, directory):
     """Downloads the roots and what they need. Writes lock.json, which nix/corpus/default.nix reads."""
-    packages = closure(roots)
-    missing = {name: entry for name, entry in packages.items() if sha256(directory / entry["file"]) != entry["sha256"]}
-    wanted = sorted(missing)
-    for start in range(0, len(wanted), 100):
-        apt.download({name: missing[name]["version"] for name in wanted[start : start + 100]}, directory)
     try:
-        check(missing, directory)
+        packages = downloaded(roots, directory)
     except Unavailable as error:
-        raise FetchError(f"cannot download {error}", "run apt-get update as root") from None
+        # There are no lists yet, or the mirror has newer packages.
+        if not apt.update():
+            raise FetchError(f"cannot download {error}", "run apt-get update as root") from None
+        packages = again(roots, directory)
     groups = joined(packages)
     lock = {
         "groups": acyclic(groups, [packages[root]["group"] for root in roots]),
         "packages": {name: {key: entry[key] for key in ("group", "depends")} for name, entry in packages.items()},
     }
     write_json(directory / "lock.json", lock)
+
+
+def downloaded(roots, directory):
+    """Name → entry of the roots and of everything they need, whose files are there."""
+    packages = closure(roots)
+    missing = {name: entry for name, entry in packages.items() if sha256(directory / entry["file"]) != entry["sha256"]}
+    wanted = sorted(missing)
+    for start in range(0, len(wanted), 100):
+        apt.download({name: missing[name]["version"] for name in wanted[start : start + 100]}, directory)
+    check(missing, directory)
+    return packages
+
+
+def again(roots, directory):
+    """The same with fresh lists."""
+    try:
+        return downloaded(roots, directory)
+    except Unavailable as error:
+        raise FetchError(f"cannot download {error}", "see what apt-get download says of it") from None
 
 
 def closure(roots):
@@ -65,7 +82,7 @@ def closure(roots):
         if name in taken:
             continue
         if name not in offered:
-            raise FetchError(f"apt offers no package {name}", "run apt-get update as root")
+            raise Unavailable(name)
         fields = offered[name]
         needed = [choose(map(name_in, choice.split("|")))
                   for field in ("Pre-Depends", "Depends") for choice in listed(fields, field)]
