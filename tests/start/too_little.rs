@@ -108,7 +108,9 @@ fn memory_of_a_control_group() {
         );
     }
     for mib in [32, 40, 64] {
-        assert!(start(mib, "relocate").text().contains("\"answer\": 42"), "{mib} MiB");
+        for mode in ["relocate", "namespace"] {
+            assert!(start(mib, mode).text().contains("\"answer\": 42"), "{mode}, {mib} MiB");
+        }
     }
     // 60 MB do not fit into memory.
     let (what, _) = start(32, "ram").refusal();
