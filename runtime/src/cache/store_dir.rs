@@ -268,8 +268,9 @@ impl StoreDir {
         }
     }
 
-    /// Calls `finish` with the number, the unfinished and the final name of each store path, whose NAR hash it writes before: so
-    /// the hash of an existing store path is always known.
+    /// Calls `finish` with the number, the unfinished and the final name of each store path.
+    ///
+    /// It writes the NAR hash before: so the hash of an existing store path is always known.
     fn each(
         &self,
         unpacking: &Unpacking<'_>,
