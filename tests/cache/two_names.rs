@@ -58,17 +58,20 @@ fn a_running_program_is_in_use_by_any_name() {
 }
 
 #[test]
-fn a_link_of_the_users_own_may_be_the_cache() {
+fn a_link_of_the_users_own_or_of_root_may_be_the_cache() {
     let (host, program) = host();
     let cache = host.directory(host.home("real"), 0o700);
-    for (owner, expected) in [(host.user.uid, 0), (host.user.uid + 7, 125)] {
+    for (owner, expected) in [(host.user.uid, 0), (0, 0), (host.user.uid + 7, 125)] {
         let link = host.outside(host.home("link"));
         let _ = fs::remove_file(&link);
         symlink(&cache, &link).unwrap();
         lchown(&link, Some(owner), None).unwrap();
-        let ended = start(&host, &program, "link").args(["exit", "0"]).run();
-        ended.expect_code(expected);
-        let says = ended.stderr().contains(&format!("a link of user {owner}"));
-        assert_eq!(says, expected == 125, "{}", ended.stderr());
+        // With a slash at the end, the kernel would follow it.
+        for name in ["link", "link/", "link/."] {
+            let ended = start(&host, &program, name).args(["exit", "0"]).run();
+            ended.expect_code(expected);
+            let says = ended.stderr().contains(&format!("a link of user {owner}"));
+            assert_eq!(says, expected == 125, "{}", ended.stderr());
+        }
     }
 }

@@ -135,16 +135,16 @@ impl Packed {
         }
     }
 
-    /// The command by which a shell starts it there.
-    pub(crate) fn command(&self) -> String {
+    /// The command by which a shell starts it there. Another command may start it: it ends with a space then.
+    pub(crate) fn command(&self, starter: &str) -> String {
         let directory = format!("/srv/{}", self.name);
         let path = format!("{directory}/{}", self.file().display());
         match self.program {
             Program::Command { arguments, .. } => {
                 let quoted: String = arguments.iter().map(|text| format!(" \"{text}\"")).collect();
-                format!("{path}{quoted} <{directory}/stdin")
+                format!("{starter}{path}{quoted} <{directory}/stdin")
             }
-            Program::Service => format!("/srv/serve.sh {path}"),
+            Program::Service => format!("/srv/serve.sh {starter}{path}"),
         }
     }
 

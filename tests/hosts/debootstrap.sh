@@ -4,8 +4,8 @@
 # Needs root and a mount namespace of its own: it works in memory, since dpkg waits for the disk at each package.
 set -eu
 mount -t tmpfs -o mode=755 memory /mnt
-# ip: the virtual machine's loopback interface has to be set up.
-debootstrap --variant=minbase --include=iproute2 bullseye /mnt >&2
+# systemd: it is the first process of the virtual machine. libnss-systemd: the names of the users that it makes.
+debootstrap --variant=minbase --include=libnss-systemd,systemd bullseye /mnt >&2
 
 architecture=$(dpkg --print-architecture)
 kernel=$(chroot /mnt apt-cache depends "linux-image-cloud-$architecture" | sed -n 's/.*Depends: //p')

@@ -1,21 +1,17 @@
 //! A kernel that is older than the machine's: 5.10, of Debian 11.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
 use crate::refusals::UNPRIVILEGED_OFF;
 use crate::row::Expected::{self, Runs};
 use crate::row::Row;
-use crate::virtual_machine::VirtualMachine;
+use crate::virtual_machine::{NEEDED, Shared};
 
-pub(crate) fn rows() -> Vec<Row> {
-    let machine = Arc::new(LazyLock::new(|| Mutex::new(VirtualMachine::boot())));
+pub(crate) fn rows(machine: &Shared) -> Vec<Row> {
     let row = |name, user: &'static str, fixed: Expected, before: &'static str| {
-        let machine = Arc::clone(&machine);
+        let machine = machine.clone();
         Row::started(name, Runs("relocate"), fixed, move |packed, log| {
-            // After a failure in another cell it may still run.
-            let mut machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
-            machine.run(&format!("{AS_NEW}; {before}")).expect_code(0);
-            let program = packed.command();
+            let mut machine = machine.renewed();
+            machine.run(before).expect_code(0);
+            let program = packed.command("");
             let command = format!("su --login {user} -c 'PACKED_LOG={log} {program}'");
             [0, 1].map(|_| {
                 let ended = machine.run(&command);
@@ -23,7 +19,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 ended
             })
         })
-        .needing(&["debootstrap", "mke2fs", "qemu-system-x86_64"])
+        .needing(NEEDED)
     };
     let runs = Runs("namespace");
     vec![
@@ -36,11 +32,6 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// Takes away what another cell left.
-const AS_NEW: &str = "rm -rf /nix /home/alice /root/.cache /root/* /tmp/* /var/tmp/* && \
-    install -d -o alice -g alice /home/alice && \
-    switch=/proc/sys/kernel/unprivileged_userns_clone && echo 1 > $switch";
-
-const NO_NAMESPACES: &str = "echo 0 > $switch";
+const NO_NAMESPACES: &str = "echo 0 >/proc/sys/kernel/unprivileged_userns_clone";
 
 const OTHER_PATHS: &str = "mkdir -p /nix/store/00000000000000000000000000000000-other";

@@ -1,10 +1,13 @@
 #!/bin/bash
-# The first process of a virtual machine: runs each line that arrives at the serial port as a command of bash, and
-# answers with a line: exit status, stdout and stderr, these in hexadecimal digits.
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t tmpfs tmpfs /run
-ip link set lo up
+# The first process of a virtual machine becomes systemd, which starts this as its only service: it runs each line that
+# arrives at the serial port as a command of bash, and answers with a line: exit status, stdout and stderr, these in
+# hexadecimal digits.
+if [ $$ = 1 ]; then
+    mount -t tmpfs -o mode=755 tmpfs /run
+    mkdir -p /run/systemd/system
+    printf '[Service]\nExecStart=/srv/machine.sh\n' >/run/systemd/system/machine.service
+    exec /lib/systemd/systemd --unit=machine.service
+fi
 exec </dev/ttyS0 >/dev/ttyS0
 # Neither echo nor control characters.
 stty raw -echo

@@ -34,6 +34,8 @@ mod refusals;
 mod roots;
 /// The rows: hosts, and what is expected there.
 mod row;
+/// Rows: services of systemd, in the virtual machine.
+mod services;
 /// The table that is printed.
 mod table;
 /// Rows: an older user land.
@@ -50,11 +52,12 @@ use libtest_mimic::{Arguments, Trial};
 use column::PACKED;
 use row::Row;
 use table::{Cell, Table};
+use virtual_machine::Shared;
 
 /// Services are waited for more than they work.
 const THREADS: usize = 4;
 
-fn rows() -> Vec<Row> {
+fn rows(machine: &Shared) -> Vec<Row> {
     let topics = [
         users::rows,
         namespaces::rows,
@@ -65,18 +68,20 @@ fn rows() -> Vec<Row> {
         powers::rows,
         containers::rows,
         userlands::rows,
-        kernels::rows,
     ];
-    topics.into_iter().flat_map(|rows| rows()).collect()
+    let own = topics.into_iter().flat_map(|rows| rows());
+    own.chain(kernels::rows(machine)).chain(services::rows(machine)).collect()
 }
 
 fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let table = Arc::new(Table::new(PACKED.iter().map(|packed| packed.name).collect()));
+    let machine = Shared::new();
     let mut trials = containers::proofs();
     trials.extend(images::trials());
-    for (number, row) in rows().into_iter().enumerate() {
+    trials.extend(services::proofs(&machine));
+    for (number, row) in rows(&machine).into_iter().enumerate() {
         let row = Arc::new(row);
         for packed in &PACKED {
             let (row, table) = (Arc::clone(&row), Arc::clone(&table));
@@ -91,6 +96,7 @@ fn main() {
             trials.push(Trial::test(name, run).with_ignored_flag(is_ignored));
         }
     }
-    drop(table);
+    // What the trials share ends with the last of them.
+    drop((table, machine));
     libtest_mimic::run(&arguments, trials).exit();
 }

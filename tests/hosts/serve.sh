@@ -1,5 +1,5 @@
 #!/bin/bash
-# Starts markov, whose file is $1, talks to it, prints what it said and ends it; its exit status is this script's.
+# Starts markov by the command $@, talks to it, prints what it said and ends it; its exit status is this script's.
 
 request() { # METHOD PATH BODY; prints the answer's body
     exec 3<>/dev/tcp/127.0.0.1/8080 || return
@@ -9,7 +9,7 @@ request() { # METHOD PATH BODY; prints the answer's body
     [ "$status" = 200 ]
 }
 
-MARKOV_LISTEN_ADDR=127.0.0.1:8080 "$1" >/dev/null &
+MARKOV_LISTEN_ADDR=127.0.0.1:8080 "$@" >/dev/null &
 until request GET '/generate?numParts=1' '' 2>/dev/null; do
     kill -0 $! 2>/dev/null || break
     sleep 0.1

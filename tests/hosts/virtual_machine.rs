@@ -1,20 +1,52 @@
-//! A virtual machine that runs a bundle on an older kernel.
+//! A virtual machine that runs a bundle on an older kernel, with systemd.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use tests::{Ended, run, source};
+use tests::{Bundle, Ended, run, source};
 
 use crate::column::PACKED;
 use crate::debian_11::debian_11;
 
-/// A machine with Debian 11 and its kernel, and the bundles at `/srv/<column>`.
+/// What the virtual machine needs.
+pub(crate) const NEEDED: &[&str] = &["debootstrap", "mke2fs", "qemu-system-x86_64"];
+
+/// The machine that many cells share, one at a time. The first one starts it, the last one ends it.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<LazyLock<Mutex<VirtualMachine>>>);
+
+impl Shared {
+    /// It is not started yet.
+    pub(crate) fn new() -> Shared {
+        Shared(Arc::new(LazyLock::new(|| Mutex::new(VirtualMachine::boot()))))
+    }
+
+    /// The machine, without what another cell left.
+    pub(crate) fn renewed(&self) -> MutexGuard<'_, VirtualMachine> {
+        // After a failure in another cell it may still run.
+        let mut machine = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        machine.run(AS_NEW).expect_code(0);
+        machine
+    }
+}
+
+/// Takes away what another cell left: files, settings, services and users.
+const AS_NEW: &str = "[ ! -e /run/systemd/system/bundle.service ] || \
+    systemctl stop bundle.socket bundle 2>/dev/null; \
+    rm -rf /nix /home/alice /root/.cache /root/* /tmp/* /var/tmp/* /run/bundle && \
+    rm -rf /run/systemd/system/bundle.* /var/cache/private /var/lib/private && \
+    find /var/cache /var/lib -lname 'private/*' -delete && \
+    sed -i /^squatter:/d /etc/passwd && install -d -o alice -g alice /home/alice && \
+    echo 1 >/proc/sys/kernel/unprivileged_userns_clone";
+
+/// A machine with Debian 11, its kernel and its systemd as the first process, and the bundles at `/srv/<column>`.
 ///
 /// Emulated: hardware that helps is not everywhere, and a kernel of this age doesn't start on all of it.
 pub(crate) struct VirtualMachine {
@@ -39,11 +71,15 @@ impl VirtualMachine {
         let files = tempfile::tempdir().expect("make a directory");
         let (log, srv) = (files.path().join("console"), files.path().join("staged"));
         fs::create_dir(&srv).expect("make a directory");
-        for script in ["machine.sh", "serve.sh"] {
+        for script in ["machine.sh", "serve.sh", "service.sh", "confined.pl"] {
             let hosts = source().join("tests/hosts");
             fs::copy(hosts.join(script), srv.join(script)).expect("copy a script");
         }
         PACKED.iter().for_each(|packed| packed.install_for_shell(&srv));
+        for mode in ["relocate", "namespace"] {
+            let copy = srv.join(format!("probe-{mode}"));
+            fs::copy(Bundle::probe_in(mode).path, copy).expect("copy a bundle");
+        }
         let disk = |directory: &Path, name, size| {
             let path = files.path().join(name);
             let mut command = Command::new("mke2fs");

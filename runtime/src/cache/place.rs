@@ -66,6 +66,7 @@ impl Place<'_> {
     pub fn open(&self, absent: Absent) -> Result<Cache, Unusable> {
         match *self {
             Place::At(path) => {
+                let path = unslashed(path);
                 if absent == Absent::Create {
                     create_parents(path);
                 }
@@ -96,12 +97,14 @@ impl From<&Place<'_>> for Shown {
     }
 }
 
-/// Opens the directory that a link leads to, if this user made the link.
+/// Opens the directory that a link leads to, if this user or root made the link: with `DynamicUser=`, systemd makes one
+/// in the place of each of a service's directories.
 #[cold]
 fn linked(name: &CStr) -> Result<Cache, Unusable> {
     let failed = |errno| Unusable::Failed("open", errno);
     let stat = rustix::fs::statat(CWD, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink && stat.st_uid != call::user() {
+    let is_trusted = [0, call::user()].contains(&stat.st_uid);
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink && !is_trusted {
         return Err(Unusable::ForeignLink(stat.st_uid));
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
@@ -275,6 +278,16 @@ fn working_path(path: &[u8]) -> Result<Vec<u8>, Unusable> {
     Ok(absolute)
 }
 
+/// The path without `/` and `/.` at its end: with them, the kernel follows a link, whoever made it.
+fn unslashed(mut path: &[u8]) -> &[u8] {
+    while let Some(rest) = path.strip_suffix(b"/").or_else(|| path.strip_suffix(b"/."))
+        && !rest.is_empty()
+    {
+        path = rest;
+    }
+    path
+}
+
 /// The path without doubled slashes, `.` and a slash at the end: one spelling for what is the same in any file system.
 fn plain(path: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(path.len());
@@ -313,6 +326,16 @@ mod tests {
         assert_eq!(places(&settings, &[c"HOME="]), temporary);
         let settings = Settings { cache: Some(b"/c"), ..settings };
         assert_eq!(places(&settings, &environment), [Place::At(b"/c")]);
+    }
+
+    #[test]
+    fn a_slash_at_the_end_hides_no_link() {
+        for path in ["/a/link", "/a/link/", "/a/link/.", "/a/link/./", "/a/link//.//"] {
+            assert_eq!(unslashed(path.as_bytes()), b"/a/link", "{path}");
+        }
+        for path in ["/", ".", "a.", ""] {
+            assert_eq!(unslashed(path.as_bytes()), path.as_bytes());
+        }
     }
 
     #[test]
