@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::error::{Error, Impossible, Shown, Unusable};
 use crate::payload::{Bundle, Payload};
 use crate::system::file::ExactPermissions;
+use crate::system::limit;
 use crate::system::log::Log;
 use crate::unpack;
 use boot::Boot;
@@ -62,6 +63,9 @@ fn add_to_first(
     places: &[Place<'_>],
 ) -> Result<(Cache, Ready), Impossible> {
     let Context { bundle, log, .. } = *context;
+    if !limit::has_stack() {
+        return Err(Error::Stack.into());
+    }
     let _permissions = ExactPermissions::begin();
     let mut unusable = Vec::new();
     let mut last = None;

@@ -94,7 +94,7 @@ pub fn verify(payload: &Payload<'_>) -> Result<usize, Error> {
     let index = sections.index()?;
     let frames = sections.seek_table.data_frames();
     let next = AtomicUsize::new(0);
-    thread::parallel(unpack::threads(frames, frames.len()), || {
+    thread::parallel(unpack::threads(frames, frames.len())?, || {
         let mut reader = FrameReader::new(payload, frames)?;
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);

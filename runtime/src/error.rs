@@ -15,6 +15,8 @@ use rustix::io::Errno;
 
 use refusal::{Cause, Refusal};
 pub use shown::{Escaped, Shown, Size};
+
+use crate::system::limit::MemoryLimit;
 use text::{Hint, What};
 
 /// Why the launcher cannot run the program or its own command.
@@ -91,7 +93,9 @@ pub enum Error {
     /// the group.
     SetGroup,
     /// There is not enough memory.
-    Memory,
+    Memory(MemoryLimit),
+    /// There is not enough room on the stack.
+    Stack,
 }
 
 /// The room that unpacking needs on a disk.
@@ -152,6 +156,24 @@ pub enum Unusable {
 }
 
 impl Impossible {
+    /// Whether the process has too little of something that the other modes need as well.
+    pub fn is_of_process(&self) -> bool {
+        match self {
+            Impossible::NoPlace(places) => {
+                places.iter().any(|(_, reason)| matches!(reason, Unusable::Failed(_, Errno::MFILE)))
+            }
+            Impossible::Refused(refusal) => refusal.errno == Errno::MFILE,
+            Impossible::Failed(error) => matches!(
+                **error,
+                Error::File { errno: Errno::MFILE, .. }
+                    | Error::OwnFile(Errno::MFILE)
+                    | Error::Memory(_)
+                    | Error::Stack
+            ),
+            _ => false,
+        }
+    }
+
     /// Returns the cause, if the kernel refused a namespace or a mount.
     pub fn cause(&self) -> Option<Cause> {
         match self {
@@ -185,6 +207,11 @@ impl Error {
     /// Returns the error of a system call on a file.
     pub fn file(operation: &'static str, object: impl Into<Shown>) -> impl FnOnce(Errno) -> Error {
         move |errno| Error::File { operation, object: object.into(), errno }
+    }
+
+    /// Returns the error of an allocation that failed.
+    pub fn memory() -> Error {
+        Error::Memory(MemoryLimit::met())
     }
 
     /// Returns the error for a cache, or a file in it, that cannot be used.

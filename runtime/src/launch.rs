@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::payload::Bundle;
 use crate::settings::Settings;
 use crate::system::call::{self, Strings};
-use crate::system::log::{self, Log};
+use crate::system::log::{self, Brief, Log};
 use crate::{command, entry, mode};
 
 /// Runs the program in this process, or the command that `PACKED` names.
@@ -62,10 +62,18 @@ fn log_unknown_users(log: Log) {
     }
 }
 
-/// Reports a bug in the launcher and ends the process.
+/// Reports a bug in the launcher and ends the process. There may be no more memory: then it is no bug.
 pub fn bug(info: &PanicInfo<'_>) -> ! {
-    log::say(format_args!(
-        "bug in the launcher: {info}\nhint: please report this line and the output of PACKED=info"
-    ));
+    // What `alloc` says if it cannot get memory.
+    let is_memory = Brief::new(format_args!("{}", info.message()))
+        .bytes()
+        .starts_with(b"memory allocation of ");
+    if is_memory {
+        log::say_briefly(format_args!("{}", Error::memory()));
+    } else {
+        log::say_briefly(format_args!(
+            "bug in the launcher: {info}\nhint: please report this line and the output of PACKED=info"
+        ));
+    }
     call::exit(125)
 }

@@ -50,7 +50,11 @@ pub fn make_visible(context: &Context<'_>) -> Result<Visible, Error> {
             }
             Err(reason) => {
                 log.debug(format_args!("not mode {mode}: {reason}"));
+                let is_of_process = reason.is_of_process();
                 tried.push((mode, reason));
+                if is_of_process {
+                    return Err(most_relevant(tried));
+                }
             }
         }
     }

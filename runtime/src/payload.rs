@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use zstd_safe::DCtx;
 
 use crate::error::Error;
-use crate::system::call;
 use crate::system::file::{self, Permissions};
+use crate::system::{call, limit};
 
 /// The descriptor of a bundle, with its digest.
 #[derive(Debug)]
@@ -65,8 +65,11 @@ impl<'a> Payload<'a> {
     ///
     /// # Errors
     ///
-    /// If the file cannot be opened, or its length is not the one that was packed.
+    /// If the file cannot be opened, its length is not the one that was packed, or the stack is too small to read it.
     pub fn open_own(descriptor: &'a Descriptor) -> Result<Payload<'a>, Error> {
+        if !limit::has_stack() {
+            return Err(Error::Stack);
+        }
         let open = |path: &CStr| file::open(CWD, path, OFlags::RDONLY, Permissions::empty());
         let file = match (open(c"/proc/self/exe"), call::executed_as()) {
             (Ok(file), _) => Ok(file),
@@ -169,7 +172,7 @@ impl<'a> Payload<'a> {
             _ => return Err(format::Error::Limit { part, what: "bytes" }.into()),
         };
         let mut bytes = buffer(len)?;
-        let mut decoder = DCtx::try_create().ok_or(Error::Memory)?;
+        let mut decoder = DCtx::try_create().ok_or_else(Error::memory)?;
         decode(&mut decoder, part, &compressed, &mut bytes)?;
         Ok(bytes)
     }
@@ -216,7 +219,7 @@ impl<'a> FrameReader<'a> {
         let largest = |len: fn(&Frame) -> u32| frames.iter().map(len).max().unwrap_or(0).into();
         Ok(FrameReader {
             payload,
-            decoder: DCtx::try_create().ok_or(Error::Memory)?,
+            decoder: DCtx::try_create().ok_or_else(Error::memory)?,
             compressed: buffer(largest(|frame| frame.compressed_len))?,
             content: buffer(largest(|frame| frame.len))?,
         })
@@ -260,9 +263,9 @@ fn decode(
 
 /// Allocates zeroed bytes; too little memory is an error.
 fn buffer(len: u64) -> Result<Vec<u8>, Error> {
-    let len = usize::try_from(len).map_err(|_| Error::Memory)?;
+    let len = usize::try_from(len).map_err(|_| Error::memory())?;
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| Error::Memory)?;
+    bytes.try_reserve_exact(len).map_err(|_| Error::memory())?;
     bytes.resize(len, 0);
     Ok(bytes)
 }

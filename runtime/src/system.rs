@@ -7,6 +7,7 @@ pub mod call;
 #[allow(unsafe_code)]
 pub mod child;
 pub mod file;
+pub mod limit;
 pub mod log;
 #[cfg(feature = "stub")]
 #[allow(unsafe_code)]

@@ -20,6 +20,7 @@ use crate::error::{Error, Room};
 use crate::payload::{FrameReader, Payload, Sections};
 use crate::system::call::FileSizeErrors;
 use crate::system::file::{ExactPermissions, Permissions};
+use crate::system::limit::{self, MemoryLimit};
 use crate::system::thread;
 use content::{Link, Plan};
 use node::{DIRECTORY_PERMISSIONS, TIMES, create_file, file_permissions, set_final};
@@ -33,6 +34,9 @@ const THREADS: u32 = 4;
 /// Bytes of buffers for each thread. If the frames need larger buffers, fewer threads run, but at
 /// least one.
 const MEMORY: u64 = 24 << 20;
+
+/// Bytes that a start needs beside its buffers, in a control group with little memory.
+const SMALL: u64 = 4 << 20;
 
 /// Bytes of a block, the unit in which most file systems allocate room for a file.
 const BLOCK: u64 = 4096;
@@ -131,7 +135,7 @@ fn write(
     let frames = sections.seek_table.data_frames();
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
-    thread::parallel(threads(frames, plan.frames.len()), || {
+    thread::parallel(threads(frames, plan.frames.len())?, || {
         let work = || -> Result<(), Error> {
             let mut reader = FrameReader::new(payload, frames)?;
             while !failed.load(Ordering::Relaxed) {
@@ -157,13 +161,26 @@ fn write(
     Ok(())
 }
 
-/// Returns the number of threads: one per processor, within the limits [`THREADS`] and [`MEMORY`].
-pub(crate) fn threads(frames: &[Frame], work: usize) -> usize {
+/// Returns the number of threads: one per processor, within the limits [`THREADS`], [`MEMORY`] and that of the control
+/// group.
+///
+/// # Errors
+///
+/// If the control group allows less memory than one thread needs.
+pub(crate) fn threads(frames: &[Frame], work: usize) -> Result<usize, Error> {
     let processors = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count());
     let threads = u64::from(processors.min(THREADS));
     let largest = frames.iter().map(|frame| u64::from(frame.len) + u64::from(frame.compressed_len));
-    let fit = threads * MEMORY / largest.max().unwrap_or(1).max(1);
-    usize::try_from(threads.min(fit)).unwrap_or(1).min(work).max(1)
+    let largest = largest.max().unwrap_or(1).max(1);
+    let mut memory = threads * MEMORY;
+    if let Some(limit) = limit::control_group() {
+        if largest + SMALL > limit {
+            return Err(Error::Memory(MemoryLimit::ControlGroup(limit)));
+        }
+        // The rest is for the index, and for files on their way to the disk.
+        memory = memory.min(limit / 3 * 2);
+    }
+    Ok(usize::try_from(threads.min(memory / largest)).unwrap_or(1).min(work).max(1))
 }
 
 /// Creates the links between files with the same content, and then sets the final permissions and

@@ -20,8 +20,8 @@ impl Image {
     /// As an image is made: the bundle runs once, and `PACKED=verify` has all of it written to the disk.
     fn build(user: &User, mode: &str, bundle: &Path) -> Image {
         let builder = Host::new(user.clone(), Nix::Absent);
-        let program = builder.install(bundle);
-        let start = || builder.start(&program).env("PACKED_MODE", mode).args(["exit", "9"]);
+        let first = builder.install(bundle);
+        let start = || builder.start(&first).env("PACKED_MODE", mode).args(["exit", "9"]);
         start().run().expect_code(9);
         start().env("PACKED", "verify").run().expect_code(0);
         // overlayfs(5): both directories on one file system.
@@ -44,7 +44,7 @@ impl Image {
         user.own(&upper.path().join("files")).expect("give it to the user");
         let overlay = Change::Mount { kind: "overlay", at: home.into(), options };
         let container = Host::changed(user.clone(), Nix::Absent, &[overlay]);
-        container.install(bundle);
+        let program = container.install(bundle);
         Image { container, program, upper, _builder: builder }
     }
 

@@ -13,7 +13,7 @@ fn host() -> (Host, PathBuf) {
     let program = host.install(Bundle::probe_in("relocate").path);
     host.directory(host.home("a"), 0o755);
     for name in ["b", "longer"] {
-        symlink("a", host.outside(host.home(name))).unwrap();
+        symlink("a", host.outside(host.home(name))).expect("make a link");
     }
     (host, program)
 }
@@ -24,7 +24,7 @@ fn start(host: &Host, program: &Path, cache: &str) -> Start {
 
 /// The relocated copies of the probe in the cache.
 fn copies(host: &Host) -> usize {
-    let files = tree::list(&host.outside(host.home("a/c"))).unwrap();
+    let files = tree::list(&host.outside(host.home("a/c"))).expect("list the cache");
     files.keys().filter(|path| path.ends_with("/bin/probe")).count()
 }
 

@@ -81,8 +81,13 @@ def descriptor(file):
     paths = body.list(lambda: (base_name(body), body.bytes(32)))
     entries = body.list(lambda: (body.number(2), body.short()))
     check(entries and all(path < len(paths) for path, _ in entries), "descriptor: a wrong entry")
-    piece = lambda: body.number(2) if body.number(1) else body.short()
+    piece = lambda: {0: body.short, 1: lambda: body.number(2), 2: lambda: None}[body.number(1)]()
     body.list(lambda: (body.number(1), body.short(), body.list(piece)))
+    if body.at < len(body.data):
+        argv0 = body.number(1)
+        check(argv0 in (1, 2, 3), "descriptor: an unknown argv0")
+        if argv0 == 3:
+            body.short()
     body.end()
     return version, payload, sections, [f"/nix/store/{paths[path][0]}{name.decode()}" for path, name in entries]
 

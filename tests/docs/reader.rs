@@ -29,6 +29,11 @@ fn a_reader_from_the_document_unpacks_what_packer_extracts() {
     };
     let bundles = [
         Bundle::probe(),
+        // What most descriptors leave out.
+        example("hello", "/bin/hello")
+            .option("--env", "B=%BUNDLE%")
+            .option("--argv0", "a name")
+            .pack(),
         example("coreutils", "/bin/ls").pack(),
         example("markov", "/bin/markov").pack(),
         // Compiled modules that check their sources: a kind of their own.

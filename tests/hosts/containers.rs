@@ -58,7 +58,7 @@ pub(crate) fn proofs() -> Vec<Trial> {
 }
 
 /// The engines, and what podman maps users with.
-const NEEDED: &[&str] = &["podman", "crun", "newuidmap"];
+pub(crate) const NEEDED: &[&str] = &["podman", "crun", "newuidmap"];
 
 /// Its number. capabilities(7)
 const CAP_SYS_ADMIN: u32 = 21;
@@ -121,7 +121,8 @@ const READ_ONLY: &[&str] = &["--read-only", "--read-only-tmpfs=false"];
 /// As in images for services: a user without a home, and a place for temporary files.
 const USER: &[&str] = &["--user=4711:4711", "--volume=/srv/data:/tmp"];
 
-fn container(arguments: &[&'static str]) -> Machine {
+/// A machine that starts programs by an engine: `container.sh` with these arguments.
+pub(crate) fn container(arguments: &[&'static str]) -> Machine {
     let host = Host::new(User::root(), Nix::Absent);
     let _ = host.install(docker_filter());
     let script = ["/bin/sh", "-c", include_str!("container.sh"), "container.sh"];

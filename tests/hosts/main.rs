@@ -16,6 +16,8 @@ mod debian_11;
 mod filters;
 /// Rows: home directories, and other places for the cache.
 mod homes;
+/// An image with a bundle unpacked in it.
+mod images;
 /// Rows: Linux 5.10, in a virtual machine.
 mod kernels;
 /// Rows: resource limits, umasks and many mounts.
@@ -73,6 +75,7 @@ fn main() {
     arguments.test_threads.get_or_insert(THREADS);
     let table = Arc::new(Table::new(PACKED.iter().map(|packed| packed.name).collect()));
     let mut trials = containers::proofs();
+    trials.extend(images::trials());
     for (number, row) in rows().into_iter().enumerate() {
         let row = Arc::new(row);
         for packed in &PACKED {

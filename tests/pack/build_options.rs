@@ -1,6 +1,6 @@
 //! What the options of `packer build` do to the bundle.
 
-use tests::{Bundle, Closure, Host, Report};
+use tests::{Bundle, Closure, Host, Report, Store, probe};
 
 fn report(host: &Host, bundle: &Bundle, environment: &[&[u8]]) -> Report {
     let home = format!("HOME={}", host.user.home().display());
@@ -66,6 +66,37 @@ fn exclude_leaves_files_out() {
     };
     assert!(!list("bin").is_empty());
     assert!(list("share").is_empty());
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::new();
+    store.program(format!("{}/bin/hello", Store::PATH), &probe());
+    store.file(format!("{}/share/text", Store::PATH), b"text");
+    let warned = |name: &str, patterns: &[&str]| {
+        let builder = Bundle::of_store(&store, Store::PATH).entry("/bin/hello");
+        let builder = patterns.iter().fold(builder, |builder, glob| builder.option(name, glob));
+        let ended = tests::run(builder.command().arg("-o").arg(directory.path().join("hello")));
+        ended.expect_code(0);
+        ended.stderr()
+    };
+    assert_eq!(warned("--exclude", &["share/**"]), "");
+    for (name, nothing) in [
+        ("--exclude", "no file"),
+        ("--no-relocate", "no file"),
+        ("--relocate", "no file that is in doubt"),
+    ] {
+        let stderr = warned(name, &["shar/**", "/nix/store/no/**"]);
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines[0], format!("packer: warning: {name} /nix/store/no/** matches {nothing}"));
+        assert!(
+            lines[1].starts_with("hint: a pattern is for a whole path below a store path"),
+            "{stderr}"
+        );
+        assert_eq!(lines[2], format!("packer: warning: {name} shar/** matches {nothing}"));
+        assert_eq!(lines.len(), 4, "{stderr}");
+    }
 }
 
 #[test]

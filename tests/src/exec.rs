@@ -19,7 +19,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal::{SIGKILL, SIGSTOP};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, raise, signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, chdir, execve, mkdir, setsid};
+use nix::unistd::{Gid, chdir, execve, mkdir, setsid, write};
 use seccompiler::{BpfProgram, apply_filter};
 
 use crate::root::{Root, c_string};
@@ -35,6 +35,7 @@ pub(crate) struct Plan {
     pub(crate) home: CString,
     pub(crate) root: Arc<Root>,
     pub(crate) user_namespace: Option<OwnedFd>,
+    pub(crate) control_group: Option<OwnedFd>,
     pub(crate) without_sys_admin: bool,
     pub(crate) user: User,
     pub(crate) gids: Vec<Gid>,
@@ -71,6 +72,10 @@ fn run(plan: &Plan, directory: &CString) -> nix::Result<Infallible> {
         setsid()?;
         // SAFETY: the request takes an integer; descriptor 0 is the terminal.
         Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
+    }
+    if let Some(processes) = &plan.control_group {
+        // 0 is the process that writes. cgroups(7)
+        write(processes, b"0")?;
     }
     plan.root.enter()?;
     if let Some(namespace) = &plan.user_namespace {

@@ -16,6 +16,7 @@
 mod bundle;
 mod closure;
 mod compare;
+mod control_group;
 mod derivation;
 mod ended;
 mod exec;
@@ -37,6 +38,7 @@ mod user;
 pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
 pub use compare::assert_same_start;
+pub use control_group::ControlGroup;
 pub use derivation::{
     bundle, example, examples, nix_build, nix_command, offline_bundler, references,
 };

@@ -18,6 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use seccompiler::{SeccompAction, SeccompFilter};
 
+use crate::control_group::ControlGroup;
 use crate::ended::Ended;
 use crate::exec::{self, Plan};
 use crate::root::{Root, c_string};
@@ -65,6 +66,7 @@ impl Start {
             home: c_string(home),
             root: Arc::clone(root),
             user_namespace: None,
+            control_group: None,
             without_sys_admin: false,
             user: user.clone(),
             gids: user.gids(),
@@ -197,6 +199,12 @@ impl Start {
     /// Enters a user namespace before the user becomes another one.
     pub fn user_namespace(mut self, namespace: OwnedFd) -> Start {
         self.plan.user_namespace = Some(namespace);
+        self
+    }
+
+    /// Puts the program into a control group.
+    pub fn control_group(mut self, group: &ControlGroup) -> Start {
+        self.plan.control_group = Some(group.processes());
         self
     }
 

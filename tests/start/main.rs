@@ -34,5 +34,7 @@ mod nested;
 mod signals;
 /// How many system calls a next start makes.
 mod system_calls;
+/// Limits that are too low.
+mod too_little;
 /// The umask and resource limits.
 mod umask_and_limits;

@@ -63,7 +63,17 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
 
     // Content: digests, references, order.
     progress.start("reading", Some(tree.len()));
-    let content = Content::read(&store, &tree, &hashes, word, threads, &progress)?;
+    let content = Content::read(&store, &tree, &hashes, &word, threads, &progress)?;
+    let used = [
+        ("--exclude", &exclude, "no file"),
+        ("--no-relocate", &word.no_relocate, "no file"),
+        ("--relocate", &word.relocate, "no file that is in doubt"),
+    ];
+    for (option, patterns, nothing) in used {
+        for pattern in patterns.unused() {
+            progress.say(&format!("warning: {option} {pattern} matches {nothing}\n{PATTERNS}"));
+        }
+    }
     let findings = content.findings();
     let modes = modes::choose(&options.mode, &findings)?;
     let rules = user_rules.with_defaults(environment::defaults(&tree, content.variables()));
@@ -103,6 +113,10 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     }
     .print(options.json)
 }
+
+/// The hint for a pattern that matches nothing.
+const PATTERNS: &str = "hint: a pattern is for a whole path below a store path, such as share/man/** or **/*.pyc, or \
+    begins with /nix/store; quote it from the shell";
 
 /// Returns the default of `--output`: the name of the first entry, in the current directory.
 fn default_output(programs: &[entry::Program]) -> PathBuf {

@@ -97,8 +97,10 @@ impl Report {
             if node.parent.is_none() {
                 path = paths.next();
             }
-            if let (Kind::File { content, .. }, Some(path)) = (node.kind, &mut path) {
-                path.files += 1;
+            let Some(path) = &mut path else { continue };
+            // Links are files, as in the number of files with references.
+            path.files += usize::from(node.kind != Kind::Directory);
+            if let Kind::File { content, .. } = node.kind {
                 path.bytes = path.bytes.saturating_add(content.len);
             }
         }
@@ -266,7 +268,7 @@ mod tests {
         assert_eq!(lines[1], "modes        host, relocate, namespace, ram");
         assert_eq!(lines[2], "relocation   relocatable (1 references in 1 files)");
         assert_eq!(lines[3], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
-        assert!(lines[4].ends_with("of 72 B; 4 files in 2 store paths)"), "{}", lines[4]);
+        assert!(lines[4].ends_with("of 72 B; 5 files in 2 store paths)"), "{}", lines[4]);
         assert!(lines[5].contains("in 2 frames; stub 8."), "{}", lines[5]);
         assert_eq!(lines[9], format!("      64 B       1  /nix/store/{BASH}"));
         assert_eq!(lines[10], format!("       8 B       3  /nix/store/{GLIBC}"));

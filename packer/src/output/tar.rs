@@ -290,7 +290,7 @@ mod tests {
         let hashes = Hashes::of_paths(&tree.paths);
         let threads = NonZeroUsize::MIN;
         let content =
-            Content::read(&store, &tree, &hashes, Word::default(), threads, &Progress::hidden())
+            Content::read(&store, &tree, &hashes, &Word::default(), threads, &Progress::hidden())
                 .unwrap();
         let layout = Layout::new(&tree, &content);
         let mut stream = vec![0; usize::try_from(layout.len()).unwrap()];

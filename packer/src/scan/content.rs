@@ -68,7 +68,7 @@ impl Content {
         store: &Store,
         tree: &Tree,
         hashes: &Hashes,
-        word: Word,
+        word: &Word,
         threads: NonZeroUsize,
         progress: &Progress,
     ) -> Result<Content> {
@@ -222,7 +222,7 @@ mod tests {
         let hashes = Hashes::of_paths(&tree.paths);
         let threads = NonZeroUsize::new(3).unwrap();
         let content =
-            Content::read(&store, &tree, &hashes, Word::default(), threads, &Progress::hidden())
+            Content::read(&store, &tree, &hashes, &Word::default(), threads, &Progress::hidden())
                 .unwrap();
         (tree, content)
     }

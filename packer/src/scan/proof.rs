@@ -36,7 +36,7 @@ pub(crate) struct Rules<'a> {
     /// The nodes that are named by the MD5 of a path.
     pub(crate) named: BTreeSet<u32>,
     /// The packager's own word for files that the proof cannot judge.
-    pub(crate) word: Word,
+    pub(crate) word: &'a Word,
 }
 
 /// What the packager says of files: `--relocate` and `--no-relocate`.
@@ -445,7 +445,7 @@ mod tests {
         let hashes = Hashes::of_paths(&tree.paths);
         let (threads, word) = (NonZeroUsize::MIN, Word::default());
         let content =
-            Content::read(&store, &tree, &hashes, word, threads, &Progress::hidden()).unwrap();
+            Content::read(&store, &tree, &hashes, &word, threads, &Progress::hidden()).unwrap();
         let findings = content.findings();
         let lists = [&findings.obstacles, &findings.doubts];
         (lists.into_iter().flatten().cloned().collect(), content.count_references().0)

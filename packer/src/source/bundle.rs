@@ -71,7 +71,7 @@ fn payload<'a>(
     header: &'a runtime::payload::Bundle,
 ) -> std::result::Result<Payload<'a>, RuntimeError> {
     // A copy of the file descriptor, because the payload closes it.
-    let file = file.try_clone().map_err(|_| RuntimeError::Memory)?;
+    let file = file.try_clone().map_err(|_| RuntimeError::memory())?;
     Payload::new(file.into(), &header.descriptor)
 }
 

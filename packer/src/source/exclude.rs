@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use format::STORE_DIR;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -12,11 +13,29 @@ use crate::error::{Error, Result};
 #[derive(Default)]
 pub(crate) struct Exclude {
     /// Patterns that begin with `/`; they match absolute paths.
-    absolute: GlobSet,
+    absolute: Patterns,
     /// All other patterns; they match paths below a store path.
-    below: GlobSet,
+    below: Patterns,
     /// Whether to leave out special files, such as devices and sockets, instead of refusing them.
     special: bool,
+}
+
+/// Patterns of one kind.
+#[derive(Default)]
+struct Patterns {
+    set: GlobSet,
+    /// Each pattern, and whether it has matched a path.
+    used: Vec<(String, AtomicBool)>,
+}
+
+impl Patterns {
+    fn match_path(&self, path: &[u8]) -> bool {
+        let matches = self.set.matches(OsStr::from_bytes(path));
+        for number in &matches {
+            self.used[*number].1.store(true, Ordering::Relaxed);
+        }
+        !matches.is_empty()
+    }
 }
 
 impl Exclude {
@@ -26,16 +45,20 @@ impl Exclude {
     ///
     /// If a pattern is not valid.
     pub(crate) fn new(patterns: &[String]) -> Result<Exclude> {
-        let set = |absolute: bool| {
+        let set = |absolute: bool| -> Result<Patterns> {
             let mut set = GlobSetBuilder::new();
+            let mut used = Vec::new();
             for pattern in patterns.iter().filter(|pattern| pattern.starts_with('/') == absolute) {
                 let glob = GlobBuilder::new(pattern).literal_separator(true).build();
                 set.add(
                     glob.map_err(|source| Error::Pattern { pattern: pattern.clone(), source })?,
                 );
+                used.push((pattern.clone(), AtomicBool::new(false)));
             }
             let pattern = || patterns.join(" ");
-            set.build().map_err(|source| Error::Pattern { pattern: pattern(), source })
+            let set =
+                set.build().map_err(|source| Error::Pattern { pattern: pattern(), source })?;
+            Ok(Patterns { set, used })
         };
         Ok(Exclude { absolute: set(true)?, below: set(false)?, special: false })
     }
@@ -52,15 +75,23 @@ impl Exclude {
 
     /// Whether to leave out the file at `path` below the store, such as `<hash>-<name>/bin/sh`.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
-        if self.absolute.is_empty() && self.below.is_empty() {
+        if self.absolute.set.is_empty() && self.below.set.is_empty() {
             return false;
         }
         let below = path.iter().position(|byte| *byte == b'/').map(|at| &path[at + 1..]);
-        below.is_some_and(|below| self.below.is_match(OsStr::from_bytes(below)))
-            || (!self.absolute.is_empty() && {
-                let absolute = [STORE_DIR.as_bytes(), b"/", path].concat();
-                self.absolute.is_match(OsStr::from_bytes(&absolute))
-            })
+        let is_below = below.is_some_and(|below| self.below.match_path(below));
+        let absolute = || [STORE_DIR.as_bytes(), b"/", path].concat();
+        (!self.absolute.set.is_empty() && self.absolute.match_path(&absolute())) || is_below
+    }
+
+    /// Returns the patterns that have matched no path so far.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = &str> {
+        self.absolute
+            .used
+            .iter()
+            .chain(&self.below.used)
+            .filter(|(_, used)| !used.load(Ordering::Relaxed))
+            .map(|(pattern, _)| pattern.as_str())
     }
 }
 

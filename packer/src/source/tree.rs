@@ -195,7 +195,7 @@ impl Tree {
 
     /// The number of files.
     pub(crate) fn file_count(&self) -> usize {
-        self.nodes.iter().filter(|node| matches!(node.kind, Kind::File { .. })).count()
+        self.nodes.iter().filter(|node| node.kind != Kind::Directory).count()
     }
 }
 

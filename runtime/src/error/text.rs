@@ -11,6 +11,7 @@ use super::refusal::{Cause, Refusal, Step};
 use super::shown::{Shown, Size};
 use super::{Error, Impossible, Room, Unusable, WRITE_TO};
 use crate::system::call;
+use crate::system::limit::MemoryLimit;
 
 /// The first line of a message.
 pub(super) struct What<'a>(pub(super) &'a Error);
@@ -55,7 +56,11 @@ impl fmt::Display for What<'_> {
                 write!(f, "cannot execute {program}: {}", call::message(*errno))
             }
             Error::SetGroup => f.write_str("cannot run a set-group-id bundle"),
-            Error::Memory => f.write_str("out of memory"),
+            Error::Memory(MemoryLimit::ControlGroup(limit)) => {
+                write!(f, "out of memory: its control group allows {}", Size(*limit))
+            }
+            Error::Memory(_) => f.write_str("out of memory"),
+            Error::Stack => f.write_str("the stack is too small to unpack this bundle"),
         }
     }
 }
@@ -161,7 +166,15 @@ impl fmt::Display for Hint<'_> {
             Error::SetGroup => f.write_str(
                 "its caller could change the cache: chmod g-s, or make it set-user-id for a separate user",
             ),
-            Error::Memory => f.write_str("raise the limit of memory: ulimit -v unlimited"),
+            Error::Memory(limit) => f.write_str(match limit {
+                MemoryLimit::AddressSpace => "raise the limit of memory: ulimit -v unlimited",
+                MemoryLimit::Data => "raise the limit of memory: ulimit -d unlimited",
+                MemoryLimit::ControlGroup(_) => {
+                    "raise that limit: MemoryMax= of a service, --memory of a container"
+                }
+                MemoryLimit::Machine => "end other programs, or run it on a machine with more memory",
+            }),
+            Error::Stack => f.write_str("raise the limit of the stack: ulimit -s 64"),
         }
     }
 }
@@ -180,6 +193,7 @@ fn no_mode_hint(
         {
             f.write_str(SHORT_PATH)
         }
+        Some(reason @ Impossible::NoPlace(_)) if reason.is_of_process() => f.write_str(MORE_FILES),
         Some(Impossible::NoPlace(_)) => f.write_str(OWN_DIRECTORY),
         Some(Impossible::NotOnHost(_) | Impossible::ForeignStore(_)) => {
             f.write_str("unset PACKED_MODE: other modes use the store paths in the bundle")
@@ -487,7 +501,10 @@ mod tests {
                  separate user",
             ),
             (
-                reason(Mode::Ram, Impossible::Failed(Box::new(Error::Memory))),
+                reason(
+                    Mode::Ram,
+                    Impossible::Failed(Box::new(Error::Memory(MemoryLimit::AddressSpace))),
+                ),
                 "the closure cannot be made visible: ram: out of memory\n\
                  hint: raise the limit of memory: ulimit -v unlimited",
             ),
@@ -636,6 +653,6 @@ mod tests {
         assert_eq!(exec(Errno::NOENT), 127);
         assert_eq!(exec(Errno::ACCESS), 126);
         assert_eq!(exec(Errno::NOEXEC), 126);
-        assert_eq!(Error::Memory.exit_status(), 125);
+        assert_eq!(Error::Stack.exit_status(), 125);
     }
 }

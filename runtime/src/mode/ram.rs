@@ -16,6 +16,7 @@ use crate::error::refusal::Step;
 use crate::error::{Error, Impossible, Size};
 use crate::payload::Payload;
 use crate::system::file::{self, ExactPermissions};
+use crate::system::limit::{self, MemoryLimit};
 use crate::system::log::Log;
 use crate::unpack::node::DIRECTORY_PERMISSIONS;
 use crate::unpack::progress::Progress;
@@ -69,6 +70,11 @@ fn fill(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
     let index = sections.index()?;
     let names = sections.names();
     let needed = room(&index, &names);
+    if let Some(limit) = limit::control_group()
+        && needed.bytes > limit
+    {
+        return Err(Error::Memory(MemoryLimit::ControlGroup(limit)));
+    }
     log.debug(format_args!("unpacking {} to memory", Size(needed.bytes)));
     let destination = Destination { directory: store.as_fd(), names: &names, rewriter: None };
     unpack::unpack(payload, &sections, &index, &destination, &Progress::start())

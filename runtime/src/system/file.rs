@@ -136,7 +136,7 @@ pub fn list<E: From<Errno>>(
     mut visit: impl FnMut(&CStr, rustix::fs::FileType) -> Result<(), E>,
 ) -> Result<(), E> {
     rustix::fs::seek(&directory, rustix::fs::SeekFrom::Start(0))?;
-    let mut buffer = [const { core::mem::MaybeUninit::uninit() }; 8192];
+    let mut buffer = [const { core::mem::MaybeUninit::uninit() }; 2048];
     let mut entries = rustix::fs::RawDir::new(&directory, &mut buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;

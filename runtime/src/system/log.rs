@@ -28,6 +28,46 @@ pub fn waiting(place: impl fmt::Display) {
     say(format_args!("waiting for another start that is unpacking to {place}"));
 }
 
+/// A text that takes no memory but its own; what is too long for it is cut.
+#[derive(Debug)]
+pub struct Brief {
+    bytes: [u8; 1024],
+    len: usize,
+}
+
+impl Brief {
+    /// Writes a message.
+    #[must_use]
+    pub fn new(message: fmt::Arguments<'_>) -> Brief {
+        let mut brief = Brief { bytes: [0; 1024], len: 0 };
+        // It never fails.
+        let _ = brief.write_fmt(message);
+        brief
+    }
+
+    /// Returns its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl fmt::Write for Brief {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (_, free) = self.bytes.split_at_mut(self.len);
+        let len = free.len().min(text.len());
+        free[..len].copy_from_slice(&text.as_bytes()[..len]);
+        self.len += len;
+        Ok(())
+    }
+}
+
+/// Writes lines to stderr in one call, without allocating memory. It ignores errors.
+pub fn say_briefly(message: fmt::Arguments<'_>) {
+    let text = Brief::new(format_args!("packed: {message}\n"));
+    let _ = retry_on_intr(|| rustix::io::write(call::stderr(), text.bytes()));
+}
+
 /// Writes lines to stderr in one call.
 ///
 /// It ignores errors: the program must run even if stderr is closed or full.
