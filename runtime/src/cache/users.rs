@@ -430,9 +430,11 @@ fn program_of<'p>(
         // What cannot be listed has no program that could be executed.
         let _ = file::list(directory, |child, kind| {
             let bytes = child.to_bytes();
-            if kind == FileType::Directory {
+            // Some file systems do not tell types (readdir(3)).
+            if matches!(kind, FileType::Directory | FileType::Unknown) {
                 pending.push(c_string([path.to_bytes(), b"/", bytes].concat()));
-            } else {
+            }
+            if kind != FileType::Directory {
                 // The kernel keeps 15 bytes of a name (TASK_COMM_LEN).
                 let name = &bytes[..bytes.len().min(15)];
                 found = found
