@@ -15,6 +15,8 @@ mod perl;
 mod postgres;
 /// Python, which looks for its library above its own directory.
 mod python;
+/// Programs that lost their lease.
+mod running;
 /// Scripts that nixpkgs' makeWrapper writes.
 mod wrapper;
 

@@ -8,12 +8,14 @@ use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::fmt;
 
-use rustix::fs::{CWD, FileType};
+use format::STORE_DIR;
+use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::io::Errno;
 
-use super::directory::{Cache, STORES, c_string};
+use super::directory::{BUNDLES, Cache, STORES, c_string};
 use super::lease::LAST_USED_PRECISION;
 use super::record::{Location, Record};
 use crate::error::Shown;
@@ -83,6 +85,19 @@ struct User<'a> {
     used: Option<Used<'a>>,
 }
 
+/// What a process can use.
+struct Known<'a> {
+    /// The names of store paths.
+    names: BTreeSet<&'a str>,
+    /// The store directories.
+    stores: Vec<(Identity, u32)>,
+    /// What a lease has open.
+    leases: BTreeSet<Identity>,
+}
+
+/// The device and inode of a file.
+type Identity = (u64, u64);
+
 /// What a process uses.
 struct Used<'a> {
     /// The names of store paths in which it has its program, a mapped file, its working directory or its root.
@@ -98,19 +113,42 @@ impl<'a> Users<'a> {
         let stores = stores(cache);
         let mut users = Vec::new();
         let own = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
-        for id in processes() {
-            let Some((name, owners)) = status(id) else { continue };
-            if id == own || !call::is_root() && !owners.contains(&call::user()) {
-                continue;
+        let leases = leases(cache);
+        let known = Known { names, stores, leases };
+        let mut seen = BTreeSet::from([own]);
+        // A process that ends before it is looked at may have started another one.
+        for _ in 0..ROUNDS {
+            let mut has_missed = false;
+            for id in processes() {
+                if !seen.insert(id) {
+                    continue;
+                }
+                let Some(Status { name, owners, part }) = status(id) else {
+                    has_missed = true;
+                    continue;
+                };
+                if !call::is_root() && !owners.contains(&call::user()) {
+                    continue;
+                }
+                let used = match part {
+                    Part::First => Used::look(&format!("/proc/{id}"), &known),
+                    Part::Others => Used::look_at_threads(id, &known),
+                };
+                let used = match used {
+                    Ok(used) if used.names.is_empty() && used.store.is_none() => continue,
+                    Ok(used) => Some(used),
+                    Err(Errno::ACCESS | Errno::PERM) => None,
+                    // It has ended, or is a thread of the kernel.
+                    Err(_) => {
+                        has_missed = true;
+                        continue;
+                    }
+                };
+                users.push(User { process: Process { id, name }, used });
             }
-            let used = match Used::look(id, &names, &stores) {
-                Ok(used) if used.names.is_empty() && used.store.is_none() => continue,
-                Ok(used) => Some(used),
-                Err(Errno::ACCESS | Errno::PERM) => None,
-                // It has ended.
-                Err(_) => continue,
-            };
-            users.push(User { process: Process { id, name }, used });
+            if !has_missed {
+                break;
+            }
         }
         Users { users, all: shows_all(cache) }
     }
@@ -131,12 +169,9 @@ impl<'a> Users<'a> {
         if force || !is_of_this_boot(record) {
             return None;
         }
-        let doubtful = self
-            .users
-            .iter()
-            .find(|user| user.used.is_none() && has_program(cache, record, &user.process.name));
-        match doubtful {
-            Some(User { process, .. }) => Some(Kept::Doubtful(process.clone())),
+        let hiding = self.users.iter().filter(|user| user.used.is_none());
+        match program_of(cache, record, hiding.map(|user| &user.process)) {
+            Some(process) => Some(Kept::Doubtful(process.clone())),
             None => (!self.all).then_some(Kept::Hidden),
         }
     }
@@ -149,29 +184,43 @@ impl<'a> Users<'a> {
 }
 
 impl<'a> Used<'a> {
-    fn look(
-        id: u32,
-        known: &BTreeSet<&'a str>,
-        stores: &[((u64, u64), u32)],
-    ) -> Result<Used<'a>, Errno> {
+    /// Looks at all threads of a process, of which some have ended.
+    fn look_at_threads(id: u32, known: &Known<'a>) -> Result<Used<'a>, Errno> {
+        let directory = format!("/proc/{id}/task");
+        let threads = file::names(file::open_directory(CWD, &c_string(&*directory))?)?;
+        let mut all = Used { names: BTreeSet::new(), store: None };
+        for thread in threads.iter().filter_map(|name| name.to_str().ok()) {
+            match Used::look(&format!("{directory}/{thread}"), known) {
+                Ok(used) => {
+                    all.names.extend(used.names);
+                    all.store = all.store.or(used.store);
+                }
+                Err(Errno::NOENT | Errno::SRCH) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Looks at a directory of a process or a thread.
+    fn look(process: &str, known: &Known<'a>) -> Result<Used<'a>, Errno> {
         let mut used = Used { names: BTreeSet::new(), store: None };
         let mut add = |path: &[u8]| {
             let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
             for component in path.split(|byte| *byte == b'/') {
-                let name = core::str::from_utf8(component).ok().and_then(|name| known.get(name));
-                used.names.extend(name);
+                let name = core::str::from_utf8(component).ok();
+                used.names.extend(name.and_then(|name| known.names.get(name)));
             }
         };
         for link in ["exe", "cwd", "root"] {
-            match rustix::fs::readlink(format!("/proc/{id}/{link}"), Vec::new()) {
-                Ok(path) => add(path.to_bytes()),
-                // A thread of the kernel has no program.
-                Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno),
-            }
+            add(rustix::fs::readlink(format!("{process}/{link}"), Vec::new())?.to_bytes());
         }
+        let maps = match file::read(CWD, &c_string(format!("{process}/maps")), MAPS_LEN) {
+            // The program must do.
+            Err(Errno::FBIG) => Vec::new(),
+            result => result?,
+        };
         let mut last = &b""[..];
-        let maps = file::read(CWD, &c_string(format!("/proc/{id}/maps")), MAPS_LEN)?;
         for line in maps.split(|byte| *byte == b'\n') {
             // Only the path of a mapped file has a slash.
             let path =
@@ -181,12 +230,9 @@ impl<'a> Used<'a> {
                 last = path;
             }
         }
-        if let Ok(stat) = rustix::fs::stat(format!("/proc/{id}/root/nix/store")) {
-            let is_it = |(id, _): &&((u64, u64), u32)| *id == (stat.st_dev, stat.st_ino);
-            used.store = stores.iter().find(is_it).map(|(_, number)| *number);
-        }
+        used.store = mounted(process, &known.stores);
         // A program of the host that runs beside the bundle's and has its lease says whose it is.
-        if used.names.is_empty() && used.store.is_some() && has_lease(id) {
+        if used.names.is_empty() && used.store.is_some() && has_lease(process, &known.leases) {
             used.store = None;
         }
         Ok(used)
@@ -224,6 +270,9 @@ impl<'a> Used<'a> {
     }
 }
 
+/// How often processes are listed at most: on a busy machine, some end all the time.
+const ROUNDS: u32 = 16;
+
 /// Bytes of a list of mapped files at most.
 const MAPS_LEN: usize = 64 << 20;
 
@@ -234,40 +283,107 @@ fn processes() -> Vec<u32> {
     names.iter().filter_map(|name| name.to_str().ok()?.parse().ok()).collect()
 }
 
-/// Returns a process's name and the numbers of the users that it runs as.
-fn status(id: u32) -> Option<(String, Vec<u32>)> {
-    let text = file::read(CWD, &c_string(format!("/proc/{id}/status")), 1 << 16).ok()?;
+/// What anybody may know about a process.
+struct Status {
+    name: String,
+    /// The numbers of the users that it runs as.
+    owners: Vec<u32>,
+    part: Part,
+}
+
+/// The threads that say what a process uses.
+enum Part {
+    /// The first one.
+    First,
+    /// The first one has ended, by pthread_exit(3): the others.
+    Others,
+}
+
+/// Returns the status of a process; `None` if it has ended, even if nobody has waited for it yet.
+fn status(id: u32) -> Option<Status> {
+    let text = file::read(CWD, &c_string(format!("/proc/{id}/status")), 1 << 20).ok()?;
     let text = String::from_utf8_lossy(&text);
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
-    let users = value("Uid:")?.split_whitespace().filter_map(|user| user.parse().ok()).collect();
-    Some((value("Name:\t")?.to_string(), users))
+    let has_ended = value("State:\t")?.starts_with(['Z', 'X']);
+    let threads: u32 = value("Threads:\t")?.parse().ok()?;
+    let part = match has_ended {
+        true if threads <= 1 => return None,
+        true => Part::Others,
+        false => Part::First,
+    };
+    let owners = value("Uid:")?.split_whitespace().filter_map(|user| user.parse().ok()).collect();
+    Some(Status { name: value("Name:\t")?.to_string(), owners, part })
 }
 
 /// Returns the store directories, by device and inode.
-fn stores(cache: &Cache) -> Vec<((u64, u64), u32)> {
+fn stores(cache: &Cache) -> Vec<(Identity, u32)> {
     let names = file::open_directory(&cache.directory, STORES).and_then(file::names);
     let store = |name: &CString| {
         let number = name.to_str().ok()?.parse().ok()?;
         let path = format!("stores/{number}");
-        let stat =
-            rustix::fs::statat(&cache.directory, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+        let stat = rustix::fs::statat(&cache.directory, path, AtFlags::SYMLINK_NOFOLLOW);
         stat.ok().map(|stat| ((stat.st_dev, stat.st_ino), number))
     };
     names.unwrap_or_default().iter().filter_map(store).collect()
 }
 
-/// Whether a process holds a lease: it has a record open, or a temporary cache's directory.
-fn has_lease(id: u32) -> bool {
-    let descriptors = format!("/proc/{id}/fd");
-    let Ok(directory) = file::open_directory(CWD, &c_string(&*descriptors)) else { return false };
-    let is_record = |name: &CString| {
+/// Returns the store directory that a process has at /nix/store.
+fn mounted(process: &str, stores: &[(Identity, u32)]) -> Option<u32> {
+    let place = format!("{process}/root{STORE_DIR}");
+    let stat = rustix::fs::stat(&place).ok()?;
+    let is_it = |(id, _): &&(Identity, u32)| *id == (stat.st_dev, stat.st_ino);
+    if let Some((_, number)) = stores.iter().find(is_it) {
+        return Some(*number);
+    }
+    if !is_overlay(rustix::fs::statfs(&place)) {
+        return None;
+    }
+    // An overlay of a store directory and the host's store (`mode/namespace/mount.rs`) is another directory than both,
+    // and names the first one as it was mounted: below the cache.
+    let path = c_string(format!("{process}/mountinfo"));
+    let mounts = file::read(CWD, &path, MAPS_LEN).unwrap_or_default();
+    let mounts = String::from_utf8_lossy(&mounts);
+    let has = |number: u32| {
+        let (at, layer) = (format!(" {STORE_DIR} "), format!("lowerdir=stores/{number}:"));
+        mounts.lines().any(|line| line.contains(&at) && line.contains(&layer))
+    };
+    stores.iter().map(|(_, number)| *number).find(|number| has(*number))
+}
+
+fn is_overlay(statfs: Result<rustix::fs::StatFs, Errno>) -> bool {
+    const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+    statfs.is_ok_and(|statfs| u64::try_from(statfs.f_type) == Ok(OVERLAYFS_SUPER_MAGIC))
+}
+
+/// Returns what leases lock: the records, or a temporary cache's directory.
+fn leases(cache: &Cache) -> BTreeSet<Identity> {
+    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let mut leases: BTreeSet<Identity> =
+        rustix::fs::fstat(&cache.directory).into_iter().map(identity).collect();
+    if let Ok(bundles) = file::open_directory(&cache.directory, BUNDLES) {
+        let names = file::names(&bundles).unwrap_or_default();
+        let stat =
+            |name: &CString| rustix::fs::statat(&bundles, &**name, AtFlags::SYMLINK_NOFOLLOW);
+        leases.extend(names.iter().filter_map(|name| stat(name).ok()).map(identity));
+    }
+    leases
+}
+
+/// Whether a process holds one of these leases.
+fn has_lease(process: &str, leases: &BTreeSet<Identity>) -> bool {
+    let Ok(directory) = file::open_directory(CWD, &c_string(format!("{process}/fd"))) else {
+        return false;
+    };
+    let is_lease = |name: &CString| {
         let target = rustix::fs::readlinkat(&directory, &**name, Vec::new());
+        // By its name first: to look at a file can take for ever where a server does not answer.
         target.is_ok_and(|target| {
             let target = target.to_string_lossy();
             target.contains("/bundles/") || target.contains("/packed-")
-        })
+        }) && rustix::fs::statat(&directory, &**name, AtFlags::empty())
+            .is_ok_and(|stat| leases.contains(&(stat.st_dev, stat.st_ino)))
     };
-    file::names(&directory).unwrap_or_default().iter().any(is_record)
+    file::names(&directory).unwrap_or_default().iter().any(is_lease)
 }
 
 /// Whether the bundle may have been started in this boot.
@@ -280,34 +396,49 @@ fn is_of_this_boot(record: &Record) -> bool {
 fn shows_all(cache: &Cache) -> bool {
     // proc(5), hidepid: an ordinary user does not see the first process then, nor those of its own that allow no
     // look at them.
-    let Some((first, _)) = status(1) else { return false };
-    // The host's own namespace of processes has this number on every kernel (PROC_PID_INIT_INO). A container has
-    // another one, and its files to itself, if they are on an overlay or it has an init of its own; a sandbox shares
-    // its user's files.
-    let namespace = rustix::fs::readlink("/proc/self/ns/pid", Vec::new());
-    const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
-    namespace.is_ok_and(|namespace| &*namespace == c"pid:[4026531836]")
-        || ["systemd", "init"].contains(&&*first)
-        || rustix::fs::fstatfs(&cache.directory)
-            .is_ok_and(|statfs| u64::try_from(statfs.f_type) == Ok(OVERLAYFS_SUPER_MAGIC))
+    let Some(Status { name: first, .. }) = status(1) else { return false };
+    // The host's own namespaces have these numbers on every kernel (PROC_PID_INIT_INO, PROC_USER_INIT_INO).
+    let is_own = |name: &str, number: &CStr| {
+        let namespace = rustix::fs::readlink(format!("/proc/self/ns/{name}"), Vec::new());
+        namespace.map_or(true, |namespace| *namespace == *number)
+    };
+    if is_own("pid", c"pid:[4026531836]") {
+        // From a namespace of users, nobody may look at processes outside of it.
+        return is_own("user", c"user:[4026531837]");
+    }
+    // A container has another one, and its files to itself, if they are on an overlay or it has an init of its own; a
+    // sandbox shares its user's files.
+    ["systemd", "init"].contains(&&*first) || is_overlay(rustix::fs::fstatfs(&cache.directory))
 }
 
-/// Whether the bundle has a file with this name in a directory, at any depth: the program of a process that may not be
-/// looked at.
-fn has_program(cache: &Cache, record: &Record, name: &str) -> bool {
+/// Returns the first process whose name a file of the bundle has, in a directory at any depth: it may be the program of
+/// a process that may not be looked at.
+fn program_of<'p>(
+    cache: &Cache,
+    record: &Record,
+    processes: impl Iterator<Item = &'p Process>,
+) -> Option<&'p Process> {
+    let processes: Vec<&Process> = processes.collect();
+    if processes.is_empty() {
+        return None;
+    }
     let top = |name: &String| record.location.path(&c_string(&**name));
     let mut pending: Vec<CString> = record.names.iter().map(top).collect();
-    let mut found = false;
-    while let (Some(path), false) = (pending.pop(), found) {
+    let mut found = None;
+    while let (Some(path), None) = (pending.pop(), found) {
         let Ok(directory) = file::open_directory(&cache.directory, &path) else { continue };
         // What cannot be listed has no program that could be executed.
         let _ = file::list(directory, |child, kind| {
-            // The kernel keeps 15 bytes of a name (TASK_COMM_LEN).
             let bytes = child.to_bytes();
-            found |=
-                &bytes[..bytes.len().min(15)] == name.as_bytes() && kind != FileType::Directory;
-            if kind == FileType::Directory {
+            // Some file systems do not tell types (readdir(3)).
+            if matches!(kind, FileType::Directory | FileType::Unknown) {
                 pending.push(c_string([path.to_bytes(), b"/", bytes].concat()));
+            }
+            if kind != FileType::Directory {
+                // The kernel keeps 15 bytes of a name (TASK_COMM_LEN).
+                let name = &bytes[..bytes.len().min(15)];
+                found = found
+                    .or(processes.iter().copied().find(|process| process.name.as_bytes() == name));
             }
             Ok::<(), Errno>(())
         });
