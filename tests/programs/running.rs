@@ -125,13 +125,21 @@ impl Case {
         paths
     }
 
-    /// The path, as the bundle's programs see it, of a file of the only store path that has it.
-    fn path(&self, file: &str) -> PathBuf {
+    /// Where a file of the only store path that has it is.
+    fn file(&self, file: &str) -> PathBuf {
         let mut paths = self.store_paths();
         paths.retain(|path| path.join(file).exists());
         let [path] = &paths[..] else { panic!("{file}: {paths:?}") };
-        let name = path.file_name().expect("a store path has a name");
-        place(&self.host, self.mode).join(name).join(file)
+        path.join(file)
+    }
+
+    /// The same, as the bundle's programs see it.
+    fn path(&self, file: &str) -> PathBuf {
+        let cache = self.host.outside(self.host.cache());
+        let path = self.file(file);
+        let below = |directory: &Path| path.strip_prefix(directory).map(Path::to_owned);
+        let path = below(&cache.join("stores/0")).or_else(|_| below(&cache));
+        place(&self.host, self.mode).join(path.expect("it is in the cache"))
     }
 
     /// Has Python start a program without a lease, and end; returns the program's number.

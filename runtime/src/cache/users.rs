@@ -102,7 +102,7 @@ type Identity = (u64, u64);
 struct Used<'a> {
     /// The names of store paths in which it has its program, a mapped file, its working directory or its root.
     names: BTreeSet<&'a str>,
-    /// The store directory that is its /nix/store.
+    /// The store directory that is its /nix/store, or has one of these store paths.
     store: Option<u32>,
 }
 
@@ -207,9 +207,17 @@ impl<'a> Used<'a> {
         let mut used = Used { names: BTreeSet::new(), store: None };
         let mut add = |path: &[u8]| {
             let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+            let mut above = [&b""[..]; 2];
             for component in path.split(|byte| *byte == b'/') {
-                let name = core::str::from_utf8(component).ok();
-                used.names.extend(name.and_then(|name| known.names.get(name)));
+                let text = |bytes| core::str::from_utf8(bytes).ok();
+                if let Some(name) = text(component).and_then(|name| known.names.get(name)) {
+                    used.names.insert(name);
+                    // Out of the cache itself, without a namespace.
+                    if above[0] == STORES.to_bytes() {
+                        used.store = text(above[1]).and_then(|number| number.parse().ok());
+                    }
+                }
+                above = [above[1], component];
             }
         };
         for link in ["exe", "cwd", "root"] {
@@ -230,7 +238,7 @@ impl<'a> Used<'a> {
                 last = path;
             }
         }
-        used.store = mounted(process, &known.stores);
+        used.store = mounted(process, &known.stores).or(used.store);
         // A program of the host that runs beside the bundle's and has its lease says whose it is.
         if used.names.is_empty() && used.store.is_some() && has_lease(process, &known.leases) {
             used.store = None;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use tests::{Bundle, Closure, until};
+use tests::{Bundle, Closure, Directory, until};
 
 use super::{Case, SERVER, end, last, leases, python};
 use crate::MODES;
@@ -17,10 +17,7 @@ fn a_program_of_the_hosts_in_the_namespace_is_found() {
         // The second one has a file open whose path is like that of a lease.
         for script in ["exec sleep 1000", "mkdir bundles; exec sleep 1000 > bundles/log"] {
             let sleeping = case.launch(Path::new("/bin/sh"), &["-c", script]);
-            let program = format!("/proc/{sleeping}/comm");
-            until("it sleeps", || {
-                (std::fs::read_to_string(&program).unwrap() == "sleep\n").then_some(())
-            });
+            sleeps(sleeping);
             case.has_no_lease(sleeping);
             match mode {
                 "namespace" => case.is_kept(&format!("in use by process {sleeping} (sleep)")),
@@ -31,6 +28,25 @@ fn a_program_of_the_hosts_in_the_namespace_is_found() {
         if mode == "namespace" {
             case.is_cleared_by("clear");
         }
+    }
+}
+
+#[test]
+fn a_working_directory_is_in_use() {
+    let bundle = python();
+    for mode in MODES {
+        let case = Case::ordinary(&bundle, mode);
+        case.start("python3").arg("--version").run().expect_code(0);
+        let program = case.file("bin/python3");
+        let home = case.host.user.home();
+        let below = program.strip_prefix(case.host.outside(home)).unwrap().parent().unwrap();
+        let directory = Directory::At(home.join(below));
+        let sleeping = case.host.start("/bin/sleep").arg("1000").directory(directory).spawn();
+        sleeps(sleeping.pid().cast_signed());
+        case.is_kept(&format!("in use by process {} (sleep)", sleeping.pid()));
+        sleeping.signal(Signal::SIGKILL);
+        sleeping.wait().expect_signal(9);
+        case.is_cleared_by("clear");
     }
 }
 
@@ -109,4 +125,12 @@ time.sleep(1000)";
 fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
     list.sort();
     list
+}
+
+/// Waits until a process is sleep(1).
+fn sleeps(process: i32) {
+    let name = format!("/proc/{process}/comm");
+    until("it sleeps", || {
+        (std::fs::read_to_string(&name).expect("it runs") == "sleep\n").then_some(())
+    });
 }
