@@ -164,9 +164,10 @@ const ERRORS: [(Errno, &str, &[&str]); 5] = [
     (Errno::EINTR, "Interrupted system call", &["start it again"]),
 ];
 
-/// Calls that always do what they are asked for: close(2), umask(2), getuid(2) and, at the C library's start, two
-/// more.
-const SURE: [&str; 6] = ["arch_prctl", "close", "getegid", "geteuid", "set_tid_address", "umask"];
+/// Calls that always do what they are asked for: close(2), umask(2), getuid(2), getrlimit(2) of a process's own limits
+/// and, at the C library's start, two more.
+const SURE: [&str; 7] =
+    ["arch_prctl", "close", "getegid", "geteuid", "prlimit64", "set_tid_address", "umask"];
 
 /// Calls that need room on a disk.
 const WRITING: [&str; 6] = ["linkat", "mkdirat", "pwrite64", "renameat", "renameat2", "symlinkat"];

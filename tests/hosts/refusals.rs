@@ -19,7 +19,7 @@ pub(crate) const UNSHARE_EPERM: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \
      namespace, ram: unshare: Operation not permitted\n\
      hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
-     a service with RestrictNamespaces=no",
+     a service with RestrictNamespaces=no and SystemCallFilter=@mount",
 );
 
 pub(crate) const USER_IN_CHROOT: Expected = Refuses(
@@ -58,7 +58,7 @@ pub(crate) const UNSHARE_ENOSYS: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \
      namespace, ram: unshare: Function not implemented\n\
      hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
-     a service with RestrictNamespaces=no",
+     a service with RestrictNamespaces=no and SystemCallFilter=@mount",
 );
 
 /// The filter ends the process; a child has tried.
@@ -66,7 +66,7 @@ pub(crate) const KILLED: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \
      namespace, ram: signal 31 ended the attempt\n\
      hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
-     a service with RestrictNamespaces=no",
+     a service with RestrictNamespaces=no and SystemCallFilter=@mount",
 );
 
 pub(crate) const MAPS_EROFS: Expected = Refuses(
@@ -104,7 +104,7 @@ pub(crate) const MOUNT_EPERM: Expected = Refuses(
      namespace: mount a new root: Operation not permitted; \
      ram: mount a file system in memory: Operation not permitted\n\
      hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
-     a service with RestrictNamespaces=no",
+     a service with RestrictNamespaces=no and SystemCallFilter=@mount",
 );
 
 pub(crate) const MOUNT_EACCES: Expected = Refuses(
@@ -112,7 +112,7 @@ pub(crate) const MOUNT_EACCES: Expected = Refuses(
      namespace: mount a new root: Permission denied; \
      ram: mount a file system in memory: Permission denied\n\
      hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
-     a service with RestrictNamespaces=no",
+     a service with RestrictNamespaces=no and SystemCallFilter=@mount",
 );
 
 pub(crate) const WITHOUT_PROC: Expected = Refuses(
@@ -154,5 +154,5 @@ pub(crate) const NOTHING_FIXED: Expected = Refuses(
      /home/alice/.cache/packed (mounted noexec), /var/tmp (mounted noexec), /tmp (mounted noexec); \
      ram: unshare: Operation not permitted\n\
      hint: a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
-     a service with RestrictNamespaces=no",
+     a service with RestrictNamespaces=no and SystemCallFilter=@mount",
 );

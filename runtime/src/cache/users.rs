@@ -81,8 +81,8 @@ pub(super) struct Users<'a> {
 
 struct User<'a> {
     process: Process,
-    /// `None` if it may not be looked at.
-    used: Option<Used<'a>>,
+    /// What it uses, or the names of store paths in its command line if it may not be looked at.
+    used: Result<Used<'a>, BTreeSet<&'a str>>,
 }
 
 /// What a process can use.
@@ -136,8 +136,8 @@ impl<'a> Users<'a> {
                 };
                 let used = match used {
                     Ok(used) if used.names.is_empty() && used.store.is_none() => continue,
-                    Ok(used) => Some(used),
-                    Err(Errno::ACCESS | Errno::PERM) => None,
+                    Ok(used) => Ok(used),
+                    Err(Errno::ACCESS | Errno::PERM) => Err(known.named_by(id)),
                     // It has ended, or is a thread of the kernel.
                     Err(_) => {
                         has_missed = true;
@@ -162,15 +162,20 @@ impl<'a> Users<'a> {
         force: bool,
     ) -> Option<Kept> {
         for User { process, used } in &self.users {
-            if used.as_ref().is_some_and(|used| used.is_of(record, records)) {
+            if used.as_ref().is_ok_and(|used| used.is_of(record, records)) {
                 return Some(Kept::Used(process.clone()));
             }
         }
         if force || !is_of_this_boot(record) {
             return None;
         }
-        let hiding = self.users.iter().filter(|user| user.used.is_none());
-        match program_of(cache, record, hiding.map(|user| &user.process)) {
+        let hiding = || {
+            self.users.iter().filter_map(|user| Some((&user.process, user.used.as_ref().err()?)))
+        };
+        let names =
+            |names: &BTreeSet<&str>| record.names.iter().any(|name| names.contains(&**name));
+        let named = hiding().find(|(_, named)| names(named)).map(|(process, _)| process);
+        match named.or_else(|| program_of(cache, record, hiding().map(|(process, _)| process))) {
             Some(process) => Some(Kept::Doubtful(process.clone())),
             None => (!self.all).then_some(Kept::Hidden),
         }
@@ -178,8 +183,20 @@ impl<'a> Users<'a> {
 
     /// Whether a process uses a store path.
     pub(super) fn use_path(&self, location: Location, name: &str) -> bool {
-        let mut used = self.users.iter().filter_map(|user| user.used.as_ref());
+        let mut used = self.users.iter().filter_map(|user| user.used.as_ref().ok());
         used.any(|used| used.reaches(location) && used.names.contains(name))
+    }
+}
+
+impl<'a> Known<'a> {
+    /// Returns the names in the command line of a process, which everybody may read: most programs are started by their
+    /// path.
+    fn named_by(&self, id: u32) -> BTreeSet<&'a str> {
+        let line = file::read(CWD, &c_string(format!("/proc/{id}/cmdline")), 1 << 20);
+        let line = line.unwrap_or_default();
+        let components = line.split(|byte| matches!(byte, b'/' | 0));
+        let known = |name| self.names.get(core::str::from_utf8(name).ok()?).copied();
+        components.filter_map(known).collect()
     }
 }
 

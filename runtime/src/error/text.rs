@@ -246,7 +246,7 @@ impl fmt::Display for Cause {
             ),
             Cause::Seccomp => f.write_str(
                 "a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
-                 a service with RestrictNamespaces=no",
+                 a service with RestrictNamespaces=no and SystemCallFilter=@mount",
             ),
             Cause::NoCapability => f.write_str(
                 "this root may not mount; run the container with --cap-add SYS_ADMIN, \
@@ -571,7 +571,7 @@ mod tests {
                 unshare(Errno::PERM, Cause::Seccomp),
                 "unshare: Operation not permitted\n\
                  hint: a seccomp filter refuses it: run the container with \
-                 --security-opt seccomp=unconfined, a service with RestrictNamespaces=no",
+                 --security-opt seccomp=unconfined, a service with RestrictNamespaces=no and SystemCallFilter=@mount",
             ),
             (
                 unshare(Errno::PERM, Cause::NoCapability),
@@ -618,7 +618,7 @@ mod tests {
                 },
                 "signal 31 ended the attempt\n\
                  hint: a seccomp filter refuses it: run the container with \
-                 --security-opt seccomp=unconfined, a service with RestrictNamespaces=no",
+                 --security-opt seccomp=unconfined, a service with RestrictNamespaces=no and SystemCallFilter=@mount",
             ),
         ];
         for (error, text) in cases {

@@ -5,6 +5,9 @@ use tests::{Change, Host, Nix, User, until};
 use super::{Case, end, last, python, with_python};
 use crate::MODES;
 
+/// What a program does to take another name, as tmux's server.
+const RENAME: &str = "import ctypes; ctypes.CDLL(None).prctl(15, b'another', 0, 0, 0)";
+
 /// What a program does to hide its files, as ssh-agent.
 pub(super) const HIDE: &str = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)";
 
@@ -73,18 +76,41 @@ fn a_program_outside_of_the_sandbox_is_kept_unless_forced() {
     for mode in MODES {
         for sandbox in SANDBOXES {
             let case = Case { sandbox, ..Case::ordinary(&bundle, mode) };
-            // Another name, as tmux's server gives itself.
-            let rename = "import ctypes; ctypes.CDLL(None).prctl(15, b'another', 0, 0, 0)";
-            let running = case.serve(&[], &[rename]);
+            let running = case.serve(&[], &[RENAME]);
             let server = last(running.pid());
             case.has_no_lease(server);
-            case.is_perhaps_kept(UNSEEN);
+            match sandbox.contains(&"--proc") {
+                true => case.is_perhaps_kept(UNSEEN),
+                // Its command line is there.
+                false => case.is_perhaps_kept(&renamed(server)),
+            }
             case.answers("colorsys");
             case.is_cleared_by("clear=force");
             end(server);
             let _ = running.wait();
         }
     }
+}
+
+/// Its command line has the path of its program.
+#[test]
+fn a_program_that_hides_under_another_name_is_kept() {
+    let bundle = python();
+    for mode in MODES.into_iter().filter(|mode| may_hide(mode)) {
+        let case = Case::ordinary(&bundle, mode);
+        let running = case.serve(&[], &[RENAME, HIDE]);
+        let server = last(running.pid());
+        case.has_no_lease(server);
+        case.is_perhaps_kept(&renamed(server));
+        case.answers("colorsys");
+        end(server);
+        let _ = running.wait();
+        case.is_cleared_by("clear");
+    }
+}
+
+fn renamed(server: i32) -> String {
+    format!("perhaps in use by process {server} (another), which hides its files")
 }
 
 /// Without its own processes that hide, and those of others, a user cannot know.
