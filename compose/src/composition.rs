@@ -1,0 +1,330 @@
+//! The composition: what `nix/compose.nix` writes and this program reads.
+//!
+//! The keys are those of docs/compose.md. `nix/compose.nix` checks what a user writes; this program refuses what it
+//! does not know, so that both stay the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// Services that belong together.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Composition {
+    /// Its name, in messages and of its directory for sockets.
+    pub name: String,
+    /// The service whose end ends everything.
+    #[serde(default)]
+    pub main: Option<String>,
+    /// The variable that names the directory for data.
+    #[serde(default)]
+    pub state_variable: Option<String>,
+    /// Variables of the caller, with what stands for them if they are not set.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// Files that the caller names, by the variable that names them: they are never packed.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
+    /// The services, by name.
+    pub services: BTreeMap<String, Service>,
+}
+
+/// A service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Service {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Variables on top of the caller's.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The services that must be ready before it starts.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// How it is known to be ready; without it, it is ready when it is started.
+    #[serde(default)]
+    pub ready: Option<Ready>,
+    /// When it is started again.
+    #[serde(default)]
+    pub restart: Restart,
+    /// How it is stopped.
+    #[serde(default)]
+    pub stop: Stop,
+    /// Whether it runs to its end before what is after it starts.
+    #[serde(default)]
+    pub oneshot: bool,
+    /// The name of its own directory for data, in which it runs.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// Files in its run-time directory: the text of each.
+    #[serde(default)]
+    pub configs: BTreeMap<String, String>,
+    /// The user that it runs as, where root started the composition.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Signals to the composition that are passed on to it: HUP, USR1, USR2.
+    #[serde(default)]
+    pub signals: Vec<String>,
+}
+
+/// How a service is known to be ready.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "ReadyKeys")]
+pub struct Ready {
+    /// What is asked.
+    pub check: Check,
+    /// Seconds between two questions.
+    pub interval: f64,
+    /// Seconds after which it has failed.
+    pub timeout: f64,
+}
+
+/// What tells that a service is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A TCP port takes a connection: host:port.
+    Tcp(String),
+    /// A socket takes a connection: its path.
+    Unix(String),
+    /// A URL of `http:` answers with this status, or one from 200 to 399.
+    Http(String, Option<u16>),
+    /// A command ends with the status 0.
+    Exec(Vec<String>),
+    /// A line of its log has this text in it.
+    Log(String),
+    /// It says READY=1 on `NOTIFY_SOCKET`: sd_notify(3).
+    Notify,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadyKeys {
+    tcp: Option<String>,
+    unix: Option<String>,
+    http: Option<String>,
+    status: Option<u16>,
+    exec: Option<Vec<String>>,
+    log: Option<String>,
+    #[serde(default)]
+    notify: bool,
+    interval: Option<f64>,
+    timeout: Option<f64>,
+}
+
+impl TryFrom<ReadyKeys> for Ready {
+    type Error = &'static str;
+
+    fn try_from(keys: ReadyKeys) -> std::result::Result<Ready, &'static str> {
+        let ReadyKeys { tcp, unix, http, status, exec, log, notify, interval, timeout } = keys;
+        if status.is_some() && http.is_none() {
+            return Err("ready: a status is for http");
+        }
+        let checks = [
+            tcp.map(Check::Tcp),
+            unix.map(Check::Unix),
+            http.map(|url| Check::Http(url, status)),
+            exec.map(Check::Exec),
+            log.map(Check::Log),
+            notify.then_some(Check::Notify),
+        ];
+        let mut checks = checks.into_iter().flatten();
+        let (Some(check), None) = (checks.next(), checks.next()) else {
+            return Err("ready: name one of tcp, unix, http, exec, log and notify");
+        };
+        Ok(Ready { check, interval: interval.unwrap_or(0.05), timeout: timeout.unwrap_or(60.0) })
+    }
+}
+
+/// When a service is started again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Restart {
+    /// After which ends.
+    #[serde(default)]
+    pub when: When,
+    /// Seconds before the first time; twice as long each time, up to `maxDelay`.
+    #[serde(default = "Restart::delay")]
+    pub delay: f64,
+    /// Seconds at most.
+    #[serde(default = "Restart::max_delay")]
+    pub max_delay: f64,
+    /// Times in a row before it has failed for good. A service that was ready for ten seconds begins anew.
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+impl Restart {
+    fn delay() -> f64 {
+        0.1
+    }
+
+    fn max_delay() -> f64 {
+        30.0
+    }
+}
+
+impl Default for Restart {
+    fn default() -> Restart {
+        Restart { when: When::No, delay: Restart::delay(), max_delay: Restart::max_delay(), limit: None }
+    }
+}
+
+/// After which ends a service is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Never.
+    #[default]
+    No,
+    /// After a signal, or a status other than 0.
+    OnFailure,
+    /// After every end.
+    Always,
+}
+
+/// How a service is stopped.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stop {
+    /// The name of the signal.
+    #[serde(default = "Stop::signal")]
+    pub signal: String,
+    /// Seconds after which it is killed.
+    #[serde(default = "Stop::timeout")]
+    pub timeout: f64,
+}
+
+impl Stop {
+    fn signal() -> String {
+        "TERM".to_owned()
+    }
+
+    fn timeout() -> f64 {
+        10.0
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Stop {
+        Stop { signal: Stop::signal(), timeout: Stop::timeout() }
+    }
+}
+
+/// Converts seconds.
+pub fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+impl Composition {
+    /// Reads a composition.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or has a key that is not known, a service that is not there, or a cycle.
+    pub fn read(path: &Path) -> Result<Composition> {
+        let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+        Composition::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Composition> {
+        let composition: Composition =
+            serde_json::from_str(text).map_err(|error| Error::Composition(error.to_string()))?;
+        composition.check()?;
+        Ok(composition)
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::Composition(what));
+        let named = self.services.values().flat_map(|service| &service.after).chain(&self.main);
+        for name in named {
+            if !self.services.contains_key(name) {
+                return wrong(format!("there is no service {name}"));
+            }
+        }
+        for (name, service) in &self.services {
+            if service.argv.is_empty() {
+                return wrong(format!("{name} has no program"));
+            }
+        }
+        match self.order().err() {
+            Some(cycle) => wrong(format!("services wait for each other: {}", cycle.join(" after "))),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the names of the services, each after those that it waits for.
+    ///
+    /// # Errors
+    ///
+    /// A cycle: each name waits for the next one, and the last is the first.
+    pub fn order(&self) -> std::result::Result<Vec<&str>, Vec<&str>> {
+        let mut order = Vec::new();
+        let mut path = Vec::new();
+        for name in self.services.keys() {
+            self.visit(name, &mut path, &mut order)?;
+        }
+        Ok(order)
+    }
+
+    fn visit<'a>(
+        &'a self,
+        name: &'a str,
+        path: &mut Vec<&'a str>,
+        order: &mut Vec<&'a str>,
+    ) -> std::result::Result<(), Vec<&'a str>> {
+        if order.contains(&name) {
+            return Ok(());
+        }
+        path.push(name);
+        if let Some(at) = path.iter().position(|other| *other == name).filter(|at| at + 1 < path.len()) {
+            return Err(path.split_off(at));
+        }
+        for before in &self.services[name].after {
+            self.visit(before, path, order)?;
+        }
+        path.pop();
+        order.push(name);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn composition(services: &str) -> Result<Composition> {
+        Composition::parse(&format!(r#"{{"name": "x", "services": {services}}}"#))
+    }
+
+    #[test]
+    fn services_come_after_what_they_wait_for() {
+        let services = r#"{"a": {"argv": ["/a"], "after": ["c"]}, "b": {"argv": ["/b"]},
+            "c": {"argv": ["/c"], "after": ["b"], "ready": {"tcp": "localhost:1", "timeout": 2}}}"#;
+        let composition = composition(services).unwrap();
+        assert_eq!(composition.order(), Ok(vec!["b", "c", "a"]));
+        let ready = composition.services["c"].ready.as_ref().unwrap();
+        assert_eq!(ready.check, Check::Tcp("localhost:1".into()));
+        assert_eq!((ready.interval, ready.timeout), (0.05, 2.0));
+    }
+
+    #[test]
+    fn wrong_compositions_are_named() {
+        for (services, what) in [
+            (r#"{"a": {"argv": ["/a"], "after": ["b"]}}"#, "there is no service b"),
+            (r#"{"a": {"argv": []}}"#, "a has no program"),
+            (r#"{"a": {"argv": ["/a"], "restar": {}}}"#, "unknown field `restar`"),
+            (
+                r#"{"a": {"argv": ["/a"], "after": ["b"]}, "b": {"argv": ["/b"], "after": ["a"]}}"#,
+                "services wait for each other: a after b after a",
+            ),
+            (r#"{"a": {"argv": ["/a"], "after": ["a"]}}"#, "a after a"),
+        ] {
+            let error = composition(services).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
+}

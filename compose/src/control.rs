@@ -1,0 +1,106 @@
+//! Questions to the instance that runs, over a socket that only its user can reach.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A question: one line of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// What the services do.
+    Status,
+    /// The last lines of a service.
+    Logs(String),
+    /// Stops a service and starts it again.
+    Restart(String),
+    /// Stops all.
+    Stop,
+}
+
+/// An answer: one line of JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Question::Status`].
+    Status(Vec<Report>),
+    /// To [`Question::Logs`].
+    Lines(Vec<String>),
+    /// It is done, or has begun.
+    Done,
+    /// There is no such service.
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Those that are there.
+        services: Vec<String>,
+    },
+}
+
+/// What a service does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: String,
+    /// Its process.
+    pub process: Option<i32>,
+    /// Since how many seconds.
+    pub seconds: u64,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Bytes of memory of its process.
+    pub memory: u64,
+}
+
+impl Question {
+    /// Reads the value of `COMPOSED`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a command.
+    pub fn parse(text: &str) -> Result<Question> {
+        Ok(match text.split_once('=').map_or((text, ""), |(command, name)| (command, name)) {
+            ("status", "") => Question::Status,
+            ("stop", "") => Question::Stop,
+            ("logs", name) if !name.is_empty() => Question::Logs(name.to_owned()),
+            ("restart", name) if !name.is_empty() => Question::Restart(name.to_owned()),
+            _ => return Err(Error::Command(text.to_owned())),
+        })
+    }
+
+    /// Sends it and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// If the instance ends before it answers.
+    pub fn ask(&self, path: &std::path::Path) -> Result<Answer> {
+        let failed = || Error::file("ask at", path);
+        let mut stream = UnixStream::connect(path).map_err(failed())?;
+        let line = serde_json::to_string(self).unwrap_or_default();
+        writeln!(stream, "{line}").map_err(failed())?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).map_err(failed())?;
+        serde_json::from_str(&answer).map_err(|error| failed()(error.into()))
+    }
+
+    /// Reads a question.
+    #[must_use]
+    pub fn receive(stream: &mut UnixStream) -> Option<Question> {
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).ok()?;
+        serde_json::from_str(&line).ok()
+    }
+}
+
+impl Answer {
+    /// Sends the answer. Who asked may have gone.
+    pub fn send(&self, stream: &mut UnixStream) {
+        let line = serde_json::to_string(self).unwrap_or_default();
+        let _ = writeln!(stream, "{line}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Where the services keep their data, and where their sockets are.
+
+use std::env;
+use std::fs::{self, DirBuilder, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Uid, getpid};
+
+use crate::composition::Composition;
+use crate::error::{Error, Result};
+
+/// Bytes of a socket's path at most: `sun_path` of unix(7) without its NUL.
+pub const SOCKET_PATH_LEN: usize = 107;
+
+/// The directory for data; one instance has it.
+#[derive(Debug)]
+pub struct State {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Held as long as the instance runs. It says which process has the directory, and where its sockets are.
+    lock: Flock<File>,
+    lock_path: PathBuf,
+}
+
+/// What the lock's file says about who holds it.
+#[derive(Debug)]
+pub struct Holder {
+    /// The process.
+    pub process: u32,
+    /// Its directory for sockets.
+    pub run: PathBuf,
+}
+
+/// Returns the directory for data: systemd's, else the one that the composition's variable names, else the current one.
+///
+/// # Errors
+///
+/// If it cannot be made, or its path cannot be found.
+pub fn state_path(composition: &Composition) -> Result<PathBuf> {
+    let of = |name: &str| env::var_os(name).filter(|path| !path.is_empty());
+    // systemd's is a list if the unit has several.
+    let service = of("STATE_DIRECTORY")
+        .map(|list| list.to_string_lossy().split(':').next().unwrap_or_default().into());
+    let named = composition.state_variable.as_deref().and_then(of);
+    let path: PathBuf = service.or(named).map_or_else(|| ".".into(), PathBuf::from);
+    fs::create_dir_all(&path).map_err(Error::file("use", &path))?;
+    fs::canonicalize(&path).map_err(Error::file("use", &path))
+}
+
+fn lock_path(composition: &Composition, state: &Path) -> PathBuf {
+    state.join(format!(".{}.lock", composition.name))
+}
+
+impl State {
+    /// Takes the directory for data.
+    ///
+    /// # Errors
+    ///
+    /// If another instance has it, or it cannot be written.
+    pub fn take(composition: &Composition, run: &Path) -> Result<State> {
+        let path = state_path(composition)?;
+        let lock_path = lock_path(composition, &path);
+        let failed = || Error::file("use", &lock_path);
+        loop {
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&lock_path)
+                .map_err(failed())?;
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(mut lock) => {
+                    // The one before removes its file at its end: then this is not the file of that name any more.
+                    let is_there = fs::metadata(&lock_path)
+                        .is_ok_and(|there| lock.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
+                    if !is_there {
+                        continue;
+                    }
+                    let text = format!("{}\n{}\n", getpid(), run.display());
+                    lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes())).map_err(failed())?;
+                    return Ok(State { path, lock, lock_path });
+                }
+                Err((_, Errno::EWOULDBLOCK)) => {
+                    let process = holder(composition, &path)?.map_or(0, |holder| holder.process);
+                    return Err(Error::Running { directory: path, process });
+                }
+                Err((_, errno)) => return Err(Error::System("lock the directory for data", errno)),
+            }
+        }
+    }
+
+    /// Gives it back.
+    pub fn release(self) {
+        // The next instance makes it again.
+        let _ = fs::remove_file(&self.lock_path);
+        drop(self.lock);
+    }
+}
+
+/// Returns who has the directory for data.
+///
+/// # Errors
+///
+/// If the lock's file cannot be read.
+pub fn holder(composition: &Composition, state: &Path) -> Result<Option<Holder>> {
+    let path = lock_path(composition, state);
+    let Ok(mut file) = File::open(&path) else { return Ok(None) };
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(Error::file("read", &path))?;
+    if Flock::lock(file, FlockArg::LockSharedNonblock).is_ok() {
+        return Ok(None);
+    }
+    let mut lines = text.lines();
+    let process = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
+    Ok(Some(Holder { process, run: lines.next().unwrap_or_default().into() }))
+}
+
+/// A private, short directory for sockets and files of this run; it is removed at the end.
+#[derive(Debug)]
+pub struct Run {
+    /// Its path.
+    pub path: PathBuf,
+}
+
+impl Run {
+    /// Makes it: in `$XDG_RUNTIME_DIR` if that is this user's, else in /tmp.
+    ///
+    /// # Errors
+    ///
+    /// If neither can be written.
+    pub fn make(composition: &Composition) -> Result<Run> {
+        let name = format!("{}-{}", composition.name, getpid());
+        let is_ours = |path: &PathBuf| {
+            path.is_absolute()
+                && fs::metadata(path).is_ok_and(|found| found.uid() == Uid::effective().as_raw())
+        };
+        let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(is_ours);
+        let mut last = None;
+        for place in runtime.into_iter().chain([PathBuf::from("/tmp")]) {
+            for attempt in 0..100 {
+                let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
+                let path = place.join(format!("{name}{suffix}"));
+                match DirBuilder::new().mode(0o700).create(&path) {
+                    Ok(()) => return Ok(Run { path }),
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    Err(error) => {
+                        last = Some(Error::file("make", &path)(error));
+                        break;
+                    }
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::Composition("no name is free in /tmp".into())))
+    }
+
+    /// Returns the path of a socket in it.
+    ///
+    /// # Errors
+    ///
+    /// If it is too long.
+    pub fn socket(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        match path.as_os_str().len() {
+            len if len <= SOCKET_PATH_LEN => Ok(path),
+            _ => Err(Error::SocketPath(path)),
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

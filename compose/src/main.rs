@@ -1,0 +1,144 @@
+//! The program of a composition: starts its services, or asks the instance that runs, if `COMPOSED` is set.
+
+use std::env;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use compose::composition::Composition;
+use compose::control::{Answer, Question, Report};
+use compose::directories::{Run, State, holder, state_path};
+use compose::error::{Error, Result};
+use compose::output::{Format, Output};
+use compose::placeholders::Placeholders;
+use compose::supervisor::{CONTROL, Supervisor, variables};
+
+/// The composition's place, relative to the program's directory.
+const COMPOSITION: &str = "../share/composition.json";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // There is nobody else to tell.
+            let _ = writeln!(std::io::stderr(), "{}: {error}", program_name());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn program_name() -> String {
+    let program = env::current_exe().unwrap_or_default();
+    program.file_name().map_or_else(|| "compose".into(), |name| name.to_string_lossy().into_owned())
+}
+
+fn run() -> Result<u8> {
+    let program = env::current_exe().map_err(Error::file("find", "this program"))?;
+    let directory = program.parent().map(PathBuf::from).unwrap_or_default();
+    let composition = Composition::read(&directory.join(COMPOSITION))?;
+    let options = Options::read()?;
+    match env::var("COMPOSED").ok().filter(|command| !command.is_empty()) {
+        Some(command) => ask(&composition, &Question::parse(&command)?, &options),
+        None => start(&composition, &options),
+    }
+}
+
+/// What the arguments say.
+struct Options {
+    format: Format,
+    json: bool,
+}
+
+impl Options {
+    fn read() -> Result<Options> {
+        let mut options = Options { format: Format::Text, json: false };
+        let mut arguments = env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let (name, value) = match argument.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (argument.clone(), None),
+            };
+            match &*name {
+                "--json" => options.json = true,
+                "--log-format" => match value.or_else(|| arguments.next()).as_deref() {
+                    Some("json") => options.format = Format::Json,
+                    Some("text") => options.format = Format::Text,
+                    _ => return Err(Error::Argument(argument)),
+                },
+                _ => return Err(Error::Argument(argument)),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn start(composition: &Composition, options: &Options) -> Result<u8> {
+    let run = Run::make(composition)?;
+    let state = State::take(composition, &run.path)?;
+    let mut placeholders = Placeholders::default();
+    for (name, value) in variables(composition) {
+        placeholders.set(&name, value);
+    }
+    let cwd = env::current_dir().map_err(Error::file("find", "the current directory"))?;
+    placeholders.set("CWD", cwd.to_string_lossy());
+    placeholders.set("RUN", run.path.to_string_lossy());
+    placeholders.set("DATA", state.path.to_string_lossy());
+    for (name, variable) in &composition.secrets {
+        placeholders.set(variable, secret(name, variable)?);
+    }
+    let names = [composition.name.clone()].into_iter().chain(composition.services.keys().cloned());
+    let output = Output::new(options.format, names.collect());
+    let code = Supervisor::prepare(composition, &placeholders, &state, &run, output).map(|mut all| all.run());
+    drop(run);
+    state.release();
+    code
+}
+
+/// Returns the path of a secret's file: a credential of systemd's, else what the variable names.
+fn secret(name: &str, variable: &str) -> Result<String> {
+    let credential = env::var_os("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(name));
+    let named = env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let path = credential.filter(|path| path.is_file()).or(named);
+    let path = path.ok_or_else(|| Error::Secret { name: name.to_owned(), variable: variable.to_owned() })?;
+    let path = std::fs::canonicalize(&path).map_err(Error::file("read", &path))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+fn ask(composition: &Composition, question: &Question, options: &Options) -> Result<u8> {
+    let state = state_path(composition)?;
+    let running = || holder(composition, &state);
+    let found = running()?.ok_or_else(|| Error::NotRunning(state.clone()))?;
+    let text = match question.ask(&found.run.join(CONTROL))? {
+        Answer::Status(reports) if options.json => {
+            format!("{}\n", serde_json::to_string(&reports).unwrap_or_default())
+        }
+        Answer::Status(reports) => table(&reports),
+        Answer::Lines(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),
+        Answer::Unknown { name, services } => return Err(Error::Service { name, services }),
+        Answer::Done => String::new(),
+    };
+    // A reader that closed the pipe is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    if *question == Question::Stop {
+        while running()?.is_some_and(|now| now.process == found.process) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(0)
+}
+
+fn table(reports: &[Report]) -> String {
+    let mut text = String::new();
+    let width = reports.iter().map(|report| report.name.len()).max().unwrap_or(0).max(7);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{:width$}  {:<24} {:>8} {:>8} {:>8} {:>9}", "service", "state", "process", "seconds", "restarts", "memory");
+    for Report { name, state, process, seconds, restarts, memory } in reports {
+        let process = process.map_or_else(|| "-".to_owned(), |process| process.to_string());
+        let memory = format!("{} MiB", memory >> 20);
+        let _ = writeln!(text, "{name:width$}  {state:<24} {process:>8} {seconds:>8} {restarts:>8} {memory:>9}");
+    }
+    text
+}

@@ -1,0 +1,657 @@
+//! Runs the services: starts each when what it waits for is ready, watches them, and stops all of them in the end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::composition::{Check, Composition, seconds};
+use crate::control::{Answer, Question, Report};
+use crate::directories::{Run, State as StateDirectory};
+use crate::error::{Error, Result};
+use crate::notify::Systemd;
+use crate::output::{Output, Stream};
+use crate::placeholders::Placeholders;
+use crate::probe;
+use crate::unit::{Ended, State, Unit, signal_named};
+
+/// Lines that are shown of a service that has failed.
+const SHOWN: usize = 10;
+
+/// The name of the socket for questions in the directory for sockets.
+pub const CONTROL: &str = "control";
+
+/// The signals that this process takes.
+const SIGNALS: [Signal; 7] = [
+    Signal::SIGCHLD,
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+/// The services that run.
+pub struct Supervisor {
+    name: String,
+    main: Option<usize>,
+    /// In the order in which they start.
+    units: Vec<Unit>,
+    output: Output,
+    signals: SignalFd,
+    hangup_is_ignored: bool,
+    listener: UnixListener,
+    systemd: Option<Systemd>,
+    /// What threads have found out: the unit, its process at that time, and the answer.
+    answers: (Sender<Asked>, Receiver<Asked>),
+    wake: (UnixStream, UnixStream),
+    stopping: Option<Stopping>,
+    said_ready: bool,
+    started: Instant,
+}
+
+type Asked = (usize, Pid, std::result::Result<(), String>);
+
+/// Why all services stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stopping {
+    /// The exit status.
+    code: u8,
+    /// Whether nobody waits any longer.
+    now: bool,
+}
+
+impl Supervisor {
+    /// Prepares the services.
+    ///
+    /// # Errors
+    ///
+    /// If a file, a directory or a socket cannot be made.
+    pub fn prepare(
+        composition: &Composition,
+        placeholders: &Placeholders,
+        state: &StateDirectory,
+        run: &Run,
+        output: Output,
+    ) -> Result<Supervisor> {
+        let failed = |what| move |errno| Error::System(what, errno);
+        let order = composition.order().unwrap_or_default();
+        let prepare = |name: &&str| {
+            Unit::prepare(name, &composition.services[*name], placeholders, &state.path, run)
+        };
+        let units = order.iter().map(prepare).collect::<Result<Vec<_>>>()?;
+        let mut set = SigSet::empty();
+        SIGNALS.iter().for_each(|signal| set.add(*signal));
+        set.thread_block().map_err(failed("block signals"))?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let signals = SignalFd::with_flags(&set, flags).map_err(failed("receive signals"))?;
+        // Daemons whose parent ends become ours: prctl(2).
+        nix::sys::prctl::set_child_subreaper(true).map_err(failed("adopt processes"))?;
+        let control = run.socket(CONTROL)?;
+        let listener = UnixListener::bind(&control).map_err(Error::file("make", &control))?;
+        listener.set_nonblocking(true).map_err(Error::file("use", &control))?;
+        let wake = UnixStream::pair().map_err(Error::file("make", "a pair of sockets"))?;
+        wake.0.set_nonblocking(true).map_err(Error::file("use", "a pair of sockets"))?;
+        let main = composition.main.as_ref();
+        Ok(Supervisor {
+            name: composition.name.clone(),
+            main: main.and_then(|main| units.iter().position(|unit| unit.name == *main)),
+            units,
+            output,
+            signals,
+            hangup_is_ignored: ignores_hangup(),
+            listener,
+            systemd: Systemd::find(),
+            answers: channel(),
+            wake,
+            stopping: None,
+            said_ready: false,
+            started: Instant::now(),
+        })
+    }
+
+    /// Runs the services until all have ended; returns the exit status.
+    pub fn run(&mut self) -> u8 {
+        loop {
+            self.advance();
+            if let Some(code) = self.end() {
+                self.kill_the_rest();
+                self.output.finish();
+                return code;
+            }
+            self.wait();
+        }
+    }
+
+    /// Writes a line of this program's own.
+    fn say(&mut self, line: &str) {
+        let name = self.name.clone();
+        self.output.line(&name, Stream::Err, line);
+    }
+
+    /// Does all that is due.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        for number in 0..self.units.len() {
+            self.advance_unit(number, now);
+        }
+        if !self.said_ready && self.stopping.is_none() && self.units.iter().all(Unit::is_ready) {
+            self.said_ready = true;
+            let took = self.started.elapsed().as_secs_f64();
+            self.say(&format!("all services are ready after {took:.2} s"));
+            self.tell_systemd("READY=1\nSTATUS=all services are ready");
+        }
+    }
+
+    fn advance_unit(&mut self, number: usize, now: Instant) {
+        match self.units[number].state {
+            State::Waiting if self.stopping.is_some() => {
+                self.units[number].enter(State::Ended(Ended::Never));
+            }
+            State::Delayed(_) if self.stopping.is_some() => {
+                self.units[number].enter(State::Ended(Ended::Never));
+            }
+            State::Waiting if self.may_start(number) => self.start(number),
+            State::Delayed(until) if until <= now && self.may_start(number) => self.start(number),
+            State::Starting { .. } | State::Ready if self.must_stop(number) => {
+                self.units[number].stop();
+            }
+            State::Starting { until: Some(until) } if until <= now => self.is_late(number),
+            State::Starting { .. } => self.ask(number, now),
+            State::Stopping(until) if until <= now => {
+                self.units[number].signal(Signal::SIGKILL);
+                self.units[number].enter(State::Stopping(now + Duration::from_secs(1)));
+            }
+            _ => {}
+        }
+    }
+
+    fn may_start(&self, number: usize) -> bool {
+        let is_ready = |name: &String| self.units.iter().any(|unit| unit.name == *name && unit.is_ready());
+        self.units[number].service.after.iter().all(is_ready)
+    }
+
+    /// Whether a service's turn to stop has come: those that wait for it have ended.
+    fn must_stop(&self, number: usize) -> bool {
+        let name = &self.units[number].name;
+        self.stopping.is_some()
+            && !self.units.iter().any(|unit| unit.service.after.contains(name) && unit.is_running())
+    }
+
+    fn start(&mut self, number: usize) {
+        let unit = &mut self.units[number];
+        match unit.start() {
+            Ok(_) if unit.state == State::Ready => {}
+            Ok(process) => {
+                let line = format!("{} is started as process {process}", unit.name);
+                self.say(&line);
+            }
+            Err(error) => {
+                let line = format!("{} cannot be started: {}: {error}", unit.name, unit.service.argv[0]);
+                self.say(&line);
+                // As env(1) has it.
+                let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+                self.has_ended(number, Ended::Status(status));
+            }
+        }
+    }
+
+    /// Asks a service whether it is ready, if it is time.
+    fn ask(&mut self, number: usize, now: Instant) {
+        let unit = &mut self.units[number];
+        let (Some(ready), Some(process)) = (&unit.service.ready, unit.process) else { return };
+        let is_time = unit.ask_at.is_some_and(|at| at <= now);
+        if !is_time || unit.is_asked || unit.asking.is_some() {
+            return;
+        }
+        unit.ask_at = now.checked_add(seconds(ready.interval));
+        match ready.check.clone() {
+            Check::Log(_) | Check::Notify => unit.ask_at = None,
+            Check::Exec(argv) => {
+                if let Err(error) = unit.ask_by(&argv) {
+                    unit.seen = format!("{}: {error}", argv[0]);
+                }
+            }
+            check => {
+                unit.is_asked = true;
+                let sender = self.answers.0.clone();
+                let wake = self.wake.1.try_clone();
+                thread::spawn(move || {
+                    let answer = probe::ask(&check);
+                    // The receiver lives as long as the process.
+                    let _ = sender.send((number, process, answer));
+                    let _ = wake.and_then(|mut wake| wake.write(&[0]));
+                });
+            }
+        }
+    }
+
+    fn is_ready(&mut self, number: usize) {
+        let unit = &mut self.units[number];
+        if matches!(unit.state, State::Starting { .. }) {
+            let took = unit.since.elapsed().as_secs_f64();
+            unit.enter(State::Ready);
+            let line = format!("{} is ready after {took:.2} s", unit.name);
+            self.say(&line);
+        }
+    }
+
+    fn is_late(&mut self, number: usize) {
+        let unit = &self.units[number];
+        let ready = unit.service.ready.as_ref().map_or(0.0, |ready| ready.timeout);
+        let line = format!("{} is not ready after {ready} s; last seen: {}", unit.name, unit.seen);
+        self.say(&line);
+        self.units[number].again = false;
+        self.units[number].stop();
+    }
+
+    /// A service's process has ended.
+    fn has_ended(&mut self, number: usize, ended: Ended) {
+        let unit = &mut self.units[number];
+        // What it left in its group.
+        unit.signal(Signal::SIGKILL);
+        let was_stopping = matches!(unit.state, State::Stopping(_));
+        unit.process = None;
+        unit.is_asked = false;
+        if self.stopping.is_some() {
+            self.units[number].enter(State::Ended(ended));
+            return;
+        }
+        if unit.again {
+            unit.again = false;
+            unit.restarts += 1;
+            unit.enter(State::Delayed(Instant::now()));
+            return;
+        }
+        let name = unit.name.clone();
+        // One that was not ready in time has failed, whatever its status is.
+        let failed = was_stopping || ended != Ended::Status(0);
+        let counted = if was_stopping && ended == Ended::Status(0) { Ended::Status(1) } else { ended };
+        match unit.next(counted) {
+            Some(delay) => {
+                unit.enter(State::Delayed(Instant::now() + delay));
+                let after = delay.as_secs_f64();
+                self.say(&format!("{name}: {ended}; started again in {after:.1} s"));
+                return;
+            }
+            None => unit.enter(State::Ended(counted)),
+        }
+        if failed {
+            self.say(&format!("{name} has failed: {ended}; its last lines:"));
+            let lines = &self.units[number].lines;
+            let last: Vec<String> = lines.iter().skip(lines.len().saturating_sub(SHOWN)).cloned().collect();
+            for line in last {
+                self.say(&format!("    {line}"));
+            }
+        }
+        let is_main = self.main == Some(number);
+        if failed || is_main {
+            self.stop_all(counted.code());
+        }
+    }
+
+    /// Stops all services; `code` is the exit status.
+    fn stop_all(&mut self, code: u8) {
+        if self.stopping.is_none() {
+            self.stopping = Some(Stopping { code, now: false });
+            self.tell_systemd("STOPPING=1");
+        }
+    }
+
+    /// Returns the exit status if nothing runs and nothing will.
+    fn end(&self) -> Option<u8> {
+        let has_ended = |unit: &Unit| matches!(unit.state, State::Ended(_)) && !unit.is_running();
+        self.units.iter().all(has_ended).then(|| self.stopping.map_or(0, |stopping| stopping.code))
+    }
+
+    /// Kills what has left its service's group, and waits for its end.
+    fn kill_the_rest(&mut self) {
+        loop {
+            for child in children() {
+                // It may have ended.
+                let _ = kill(child, Signal::SIGKILL);
+            }
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => thread::sleep(Duration::from_millis(2)),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Waits until something happens, and takes note of it.
+    fn wait(&mut self) {
+        let mut pipes = Vec::new();
+        let mut files = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.wake.0.as_fd(), PollFlags::POLLIN),
+        ];
+        let waiting = self.output.waiting();
+        files.extend(waiting.iter().map(|(_, file)| PollFd::new(*file, PollFlags::POLLOUT)));
+        let first = files.len();
+        for (number, unit) in self.units.iter().enumerate() {
+            for stream in [Stream::Out, Stream::Err] {
+                if let Some(pipe) = unit.pipes[stream as usize].as_ref().filter(|_| !self.output.is_full()) {
+                    files.push(PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN));
+                    pipes.push((number, Some(stream)));
+                }
+            }
+            if let Some(notify) = &unit.notify {
+                files.push(PollFd::new(notify.as_fd(), PollFlags::POLLIN));
+                pipes.push((number, None));
+            }
+        }
+        let timeout = self.timeout();
+        // An interrupted or failed poll is tried again by the loop.
+        if poll(&mut files, timeout).unwrap_or(0) == 0 {
+            drop(files);
+            self.feed_watchdog();
+            return;
+        }
+        let happened: Vec<bool> =
+            files.iter().map(|file| file.revents().is_some_and(|events| !events.is_empty())).collect();
+        let streams: Vec<Stream> = waiting.iter().map(|(stream, _)| *stream).collect();
+        drop(files);
+        for (stream, _) in streams.into_iter().zip(&happened[3..]).filter(|(_, happened)| **happened) {
+            self.output.write(stream);
+        }
+        for ((number, stream), _) in pipes.into_iter().zip(&happened[first..]).filter(|(_, happened)| **happened) {
+            match stream {
+                Some(stream) => self.read(number, stream),
+                None => self.hear(number),
+            }
+        }
+        if happened[2] {
+            self.take_answers();
+        }
+        if happened[1] {
+            self.answer();
+        }
+        if happened[0] {
+            self.take_signals();
+        }
+        self.feed_watchdog();
+    }
+
+    /// Returns how long nothing is due.
+    fn timeout(&self) -> PollTimeout {
+        let of_unit = |unit: &Unit| match unit.state {
+            State::Delayed(until) | State::Stopping(until) => Some(until),
+            State::Starting { until } => {
+                let ask_at = unit.ask_at.filter(|_| !unit.is_asked && unit.asking.is_none());
+                until.into_iter().chain(ask_at).min()
+            }
+            _ => None,
+        };
+        let watchdog = self.systemd.as_ref().and_then(|systemd| systemd.watchdog);
+        let watchdog = watchdog.and_then(|interval| Instant::now().checked_add(interval));
+        match self.units.iter().filter_map(of_unit).chain(watchdog).min() {
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        }
+    }
+
+    fn read(&mut self, number: usize, stream: Stream) {
+        let unit = &mut self.units[number];
+        let name = unit.name.clone();
+        let pattern = match unit.service.ready.as_ref().map(|ready| &ready.check) {
+            Some(Check::Log(text)) if matches!(unit.state, State::Starting { .. }) => Some(text.clone()),
+            _ => None,
+        };
+        let mut is_ready = false;
+        let output = &mut self.output;
+        unit.read(stream, |line| {
+            is_ready |= pattern.as_ref().is_some_and(|pattern| line.contains(&**pattern));
+            output.line(&name, stream, line);
+        });
+        if is_ready {
+            self.is_ready(number);
+        }
+    }
+
+    /// Reads what a service says of itself: sd_notify(3).
+    fn hear(&mut self, number: usize) {
+        let mut buffer = [0; 4096];
+        let Some(Ok(len)) = self.units[number].notify.as_ref().map(|socket| socket.recv(&mut buffer)) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+        for line in text.lines() {
+            match line.split_once('=') {
+                Some(("READY", "1")) => self.is_ready(number),
+                Some(("STATUS", status)) => self.units[number].seen = status.to_owned(),
+                _ => {}
+            }
+        }
+    }
+
+    fn take_answers(&mut self) {
+        let mut buffer = [0; 64];
+        while matches!(self.wake.0.read(&mut buffer), Ok(1..)) {}
+        while let Ok((number, process, answer)) = self.answers.1.try_recv() {
+            let unit = &mut self.units[number];
+            // It may be that of a process before.
+            if unit.process != Some(process) {
+                continue;
+            }
+            unit.is_asked = false;
+            match answer {
+                Ok(()) => self.is_ready(number),
+                Err(seen) => unit.seen = seen,
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
+            match Signal::try_from(number) {
+                Ok(Signal::SIGCHLD) => self.reap(),
+                Ok(Signal::SIGHUP) if self.hangup_is_ignored => {}
+                Ok(signal) if self.pass_on(signal) => {}
+                Ok(Signal::SIGUSR1 | Signal::SIGUSR2) => {}
+                Ok(signal) => self.is_told_to_stop(signal),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Passes a signal on to the services that ask for it; returns whether there are any.
+    fn pass_on(&mut self, signal: Signal) -> bool {
+        let mut any = false;
+        for unit in &self.units {
+            if unit.service.signals.iter().any(|name| signal_named(name) == Some(signal)) {
+                any = true;
+                if let Some(process) = unit.process {
+                    // To the program alone, as systemctl reload does.
+                    let _ = kill(process, signal);
+                }
+            }
+        }
+        any
+    }
+
+    fn is_told_to_stop(&mut self, signal: Signal) {
+        match &mut self.stopping {
+            None => {
+                self.say(&format!("{signal}: stopping"));
+                self.stop_all(0);
+            }
+            Some(stopping) if signal == Signal::SIGINT && !stopping.now => {
+                stopping.now = true;
+                self.say("killing");
+                self.units.iter().for_each(|unit| unit.signal(Signal::SIGKILL));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Takes note of all processes that have ended.
+    fn reap(&mut self) {
+        loop {
+            let (process, ended) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(process, status)) => (process, Ended::Status(status)),
+                Ok(WaitStatus::Signaled(process, signal, _)) => (process, Ended::Signal(signal)),
+                Err(Errno::EINTR) => continue,
+                _ => return,
+            };
+            if let Some(number) = self.units.iter().position(|unit| unit.asking == Some(process)) {
+                self.units[number].asking = None;
+                match ended {
+                    Ended::Status(0) => self.is_ready(number),
+                    _ => self.units[number].seen = ended.to_string(),
+                }
+            }
+            if let Some(number) = self.units.iter().position(|unit| unit.process == Some(process)) {
+                // What it wrote before its end.
+                for stream in [Stream::Out, Stream::Err] {
+                    while self.units[number].pipes[stream as usize].is_some() && self.has_more(number, stream) {
+                        self.read(number, stream);
+                    }
+                }
+                self.has_ended(number, ended);
+            }
+        }
+    }
+
+    fn has_more(&self, number: usize, stream: Stream) -> bool {
+        let Some(pipe) = &self.units[number].pipes[stream as usize] else { return false };
+        let mut files = [PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN)];
+        poll(&mut files, PollTimeout::ZERO).unwrap_or(0) > 0
+    }
+
+    fn tell_systemd(&self, message: &str) {
+        if let Some(systemd) = &self.systemd {
+            systemd.say(message);
+        }
+    }
+
+    fn feed_watchdog(&self) {
+        if let Some(systemd) = self.systemd.as_ref().filter(|systemd| systemd.watchdog.is_some()) {
+            systemd.say("WATCHDOG=1");
+        }
+    }
+
+    /// Answers a question at the socket.
+    fn answer(&mut self) {
+        let Ok((mut stream, _)) = self.listener.accept() else { return };
+        // Who asks is this program itself, and asks at once.
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
+        let Some(question) = Question::receive(&mut stream) else { return };
+        let answer = match question {
+            Question::Status => Answer::Status(self.report()),
+            Question::Logs(name) => match self.units.iter().find(|unit| unit.name == name) {
+                Some(unit) => Answer::Lines(unit.lines.iter().cloned().collect()),
+                None => self.unknown(name),
+            },
+            Question::Restart(name) => match self.units.iter().position(|unit| unit.name == name) {
+                Some(number) => {
+                    self.restart(number);
+                    Answer::Done
+                }
+                None => self.unknown(name),
+            },
+            Question::Stop => {
+                self.is_told_to_stop(Signal::SIGTERM);
+                Answer::Done
+            }
+        };
+        answer.send(&mut stream);
+    }
+
+    fn unknown(&self, name: String) -> Answer {
+        Answer::Unknown { name, services: self.units.iter().map(|unit| unit.name.clone()).collect() }
+    }
+
+    fn restart(&mut self, number: usize) {
+        let unit = &mut self.units[number];
+        match unit.state {
+            State::Starting { .. } | State::Ready => {
+                unit.again = true;
+                unit.stop();
+            }
+            State::Delayed(_) | State::Ended(_) if self.stopping.is_none() => {
+                unit.enter(State::Delayed(Instant::now()));
+            }
+            _ => {}
+        }
+    }
+
+    fn report(&self) -> Vec<Report> {
+        let report = |unit: &Unit| Report {
+            name: unit.name.clone(),
+            state: match unit.state {
+                State::Waiting => "waiting".to_owned(),
+                State::Starting { .. } if unit.service.oneshot => "running".to_owned(),
+                State::Starting { .. } => "starting".to_owned(),
+                State::Ready => "ready".to_owned(),
+                State::Delayed(_) => "delayed".to_owned(),
+                State::Stopping(_) => "stopping".to_owned(),
+                State::Ended(ended) => format!("ended: {ended}"),
+            },
+            process: unit.process.map(Pid::as_raw),
+            seconds: unit.since.elapsed().as_secs(),
+            restarts: unit.restarts,
+            memory: unit.process.map_or(0, memory),
+        };
+        self.units.iter().map(report).collect()
+    }
+}
+
+/// Returns the memory of a process in bytes: `VmRSS` of proc(5).
+fn memory(process: Pid) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
+/// Returns the children of this process.
+fn children() -> Vec<Pid> {
+    let own = std::process::id().to_string();
+    let parent = |id: &str| {
+        let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // The name, in parentheses, can hold anything: proc(5).
+        text.rsplit_once(") ")?.1.split(' ').nth(1).map(str::to_owned)
+    };
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && parent(name).as_ref() == Some(&own))
+        .filter_map(|name| name.parse().ok().map(Pid::from_raw))
+        .collect()
+}
+
+/// Whether the caller ignores SIGHUP, as nohup(1) does: `SigIgn` of proc(5).
+fn ignores_hangup() -> bool {
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & 1 << (Signal::SIGHUP as i32 - 1) != 0
+}
+
+/// Returns the environment's variables by name, with what stands for those that are not set.
+#[must_use]
+pub fn variables(composition: &Composition) -> BTreeMap<String, String> {
+    let value = |(name, default): (&String, &String)| {
+        let found = std::env::var(name).ok().filter(|value| !value.is_empty());
+        (name.clone(), found.unwrap_or_else(|| default.clone()))
+    };
+    composition.variables.iter().map(value).collect()
+}

@@ -1,0 +1,410 @@
+//! A service at run time: its process, its pipes and what state it is in.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, User};
+
+use crate::composition::{Check, Service, When, seconds};
+use crate::directories::Run;
+use crate::error::{Error, Result};
+use crate::output::Stream;
+use crate::placeholders::Placeholders;
+
+/// Lines of each service that are kept.
+const KEPT: usize = 1000;
+
+/// Bytes of a line; a longer one is cut into several.
+const LINE_LEN: usize = 16 << 10;
+
+/// A service that was ready for so long begins anew with its delays.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// What a service is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// It waits for others.
+    Waiting,
+    /// It runs, and is not ready yet.
+    Starting {
+        /// When it has failed.
+        until: Option<Instant>,
+    },
+    /// It runs, and others may use it.
+    Ready,
+    /// It is started again at this time.
+    Delayed(Instant),
+    /// It was told to stop, and is killed at this time.
+    Stopping(Instant),
+    /// It has ended, and is not started again.
+    Ended(Ended),
+}
+
+/// How a process has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was never started.
+    Never,
+    /// With this exit status.
+    Status(i32),
+    /// By this signal.
+    Signal(Signal),
+}
+
+impl Ended {
+    /// The exit status that a shell would give: 128 and the number of a signal.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Ended::Never => 0,
+            Ended::Status(status) => u8::try_from(status & 0xff).unwrap_or(1),
+            Ended::Signal(signal) => u8::try_from(128 + signal as i32).unwrap_or(255),
+        }
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ended::Never => f.write_str("not started"),
+            Ended::Status(status) => write!(f, "exit status {status}"),
+            Ended::Signal(signal) => write!(f, "{signal}"),
+        }
+    }
+}
+
+/// A stream of a service.
+#[derive(Debug)]
+pub struct Pipe {
+    /// The end that is read.
+    pub file: OwnedFd,
+    /// What came behind the last line.
+    part: Vec<u8>,
+}
+
+/// A service.
+#[derive(Debug)]
+pub struct Unit {
+    /// Its name.
+    pub name: String,
+    /// What the composition says of it, with all placeholders replaced.
+    pub service: Service,
+    /// What it is doing.
+    pub state: State,
+    /// When that began.
+    pub since: Instant,
+    /// Its process, which leads a process group of its own.
+    pub process: Option<Pid>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How often in a row.
+    in_a_row: u32,
+    /// Its standard output and standard error.
+    pub pipes: [Option<Pipe>; 2],
+    /// Its last lines.
+    pub lines: VecDeque<String>,
+    /// Where it says that it is ready.
+    pub notify: Option<UnixDatagram>,
+    /// A command that asks whether it is ready.
+    pub asking: Option<Pid>,
+    /// Whether a thread asks whether it is ready.
+    pub is_asked: bool,
+    /// When to ask next.
+    pub ask_at: Option<Instant>,
+    /// What was seen when it was asked last.
+    pub seen: String,
+    /// Whether to start it again when it has stopped: somebody asked for that.
+    pub again: bool,
+    directory: PathBuf,
+    variables: Vec<(String, String)>,
+    user: Option<User>,
+}
+
+impl Unit {
+    /// Prepares a service: replaces placeholders, makes its directory for data, writes its files.
+    ///
+    /// # Errors
+    ///
+    /// If a placeholder stands for nothing, a directory or file cannot be written, or there is no such user.
+    pub fn prepare(
+        name: &str,
+        service: &Service,
+        placeholders: &Placeholders,
+        state: &Path,
+        run: &Run,
+    ) -> Result<Unit> {
+        let mut service = service.clone();
+        let user = match &service.user {
+            Some(user) if nix::unistd::Uid::effective().is_root() => {
+                let found = User::from_name(user).map_err(|errno| Error::System("look up a user", errno))?;
+                Some(found.ok_or_else(|| Error::Composition(format!("{name}: there is no user {user}")))?)
+            }
+            _ => None,
+        };
+        let own = |path: &Path| match &user {
+            Some(user) => std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                .map_err(Error::file("own", path)),
+            None => Ok(()),
+        };
+        let directory = match &service.state {
+            Some(name) => state.join(name),
+            None => state.to_owned(),
+        };
+        if service.state.is_some() && !directory.is_dir() {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&directory)
+                .map_err(Error::file("make", &directory))?;
+            own(&directory)?;
+        }
+        let mut placeholders = placeholders.clone();
+        placeholders.set("STATE", directory.to_string_lossy());
+        let fill = |text: &mut String| -> Result<()> {
+            *text = placeholders.fill(text)?;
+            Ok(())
+        };
+        service.argv.iter_mut().try_for_each(fill)?;
+        service.env.values_mut().try_for_each(fill)?;
+        if let Some(ready) = &mut service.ready {
+            match &mut ready.check {
+                Check::Tcp(text) | Check::Http(text, _) | Check::Log(text) => fill(text)?,
+                Check::Unix(path) => {
+                    fill(path)?;
+                    // A relative path is one in the directory for sockets.
+                    *path = run.path.join(&*path).to_string_lossy().into_owned();
+                }
+                Check::Exec(argv) => argv.iter_mut().try_for_each(fill)?,
+                Check::Notify => {}
+            }
+        }
+        for (file, text) in &service.configs {
+            let path = run.path.join(file);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
+            }
+            fs::write(&path, placeholders.fill(text)?).map_err(Error::file("write", &path))?;
+            own(&path)?;
+        }
+        let mut variables: Vec<_> = service.env.clone().into_iter().collect();
+        let notify = match service.ready.as_ref().map(|ready| &ready.check) {
+            Some(Check::Notify) => {
+                let path = run.socket(&format!("{name}.notify"))?;
+                let socket = UnixDatagram::bind(&path).map_err(Error::file("make", &path))?;
+                socket.set_nonblocking(true).map_err(Error::file("use", &path))?;
+                own(&path)?;
+                variables.push(("NOTIFY_SOCKET".to_owned(), path.to_string_lossy().into_owned()));
+                Some(socket)
+            }
+            _ => None,
+        };
+        Ok(Unit {
+            name: name.to_owned(),
+            service,
+            state: State::Waiting,
+            since: Instant::now(),
+            process: None,
+            restarts: 0,
+            in_a_row: 0,
+            pipes: [None, None],
+            lines: VecDeque::new(),
+            notify,
+            asking: None,
+            is_asked: false,
+            ask_at: None,
+            seen: "nothing".to_owned(),
+            again: false,
+            directory,
+            variables,
+            user,
+        })
+    }
+
+    /// Whether what waits for it may start.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self.state {
+            State::Ready => !self.service.oneshot,
+            State::Ended(ended) => self.service.oneshot && ended == Ended::Status(0),
+            _ => false,
+        }
+    }
+
+    /// Whether it has a process.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Changes the state.
+    pub fn enter(&mut self, state: State) {
+        self.state = state;
+        self.since = Instant::now();
+    }
+
+    fn command(&self, argv: &[String]) -> Command {
+        let (program, arguments) = argv.split_first().expect("a service has a program");
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.directory).process_group(0);
+        // They are between this process and systemd.
+        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS"] {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(user) = &self.user {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        command
+    }
+
+    /// Starts its process.
+    ///
+    /// # Errors
+    ///
+    /// What execve(2) or pipe(2) say.
+    pub fn start(&mut self) -> io::Result<Pid> {
+        let mut command = self.command(&self.service.argv);
+        command.stdin(Stdio::null());
+        let mut ends = Vec::new();
+        for number in [0, 1] {
+            let (read, write) = io::pipe()?;
+            match number {
+                0 => command.stdout(write),
+                _ => command.stderr(write),
+            };
+            let file = OwnedFd::from(read);
+            fcntl(&file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            ends.push(Some(Pipe { file, part: Vec::new() }));
+        }
+        let child = command.spawn()?;
+        let process = pid(child.id());
+        for (pipe, end) in self.pipes.iter_mut().zip(ends) {
+            *pipe = end;
+        }
+        self.process = Some(process);
+        let now = Instant::now();
+        let ready = self.service.ready.as_ref();
+        self.ask_at = Some(now);
+        "nothing".clone_into(&mut self.seen);
+        match ready {
+            Some(ready) => {
+                self.enter(State::Starting { until: now.checked_add(seconds(ready.timeout)) });
+            }
+            None if self.service.oneshot => self.enter(State::Starting { until: None }),
+            None => self.enter(State::Ready),
+        }
+        Ok(process)
+    }
+
+    /// Starts a command that asks whether it is ready.
+    ///
+    /// # Errors
+    ///
+    /// What execve(2) says.
+    pub fn ask_by(&mut self, argv: &[String]) -> io::Result<()> {
+        let mut command = self.command(argv);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.asking = Some(pid(command.spawn()?.id()));
+        Ok(())
+    }
+
+    /// Sends a signal to its process and those that it started, except those that left its group.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(process) = self.process {
+            // It may have ended.
+            let _ = killpg(process, signal);
+        }
+    }
+
+    /// Tells it to stop.
+    pub fn stop(&mut self) {
+        let signal = signal_named(&self.service.stop.signal).unwrap_or(Signal::SIGTERM);
+        self.signal(signal);
+        // A stopped process must be able to end.
+        self.signal(Signal::SIGCONT);
+        let now = Instant::now();
+        let until = now.checked_add(seconds(self.service.stop.timeout));
+        self.enter(State::Stopping(until.unwrap_or(now)));
+    }
+
+    /// Decides what comes after an end that nobody asked for; `None` if it has ended for good.
+    pub fn next(&mut self, ended: Ended) -> Option<Duration> {
+        let restart = &self.service.restart;
+        if self.since.elapsed() >= STEADY && self.state == State::Ready {
+            self.in_a_row = 0;
+        }
+        let is_failure = ended != Ended::Status(0);
+        let again = match restart.when {
+            When::No => false,
+            When::OnFailure => is_failure,
+            When::Always => !self.service.oneshot || is_failure,
+        };
+        if !again || restart.limit.is_some_and(|limit| self.in_a_row >= limit) {
+            return None;
+        }
+        let factor = 2_f64.powi(i32::try_from(self.in_a_row.min(32)).unwrap_or(32));
+        self.in_a_row += 1;
+        self.restarts += 1;
+        Some(seconds((restart.delay * factor).min(restart.max_delay)))
+    }
+
+    /// Reads a stream; calls `take` for each whole line. Returns whether it goes on.
+    pub fn read(&mut self, stream: Stream, mut take: impl FnMut(&str)) -> bool {
+        let Some(pipe) = &mut self.pipes[stream as usize] else { return false };
+        let mut buffer = [0; 8192];
+        let file = fs::File::from(pipe.file.try_clone().expect("duplicate a descriptor"));
+        let goes_on = match (&file).read(&mut buffer) {
+            Ok(0) => false,
+            Ok(len) => {
+                pipe.part.extend_from_slice(&buffer[..len]);
+                true
+            }
+            Err(error) => {
+                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+            }
+        };
+        let mut part = std::mem::take(&mut pipe.part);
+        loop {
+            let end = part.iter().position(|byte| *byte == b'\n');
+            let (line, rest) = match end {
+                Some(at) => (&part[..at], at + 1),
+                None if part.len() >= LINE_LEN || !goes_on && !part.is_empty() => (&part[..], part.len()),
+                None => break,
+            };
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let line = String::from_utf8_lossy(line).into_owned();
+            take(&line);
+            self.lines.push_back(line);
+            if self.lines.len() > KEPT {
+                self.lines.pop_front();
+            }
+            part.drain(..rest);
+        }
+        match &mut self.pipes[stream as usize] {
+            Some(pipe) if goes_on => pipe.part = part,
+            pipe => *pipe = None,
+        }
+        goes_on
+    }
+}
+
+fn pid(number: u32) -> Pid {
+    Pid::from_raw(number.try_into().expect("a process's number is an i32"))
+}
+
+/// Returns the signal with a name such as `TERM` or `SIGTERM`.
+#[must_use]
+pub fn signal_named(name: &str) -> Option<Signal> {
+    let name = name.strip_prefix("SIG").unwrap_or(name);
+    format!("SIG{name}").parse().ok()
+}
