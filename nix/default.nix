@@ -21,6 +21,16 @@ rec {
 
   markov = import ../examples/markov { inherit pkgs markov-server; supervisor = "circus"; };
   markov-slim = import ../examples/markov { inherit pkgs markov-server; supervisor = "runit"; };
+
+  supervisor = import ./binary.nix {
+    inherit pkgs;
+    name = "compose";
+    program = builtins.path { name = "compose-program"; path = inputs + "/compose"; };
+  };
+  # The closure of a composition; `packer build` packs it.
+  compose = import ./compose.nix { inherit pkgs; compose = supervisor; bundle = { drv, ... }: drv; };
+  markov-composed = import ../examples/markov/composition.nix { inherit pkgs compose markov-server; };
+
   hello = import ../examples/hello { inherit pkgs; };
   coreutils = import ../examples/coreutils { inherit pkgs; };
   python-example = import ../examples/python { inherit pkgs; };

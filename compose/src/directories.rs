@@ -87,7 +87,8 @@ impl State {
                 }
                 Err((_, Errno::EWOULDBLOCK)) => {
                     let process = holder(composition, &path)?.map_or(0, |holder| holder.process);
-                    return Err(Error::Running { directory: path, process });
+                    let name = composition.name.clone();
+                    return Err(Error::Running { name, directory: path, process });
                 }
                 Err((_, errno)) => return Err(Error::System("lock the directory for data", errno)),
             }

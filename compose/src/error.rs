@@ -20,6 +20,8 @@ pub enum Error {
     },
     /// Another instance has the directory for data.
     Running {
+        /// The composition's name.
+        name: String,
         /// The directory.
         directory: PathBuf,
         /// The other's process.
@@ -65,7 +67,7 @@ impl Error {
 
     fn hint(&self) -> String {
         match self {
-            Error::Composition(_) => "build it with the compose.nix of the same packer".into(),
+            Error::Composition(_) => "docs/compose.md lists the keys and what they may be".into(),
             Error::File { .. } => "name a directory that you may write to".into(),
             Error::Running { .. } => "stop it with COMPOSED=stop, or name another directory for data".into(),
             Error::NotRunning(_) => "start it, or run this where it was started".into(),
@@ -75,7 +77,7 @@ impl Error {
                 format!("set {variable} to the path of a file, or pass the credential {name}")
             }
             Error::Command(_) => {
-                "COMPOSED is status, logs=SERVICE, restart=SERVICE or stop; unset it to start the services".into()
+                "COMPOSED is status, logs=SERVICE, restart=SERVICE, stop or check; unset it to start the services".into()
             }
             Error::Service { services, .. } => format!("the services are {}", services.join(", ")),
             Error::Argument(_) => "it is set up by variables: COMPOSED=status lists them".into(),
@@ -91,8 +93,8 @@ impl fmt::Display for Error {
             Error::File { operation, path, source } => {
                 write!(f, "cannot {operation} {}: {source}", path.display())?;
             }
-            Error::Running { directory, process } => {
-                write!(f, "process {process} runs already in {}", directory.display())?;
+            Error::Running { name, directory, process } => {
+                write!(f, "a {name} runs already in {}, as process {process}", directory.display())?;
             }
             Error::NotRunning(directory) => write!(f, "nothing runs in {}", directory.display())?,
             Error::Placeholder(name) => write!(f, "%{name}% stands for nothing")?,

@@ -32,6 +32,8 @@ pub fn ask(check: &Check) -> Result<(), String> {
             Err(error) => Err(format!("{path}: {error}")),
         },
         Check::Http(url, status) => {
+            // An address without a host, as servers take it.
+            let url = &url.replacen("http://:", "http://localhost:", 1);
             let request = minreq::get(url).with_timeout(PATIENCE.as_secs()).with_max_redirects(0);
             let found = match request.send() {
                 Ok(response) => u16::try_from(response.status_code).unwrap_or(0),

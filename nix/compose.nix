@@ -1,0 +1,60 @@
+# compose { name = "markov"; services.redis = { argv = [ … ]; … }; … } → one executable that runs these services.
+#
+# docs/compose.md explains the keys. `compose` is a package with bin/compose, the supervisor; of the package set only
+# `runCommand` and `writeShellScript` are used.
+{ pkgs, bundle, compose }:
+
+{ name
+, services
+  # The service whose end ends everything.
+, main ? null
+  # The variable that names the directory for data; without it and without systemd, it is the current directory.
+, stateVariable ? null
+  # Variables of the caller that the services use as %NAME%, with their defaults.
+, variables ? { }
+  # Files that are never packed: the name of the credential, and the variable that names the file.
+, secrets ? { }
+  # All else goes to `bundle`.
+, ...
+}@options:
+
+let
+  # A short form and a long one.
+  long = key: value: if builtins.isAttrs value then value else { ${key} = value; };
+
+  service = serviceName: { script ? null, restart ? "no", stop ? { }, ... }@attributes:
+    removeAttrs attributes [ "script" ] // {
+      restart = long "when" restart;
+      stop = long "signal" stop;
+    } // (if script == null then { } else {
+      argv = [ "${pkgs.writeShellScript serviceName script}" ];
+    });
+
+  secret = secretName: variable:
+    if builtins.isString variable && builtins.match "[A-Z_][A-Z0-9_]*" variable != null then variable
+    else throw "secrets.${secretName} is the name of a variable that names a file, such as DB_PASSWORD_FILE: a file itself would be packed";
+
+  composition = builtins.toJSON {
+    inherit name main stateVariable variables;
+    secrets = builtins.mapAttrs secret secrets;
+    services = builtins.mapAttrs service services;
+  };
+
+  program = pkgs.runCommand name
+    {
+      inherit composition;
+      # It can be longer than a variable may be.
+      passAsFile = [ "composition" ];
+      supervisor = "${compose}/bin/compose";
+    } ''
+    mkdir -p $out/bin $out/share
+    cp "$compositionPath" $out/share/composition.json
+    cp "$supervisor" $out/bin/${name}
+    COMPOSED=check $out/bin/${name}
+  '';
+in
+bundle ({
+  inherit name;
+  drv = program;
+  entry = "/bin/${name}";
+} // removeAttrs options [ "name" "services" "main" "stateVariable" "variables" "secrets" ])
