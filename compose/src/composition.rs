@@ -169,7 +169,12 @@ impl Restart {
 
 impl Default for Restart {
     fn default() -> Restart {
-        Restart { when: When::No, delay: Restart::delay(), max_delay: Restart::max_delay(), limit: None }
+        Restart {
+            when: When::No,
+            delay: Restart::delay(),
+            max_delay: Restart::max_delay(),
+            limit: None,
+        }
     }
 }
 
@@ -251,7 +256,9 @@ impl Composition {
             }
         }
         match self.order().err() {
-            Some(cycle) => wrong(format!("services wait for each other: {}", cycle.join(" after "))),
+            Some(cycle) => {
+                wrong(format!("services wait for each other: {}", cycle.join(" after ")))
+            }
             None => Ok(()),
         }
     }
@@ -280,7 +287,9 @@ impl Composition {
             return Ok(());
         }
         path.push(name);
-        if let Some(at) = path.iter().position(|other| *other == name).filter(|at| at + 1 < path.len()) {
+        if let Some(at) =
+            path.iter().position(|other| *other == name).filter(|at| at + 1 < path.len())
+        {
             return Err(path.split_off(at));
         }
         for before in &self.services[name].after {

@@ -76,13 +76,16 @@ impl State {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut lock) => {
                     // The one before removes its file at its end: then this is not the file of that name any more.
-                    let is_there = fs::metadata(&lock_path)
-                        .is_ok_and(|there| lock.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
+                    let is_there = fs::metadata(&lock_path).is_ok_and(|there| {
+                        lock.metadata().is_ok_and(|ours| ours.ino() == there.ino())
+                    });
                     if !is_there {
                         continue;
                     }
                     let text = format!("{}\n{}\n", getpid(), run.display());
-                    lock.set_len(0).and_then(|()| lock.write_all(text.as_bytes())).map_err(failed())?;
+                    lock.set_len(0)
+                        .and_then(|()| lock.write_all(text.as_bytes()))
+                        .map_err(failed())?;
                     return Ok(State { path, lock, lock_path });
                 }
                 Err((_, Errno::EWOULDBLOCK)) => {

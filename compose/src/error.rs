@@ -60,7 +60,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// Returns the error of an operation on a file.
-    pub fn file(operation: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
+    pub fn file(
+        operation: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(io::Error) -> Error {
         let path = path.as_ref().to_owned();
         move |source| Error::File { operation, path, source }
     }
@@ -94,7 +97,11 @@ impl fmt::Display for Error {
                 write!(f, "cannot {operation} {}: {source}", path.display())?;
             }
             Error::Running { name, directory, process } => {
-                write!(f, "a {name} runs already in {}, as process {process}", directory.display())?;
+                write!(
+                    f,
+                    "a {name} runs already in {}, as process {process}",
+                    directory.display()
+                )?;
             }
             Error::NotRunning(directory) => write!(f, "nothing runs in {}", directory.display())?,
             Error::Placeholder(name) => write!(f, "%{name}% stands for nothing")?,

@@ -93,7 +93,8 @@ fn start(composition: &Composition, options: &Options) -> Result<u8> {
     }
     let names = [composition.name.clone()].into_iter().chain(composition.services.keys().cloned());
     let output = Output::new(options.format, names.collect());
-    let code = Supervisor::prepare(composition, &placeholders, &state, &run, output).map(|mut all| all.run());
+    let code = Supervisor::prepare(composition, &placeholders, &state, &run, output)
+        .map(|mut all| all.run());
     drop(run);
     state.release();
     code
@@ -101,10 +102,12 @@ fn start(composition: &Composition, options: &Options) -> Result<u8> {
 
 /// Returns the path of a secret's file: a credential of systemd's, else what the variable names.
 fn secret(name: &str, variable: &str) -> Result<String> {
-    let credential = env::var_os("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(name));
+    let credential =
+        env::var_os("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(name));
     let named = env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
     let path = credential.filter(|path| path.is_file()).or(named);
-    let path = path.ok_or_else(|| Error::Secret { name: name.to_owned(), variable: variable.to_owned() })?;
+    let path =
+        path.ok_or_else(|| Error::Secret { name: name.to_owned(), variable: variable.to_owned() })?;
     let path = std::fs::canonicalize(&path).map_err(Error::file("read", &path))?;
     Ok(path.to_string_lossy().into_owned())
 }
@@ -136,11 +139,18 @@ fn table(reports: &[Report]) -> String {
     let mut text = String::new();
     let width = reports.iter().map(|report| report.name.len()).max().unwrap_or(0).max(7);
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{:width$}  {:<24} {:>8} {:>8} {:>8} {:>9}", "service", "state", "process", "seconds", "restarts", "memory");
+    let _ = writeln!(
+        text,
+        "{:width$}  {:<24} {:>8} {:>8} {:>8} {:>9}",
+        "service", "state", "process", "seconds", "restarts", "memory"
+    );
     for Report { name, state, process, seconds, restarts, memory } in reports {
         let process = process.map_or_else(|| "-".to_owned(), |process| process.to_string());
         let memory = format!("{} MiB", memory >> 20);
-        let _ = writeln!(text, "{name:width$}  {state:<24} {process:>8} {seconds:>8} {restarts:>8} {memory:>9}");
+        let _ = writeln!(
+            text,
+            "{name:width$}  {state:<24} {process:>8} {seconds:>8} {restarts:>8} {memory:>9}"
+        );
     }
     text
 }

@@ -26,7 +26,8 @@ impl Systemd {
             _ => SocketAddr::from_pathname(&path),
         };
         let microseconds = env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok());
-        let is_ours = env::var("WATCHDOG_PID").ok().is_none_or(|text| text.parse() == Ok(std::process::id()));
+        let is_ours =
+            env::var("WATCHDOG_PID").ok().is_none_or(|text| text.parse() == Ok(std::process::id()));
         Some(Systemd {
             socket: UnixDatagram::unbound().ok()?,
             address: address.ok()?,

@@ -39,7 +39,8 @@ impl Placeholders {
                 }
                 Some(behind) => {
                     let name = &after[..len];
-                    let value = self.get(name).ok_or_else(|| Error::Placeholder(name.to_owned()))?;
+                    let value =
+                        self.get(name).ok_or_else(|| Error::Placeholder(name.to_owned()))?;
                     filled.push_str(value);
                     rest = behind;
                 }

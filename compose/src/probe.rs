@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn ask(check: &Check) -> Result<(), String> {
     match check {
         Check::Tcp(address) => {
-            let addresses = address.to_socket_addrs().map_err(|error| format!("{address}: {error}"))?;
+            let addresses =
+                address.to_socket_addrs().map_err(|error| format!("{address}: {error}"))?;
             let mut last = format!("{address}: no such address");
             for one in addresses {
                 match TcpStream::connect_timeout(&one, PATIENCE) {

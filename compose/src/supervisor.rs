@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use crate::composition::{Check, Composition, seconds};
 use crate::control::{Answer, Question, Report};
@@ -50,8 +51,7 @@ pub struct Supervisor {
     /// In the order in which they start.
     units: Vec<Unit>,
     output: Output,
-    signals: SignalFd,
-    hangup_is_ignored: bool,
+    signals: SignalDelivery<UnixStream, SignalOnly>,
     listener: UnixListener,
     systemd: Option<Systemd>,
     /// What threads have found out: the unit, its process at that time, and the answer.
@@ -92,17 +92,21 @@ impl Supervisor {
             Unit::prepare(name, &composition.services[*name], placeholders, &state.path, run)
         };
         let units = order.iter().map(prepare).collect::<Result<Vec<_>>>()?;
-        let mut set = SigSet::empty();
-        SIGNALS.iter().for_each(|signal| set.add(*signal));
-        set.thread_block().map_err(failed("block signals"))?;
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals = SignalFd::with_flags(&set, flags).map_err(failed("receive signals"))?;
+        // What the caller ignores, as nohup(1) does, stays ignored, also in the services.
+        let taken = SIGNALS
+            .iter()
+            .filter(|signal| **signal == Signal::SIGCHLD || !is_ignored(**signal))
+            .map(|signal| *signal as i32);
+        let streams = || UnixStream::pair().map_err(Error::file("make", "a pair of sockets"));
+        let (read, write) = streams()?;
+        let signals = SignalDelivery::with_pipe(read, write, SignalOnly, taken)
+            .map_err(Error::file("receive", "signals"))?;
         // Daemons whose parent ends become ours: prctl(2).
         nix::sys::prctl::set_child_subreaper(true).map_err(failed("adopt processes"))?;
         let control = run.socket(CONTROL)?;
         let listener = UnixListener::bind(&control).map_err(Error::file("make", &control))?;
         listener.set_nonblocking(true).map_err(Error::file("use", &control))?;
-        let wake = UnixStream::pair().map_err(Error::file("make", "a pair of sockets"))?;
+        let wake = streams()?;
         wake.0.set_nonblocking(true).map_err(Error::file("use", "a pair of sockets"))?;
         let main = composition.main.as_ref();
         Ok(Supervisor {
@@ -111,7 +115,6 @@ impl Supervisor {
             units,
             output,
             signals,
-            hangup_is_ignored: ignores_hangup(),
             listener,
             systemd: Systemd::find(),
             answers: channel(),
@@ -179,7 +182,8 @@ impl Supervisor {
     }
 
     fn may_start(&self, number: usize) -> bool {
-        let is_ready = |name: &String| self.units.iter().any(|unit| unit.name == *name && unit.is_ready());
+        let is_ready =
+            |name: &String| self.units.iter().any(|unit| unit.name == *name && unit.is_ready());
         self.units[number].service.after.iter().all(is_ready)
     }
 
@@ -199,7 +203,8 @@ impl Supervisor {
                 self.say(&line);
             }
             Err(error) => {
-                let line = format!("{} cannot be started: {}: {error}", unit.name, unit.service.argv[0]);
+                let line =
+                    format!("{} cannot be started: {}: {error}", unit.name, unit.service.argv[0]);
                 self.say(&line);
                 // As env(1) has it.
                 let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
@@ -278,7 +283,8 @@ impl Supervisor {
         let name = unit.name.clone();
         // One that was not ready in time has failed, whatever its status is.
         let failed = was_stopping || ended != Ended::Status(0);
-        let counted = if was_stopping && ended == Ended::Status(0) { Ended::Status(1) } else { ended };
+        let counted =
+            if was_stopping && ended == Ended::Status(0) { Ended::Status(1) } else { ended };
         match unit.next(counted) {
             Some(delay) => {
                 unit.enter(State::Delayed(Instant::now() + delay));
@@ -291,7 +297,8 @@ impl Supervisor {
         if failed {
             self.say(&format!("{name} has failed: {ended}; its last lines:"));
             let lines = &self.units[number].lines;
-            let last: Vec<String> = lines.iter().skip(lines.len().saturating_sub(SHOWN)).cloned().collect();
+            let last: Vec<String> =
+                lines.iter().skip(lines.len().saturating_sub(SHOWN)).cloned().collect();
             for line in last {
                 self.say(&format!("    {line}"));
             }
@@ -335,7 +342,7 @@ impl Supervisor {
     fn wait(&mut self) {
         let mut pipes = Vec::new();
         let mut files = vec![
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.get_read().as_fd(), PollFlags::POLLIN),
             PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.wake.0.as_fd(), PollFlags::POLLIN),
         ];
@@ -344,7 +351,9 @@ impl Supervisor {
         let first = files.len();
         for (number, unit) in self.units.iter().enumerate() {
             for stream in [Stream::Out, Stream::Err] {
-                if let Some(pipe) = unit.pipes[stream as usize].as_ref().filter(|_| !self.output.is_full()) {
+                if let Some(pipe) =
+                    unit.pipes[stream as usize].as_ref().filter(|_| !self.output.is_full())
+                {
                     files.push(PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN));
                     pipes.push((number, Some(stream)));
                 }
@@ -361,14 +370,20 @@ impl Supervisor {
             self.feed_watchdog();
             return;
         }
-        let happened: Vec<bool> =
-            files.iter().map(|file| file.revents().is_some_and(|events| !events.is_empty())).collect();
+        let happened: Vec<bool> = files
+            .iter()
+            .map(|file| file.revents().is_some_and(|events| !events.is_empty()))
+            .collect();
         let streams: Vec<Stream> = waiting.iter().map(|(stream, _)| *stream).collect();
         drop(files);
-        for (stream, _) in streams.into_iter().zip(&happened[3..]).filter(|(_, happened)| **happened) {
+        for (stream, _) in
+            streams.into_iter().zip(&happened[3..]).filter(|(_, happened)| **happened)
+        {
             self.output.write(stream);
         }
-        for ((number, stream), _) in pipes.into_iter().zip(&happened[first..]).filter(|(_, happened)| **happened) {
+        for ((number, stream), _) in
+            pipes.into_iter().zip(&happened[first..]).filter(|(_, happened)| **happened)
+        {
             match stream {
                 Some(stream) => self.read(number, stream),
                 None => self.hear(number),
@@ -411,7 +426,9 @@ impl Supervisor {
         let unit = &mut self.units[number];
         let name = unit.name.clone();
         let pattern = match unit.service.ready.as_ref().map(|ready| &ready.check) {
-            Some(Check::Log(text)) if matches!(unit.state, State::Starting { .. }) => Some(text.clone()),
+            Some(Check::Log(text)) if matches!(unit.state, State::Starting { .. }) => {
+                Some(text.clone())
+            }
             _ => None,
         };
         let mut is_ready = false;
@@ -428,7 +445,9 @@ impl Supervisor {
     /// Reads what a service says of itself: sd_notify(3).
     fn hear(&mut self, number: usize) {
         let mut buffer = [0; 4096];
-        let Some(Ok(len)) = self.units[number].notify.as_ref().map(|socket| socket.recv(&mut buffer)) else {
+        let Some(Ok(len)) =
+            self.units[number].notify.as_ref().map(|socket| socket.recv(&mut buffer))
+        else {
             return;
         };
         let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
@@ -459,11 +478,10 @@ impl Supervisor {
     }
 
     fn take_signals(&mut self) {
-        while let Ok(Some(signal)) = self.signals.read_signal() {
-            let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
+        let pending: Vec<i32> = self.signals.pending().collect();
+        for number in pending {
             match Signal::try_from(number) {
                 Ok(Signal::SIGCHLD) => self.reap(),
-                Ok(Signal::SIGHUP) if self.hangup_is_ignored => {}
                 Ok(signal) if self.pass_on(signal) => {}
                 Ok(Signal::SIGUSR1 | Signal::SIGUSR2) => {}
                 Ok(signal) => self.is_told_to_stop(signal),
@@ -521,7 +539,9 @@ impl Supervisor {
             if let Some(number) = self.units.iter().position(|unit| unit.process == Some(process)) {
                 // What it wrote before its end.
                 for stream in [Stream::Out, Stream::Err] {
-                    while self.units[number].pipes[stream as usize].is_some() && self.has_more(number, stream) {
+                    while self.units[number].pipes[stream as usize].is_some()
+                        && self.has_more(number, stream)
+                    {
                         self.read(number, stream);
                     }
                 }
@@ -577,7 +597,10 @@ impl Supervisor {
     }
 
     fn unknown(&self, name: String) -> Answer {
-        Answer::Unknown { name, services: self.units.iter().map(|unit| unit.name.clone()).collect() }
+        Answer::Unknown {
+            name,
+            services: self.units.iter().map(|unit| unit.name.clone()).collect(),
+        }
     }
 
     fn restart(&mut self, number: usize) {
@@ -633,17 +656,19 @@ fn children() -> Vec<Pid> {
     let names = fs::read_dir("/proc").into_iter().flatten().flatten();
     let names = names.filter_map(|entry| entry.file_name().into_string().ok());
     names
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && parent(name).as_ref() == Some(&own))
+        .filter(|name| {
+            name.bytes().all(|byte| byte.is_ascii_digit()) && parent(name).as_ref() == Some(&own)
+        })
         .filter_map(|name| name.parse().ok().map(Pid::from_raw))
         .collect()
 }
 
-/// Whether the caller ignores SIGHUP, as nohup(1) does: `SigIgn` of proc(5).
-fn ignores_hangup() -> bool {
+/// Whether the caller has a signal ignored: `SigIgn` of proc(5).
+fn is_ignored(signal: Signal) -> bool {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & 1 << (Signal::SIGHUP as i32 - 1) != 0
+    mask & 1 << (signal as i32 - 1) != 0
 }
 
 /// Returns the environment's variables by name, with what stands for those that are not set.

@@ -146,14 +146,19 @@ impl Unit {
         let mut service = service.clone();
         let user = match &service.user {
             Some(user) if nix::unistd::Uid::effective().is_root() => {
-                let found = User::from_name(user).map_err(|errno| Error::System("look up a user", errno))?;
-                Some(found.ok_or_else(|| Error::Composition(format!("{name}: there is no user {user}")))?)
+                let found = User::from_name(user)
+                    .map_err(|errno| Error::System("look up a user", errno))?;
+                Some(found.ok_or_else(|| {
+                    Error::Composition(format!("{name}: there is no user {user}"))
+                })?)
             }
             _ => None,
         };
         let own = |path: &Path| match &user {
-            Some(user) => std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-                .map_err(Error::file("own", path)),
+            Some(user) => {
+                std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                    .map_err(Error::file("own", path))
+            }
             None => Ok(()),
         };
         let directory = match &service.state {
@@ -378,7 +383,9 @@ impl Unit {
             let end = part.iter().position(|byte| *byte == b'\n');
             let (line, rest) = match end {
                 Some(at) => (&part[..at], at + 1),
-                None if part.len() >= LINE_LEN || !goes_on && !part.is_empty() => (&part[..], part.len()),
+                None if part.len() >= LINE_LEN || !goes_on && !part.is_empty() => {
+                    (&part[..], part.len())
+                }
                 None => break,
             };
             let line = line.strip_suffix(b"\r").unwrap_or(line);
