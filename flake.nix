@@ -50,7 +50,7 @@
         };
       });
 
-      lib = each (_: { bundle, ... }: { inherit bundle; });
+      lib = each (_: { bundle, compose, ... }: { inherit bundle compose; });
       bundlers = each (_: { bundler, ... }: { default = bundler; });
 
       # Not named `packer`, which is another program in nixpkgs.

@@ -65,6 +65,17 @@ rec {
     };
   });
 
+  # The program that runs the services of a composition. Static, as it is part of each.
+  supervisor = pkgs.pkgsStatic.rustPlatform.buildRustPackage (common // {
+    pname = "compose";
+    cargoBuildFlags = [ "--package=compose" ];
+    cargoTestFlags = [ "--package=compose" ];
+    buildType = "stub";
+    auditable = false;
+    meta.description = "Runs the services of a composition";
+  });
+
   bundle = import ./bundle.nix { inherit packer; };
+  compose = import ./compose.nix { inherit pkgs bundle; compose = supervisor; };
   bundler = import ./bundler.nix { inherit bundle; };
 }
