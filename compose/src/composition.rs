@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use nix::sys::signal::Signal;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
 
@@ -68,7 +70,7 @@ pub struct Service {
     pub user: Option<String>,
     /// Signals to the composition that are passed on to it: HUP, USR1, USR2.
     #[serde(default)]
-    pub signals: Vec<String>,
+    pub signals: Vec<SignalName>,
 }
 
 /// How a service is known to be ready.
@@ -77,10 +79,10 @@ pub struct Service {
 pub struct Ready {
     /// What is asked.
     pub check: Check,
-    /// Seconds between two questions.
-    pub interval: f64,
-    /// Seconds after which it has failed.
-    pub timeout: f64,
+    /// Time between two questions.
+    pub interval: Duration,
+    /// Time after which it has failed.
+    pub timeout: Duration,
 }
 
 /// What tells that a service is ready.
@@ -111,8 +113,20 @@ struct ReadyKeys {
     log: Option<String>,
     #[serde(default)]
     notify: bool,
-    interval: Option<f64>,
-    timeout: Option<f64>,
+    #[serde(default = "ReadyKeys::interval", deserialize_with = "seconds")]
+    interval: Duration,
+    #[serde(default = "ReadyKeys::timeout", deserialize_with = "seconds")]
+    timeout: Duration,
+}
+
+impl ReadyKeys {
+    fn interval() -> Duration {
+        Duration::from_millis(50)
+    }
+
+    fn timeout() -> Duration {
+        Duration::from_secs(60)
+    }
 }
 
 impl TryFrom<ReadyKeys> for Ready {
@@ -121,7 +135,7 @@ impl TryFrom<ReadyKeys> for Ready {
     fn try_from(keys: ReadyKeys) -> std::result::Result<Ready, &'static str> {
         let ReadyKeys { tcp, unix, http, status, exec, log, notify, interval, timeout } = keys;
         if status.is_some() && http.is_none() {
-            return Err("ready: a status is for http");
+            return Err("a status is for http");
         }
         let checks = [
             tcp.map(Check::Tcp),
@@ -133,9 +147,12 @@ impl TryFrom<ReadyKeys> for Ready {
         ];
         let mut checks = checks.into_iter().flatten();
         let (Some(check), None) = (checks.next(), checks.next()) else {
-            return Err("ready: name one of tcp, unix, http, exec, log and notify");
+            return Err("name one of tcp, unix, http, exec, log and notify");
         };
-        Ok(Ready { check, interval: interval.unwrap_or(0.05), timeout: timeout.unwrap_or(60.0) })
+        if check == Check::Exec(Vec::new()) {
+            return Err("exec has no program");
+        }
+        Ok(Ready { check, interval, timeout })
     }
 }
 
@@ -146,24 +163,24 @@ pub struct Restart {
     /// After which ends.
     #[serde(default)]
     pub when: When,
-    /// Seconds before the first time; twice as long each time, up to `maxDelay`.
-    #[serde(default = "Restart::delay")]
-    pub delay: f64,
-    /// Seconds at most.
-    #[serde(default = "Restart::max_delay")]
-    pub max_delay: f64,
+    /// Time before the first time; twice as long each time, up to `maxDelay`.
+    #[serde(default = "Restart::delay", deserialize_with = "seconds")]
+    pub delay: Duration,
+    /// The longest time.
+    #[serde(default = "Restart::max_delay", deserialize_with = "seconds")]
+    pub max_delay: Duration,
     /// Times in a row before it has failed for good. A service that was ready for ten seconds begins anew.
     #[serde(default)]
     pub limit: Option<u32>,
 }
 
 impl Restart {
-    fn delay() -> f64 {
-        0.1
+    fn delay() -> Duration {
+        Duration::from_millis(100)
     }
 
-    fn max_delay() -> f64 {
-        30.0
+    fn max_delay() -> Duration {
+        Duration::from_secs(30)
     }
 }
 
@@ -195,21 +212,21 @@ pub enum When {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Stop {
-    /// The name of the signal.
+    /// The signal.
     #[serde(default = "Stop::signal")]
-    pub signal: String,
-    /// Seconds after which it is killed.
-    #[serde(default = "Stop::timeout")]
-    pub timeout: f64,
+    pub signal: SignalName,
+    /// Time after which it is killed.
+    #[serde(default = "Stop::timeout", deserialize_with = "seconds")]
+    pub timeout: Duration,
 }
 
 impl Stop {
-    fn signal() -> String {
-        "TERM".to_owned()
+    fn signal() -> SignalName {
+        SignalName(Signal::SIGTERM)
     }
 
-    fn timeout() -> f64 {
-        10.0
+    fn timeout() -> Duration {
+        Duration::from_secs(10)
     }
 }
 
@@ -219,9 +236,45 @@ impl Default for Stop {
     }
 }
 
-/// Converts seconds.
-pub fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+/// A signal by its name, such as `TERM` or `SIGTERM`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SignalName(pub Signal);
+
+impl TryFrom<String> for SignalName {
+    type Error = String;
+
+    fn try_from(name: String) -> std::result::Result<SignalName, String> {
+        let short = name.strip_prefix("SIG").unwrap_or(&name);
+        let signal = format!("SIG{short}").parse();
+        signal.map(SignalName).map_err(|_| format!("there is no signal {name}"))
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(number: D) -> std::result::Result<Duration, D::Error> {
+    Duration::try_from_secs_f64(f64::deserialize(number)?).map_err(D::Error::custom)
+}
+
+/// Says where in a composition something is wrong: of a key or a value that is not known also what is near it.
+fn explain(place: &str, message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let (what, rest) = match message.split_once(" `") {
+        Some(("unknown field", rest)) => ("key", rest),
+        Some(("unknown variant", rest)) => ("value", rest),
+        _ => return format!("{place}: {message}"),
+    };
+    let (wrong, rest) = rest.split_once('`').unwrap_or((rest, ""));
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let distance = |name: &&&str| strsim::damerau_levenshtein(wrong, name);
+    let near = known.iter().min_by_key(distance).filter(|name| distance(name) * 2 < wrong.len());
+    let hint = match near {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("it is one of {}", known.join(", ")),
+    };
+    match what {
+        "key" => format!("{place}: unknown key; {hint}"),
+        _ => format!("{place}: unknown value {wrong}; {hint}"),
+    }
 }
 
 impl Composition {
@@ -236,8 +289,11 @@ impl Composition {
     }
 
     fn parse(text: &str) -> Result<Composition> {
+        let mut reader = serde_json::Deserializer::from_str(text);
         let composition: Composition =
-            serde_json::from_str(text).map_err(|error| Error::Composition(error.to_string()))?;
+            serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+                Error::Composition(explain(&error.path().to_string(), &error.inner().to_string()))
+            })?;
         composition.check()?;
         Ok(composition)
     }
@@ -250,9 +306,32 @@ impl Composition {
                 return wrong(format!("there is no service {name}"));
             }
         }
+        // Files are named after them.
+        for name in self.services.keys().chain([&self.name]) {
+            if name.is_empty() || name.contains(['/', '\0', '\n']) {
+                return wrong(format!("{name:?} is no name"));
+            }
+        }
+        let mut ports = BTreeMap::new();
         for (name, service) in &self.services {
             if service.argv.is_empty() {
                 return wrong(format!("{name} has no program"));
+            }
+            if service.oneshot && service.ready.is_some() {
+                return wrong(format!("{name}: a oneshot is ready when it has ended"));
+            }
+            let may_pass = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
+            if !service.signals.iter().all(|name| may_pass.contains(&name.0)) {
+                return wrong(format!("{name}: signals may be HUP, USR1 and USR2"));
+            }
+            if let Some(Ready { check: Check::Tcp(address), .. }) = &service.ready {
+                let address = address.replace("localhost:", "127.0.0.1:");
+                // What a placeholder stands for is not known yet.
+                if !address.contains('%')
+                    && let Some(other) = ports.insert(address.clone(), name)
+                {
+                    return wrong(format!("{other} and {name} have the same port: {address}"));
+                }
             }
         }
         match self.order().err() {
@@ -317,7 +396,7 @@ mod tests {
         assert_eq!(composition.order(), Ok(vec!["b", "c", "a"]));
         let ready = composition.services["c"].ready.as_ref().unwrap();
         assert_eq!(ready.check, Check::Tcp("localhost:1".into()));
-        assert_eq!((ready.interval, ready.timeout), (0.05, 2.0));
+        assert_eq!((ready.interval.as_millis(), ready.timeout.as_secs()), (50, 2));
     }
 
     #[test]
@@ -325,7 +404,10 @@ mod tests {
         for (services, what) in [
             (r#"{"a": {"argv": ["/a"], "after": ["b"]}}"#, "there is no service b"),
             (r#"{"a": {"argv": []}}"#, "a has no program"),
-            (r#"{"a": {"argv": ["/a"], "restar": {}}}"#, "unknown field `restar`"),
+            (
+                r#"{"a": {"argv": ["/a"], "restar": {}}}"#,
+                "services.a.restar: unknown key; did you mean restart?",
+            ),
             (
                 r#"{"a": {"argv": ["/a"], "after": ["b"]}, "b": {"argv": ["/b"], "after": ["a"]}}"#,
                 "services wait for each other: a after b after a",
