@@ -14,62 +14,48 @@ use serde::{Deserialize, Deserializer};
 use crate::error::{Error, Result};
 
 /// Services that belong together.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Composition {
     /// Its name, in messages and of its directory for sockets.
     pub name: String,
     /// The service whose end ends everything.
-    #[serde(default)]
     pub main: Option<String>,
     /// The variable that names the directory for data.
-    #[serde(default)]
     pub state_variable: Option<String>,
     /// Variables of the caller, with what stands for them if they are not set.
-    #[serde(default)]
     pub variables: BTreeMap<String, String>,
     /// Files that the caller names, by the variable that names them: they are never packed.
-    #[serde(default)]
     pub secrets: BTreeMap<String, String>,
     /// The services, by name.
     pub services: BTreeMap<String, Service>,
 }
 
 /// A service.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {
     /// The program and its arguments.
     pub argv: Vec<String>,
     /// Variables on top of the caller's.
-    #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The services that must be ready before it starts.
-    #[serde(default)]
     pub after: Vec<String>,
     /// How it is known to be ready; without it, it is ready when it is started.
-    #[serde(default)]
     pub ready: Option<Ready>,
     /// When it is started again.
-    #[serde(default)]
     pub restart: Restart,
     /// How it is stopped.
-    #[serde(default)]
     pub stop: Stop,
     /// Whether it runs to its end before what is after it starts.
-    #[serde(default)]
     pub oneshot: bool,
     /// The name of its own directory for data, in which it runs.
-    #[serde(default)]
     pub state: Option<String>,
     /// Files in its run-time directory: the text of each.
-    #[serde(default)]
     pub configs: BTreeMap<String, String>,
     /// The user that it runs as, where root started the composition.
-    #[serde(default)]
     pub user: Option<String>,
     /// Signals to the composition that are passed on to it: HUP, USR1, USR2.
-    #[serde(default)]
     pub signals: Vec<SignalName>,
 }
 
@@ -158,40 +144,24 @@ impl TryFrom<ReadyKeys> for Ready {
 
 /// When a service is started again.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Restart {
     /// After which ends.
-    #[serde(default)]
     pub when: When,
     /// Time before the first time; twice as long each time, up to `maxDelay`.
-    #[serde(default = "Restart::delay", deserialize_with = "seconds")]
+    #[serde(deserialize_with = "seconds")]
     pub delay: Duration,
     /// The longest time.
-    #[serde(default = "Restart::max_delay", deserialize_with = "seconds")]
+    #[serde(deserialize_with = "seconds")]
     pub max_delay: Duration,
     /// Times in a row before it has failed for good. A service that was ready for ten seconds begins anew.
-    #[serde(default)]
     pub limit: Option<u32>,
-}
-
-impl Restart {
-    fn delay() -> Duration {
-        Duration::from_millis(100)
-    }
-
-    fn max_delay() -> Duration {
-        Duration::from_secs(30)
-    }
 }
 
 impl Default for Restart {
     fn default() -> Restart {
-        Restart {
-            when: When::No,
-            delay: Restart::delay(),
-            max_delay: Restart::max_delay(),
-            limit: None,
-        }
+        let (delay, max_delay) = (Duration::from_millis(100), Duration::from_secs(30));
+        Restart { when: When::No, delay, max_delay, limit: None }
     }
 }
 
@@ -210,29 +180,18 @@ pub enum When {
 
 /// How a service is stopped.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Stop {
     /// The signal.
-    #[serde(default = "Stop::signal")]
     pub signal: SignalName,
     /// Time after which it is killed.
-    #[serde(default = "Stop::timeout", deserialize_with = "seconds")]
+    #[serde(deserialize_with = "seconds")]
     pub timeout: Duration,
-}
-
-impl Stop {
-    fn signal() -> SignalName {
-        SignalName(Signal::SIGTERM)
-    }
-
-    fn timeout() -> Duration {
-        Duration::from_secs(10)
-    }
 }
 
 impl Default for Stop {
     fn default() -> Stop {
-        Stop { signal: Stop::signal(), timeout: Stop::timeout() }
+        Stop { signal: SignalName(Signal::SIGTERM), timeout: Duration::from_secs(10) }
     }
 }
 

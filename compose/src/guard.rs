@@ -2,7 +2,6 @@
 //! removes the directory for sockets and the lock.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -40,7 +39,7 @@ impl Guard {
     pub fn start(name: &str, state: &State, run: &Run) -> Result<Guard> {
         let failed = || Error::file("start", "the guard");
         let lock = state.lock.try_clone().map_err(failed())?;
-        let guard = Command::new(env::current_exe().map_err(failed())?)
+        let guard = Command::new("/proc/self/exe")
             .arg0(format!("{name}: {GUARD}"))
             .args([&run.path, &state.lock_path])
             .env("COMPOSED", GUARD)

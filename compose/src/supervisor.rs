@@ -51,6 +51,17 @@ pub struct Supervisor {
     started: Instant,
 }
 
+/// What the supervisor waits for.
+#[derive(Clone, Copy)]
+enum Source {
+    Log(Stream),
+    Pipe(usize, Stream),
+    Notify(usize),
+    Answers,
+    Control,
+    Signals,
+}
+
 type Asked = (usize, Pid, std::result::Result<(), String>);
 
 /// Why all services stop.
@@ -361,63 +372,48 @@ impl Supervisor {
 
     /// Waits until something happens, and takes note of it.
     fn wait(&mut self) {
-        let mut pipes = Vec::new();
-        let mut files = vec![
-            PollFd::new(self.signals.file(), PollFlags::POLLIN),
-            PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.wake.0.as_fd(), PollFlags::POLLIN),
-        ];
-        let waiting = self.output.waiting();
-        files.extend(waiting.iter().map(|(_, file)| PollFd::new(*file, PollFlags::POLLOUT)));
-        let first = files.len();
+        let waiting = self.output.waiting().into_iter();
+        let mut sources: Vec<_> =
+            waiting.map(|(stream, file)| (Source::Log(stream), file, PollFlags::POLLOUT)).collect();
+        let mut add = |source, file| sources.push((source, file, PollFlags::POLLIN));
+        // One that waits for its reader could not end.
+        let is_read = self.stopping.is_some() || !self.output.is_full();
         for (number, unit) in self.units.iter().enumerate() {
             for stream in [Stream::Out, Stream::Err] {
-                // One that waits for its reader could not end.
-                let is_read = self.stopping.is_some() || !self.output.is_full();
                 if let Some(pipe) = unit.pipes[stream as usize].as_ref().filter(|_| is_read) {
-                    files.push(PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN));
-                    pipes.push((number, Some(stream)));
+                    add(Source::Pipe(number, stream), pipe.file.as_fd());
                 }
             }
             if let Some(notify) = &unit.notify {
-                files.push(PollFd::new(notify.as_fd(), PollFlags::POLLIN));
-                pipes.push((number, None));
+                add(Source::Notify(number), notify.as_fd());
             }
         }
-        let timeout = self.timeout();
-        // An interrupted or failed poll is tried again by the loop.
-        if poll(&mut files, timeout).unwrap_or(0) == 0 {
-            drop(files);
-            self.feed_watchdog();
-            return;
-        }
-        let happened: Vec<bool> = files
+        add(Source::Answers, self.wake.0.as_fd());
+        add(Source::Control, self.listener.as_fd());
+        // Last: what a service wrote comes before its end.
+        add(Source::Signals, self.signals.file());
+        let mut files: Vec<_> =
+            sources.iter().map(|(_, file, events)| PollFd::new(*file, *events)).collect();
+        // If it is interrupted, the loop tries again.
+        let count = poll(&mut files, self.timeout()).unwrap_or(0);
+        let has_happened = |file: &PollFd<'_>| {
+            count > 0 && file.revents().is_some_and(|events| !events.is_empty())
+        };
+        let happened: Vec<Source> = sources
             .iter()
-            .map(|file| file.revents().is_some_and(|events| !events.is_empty()))
+            .zip(&files)
+            .filter(|(_, file)| has_happened(file))
+            .map(|((source, ..), _)| *source)
             .collect();
-        let streams: Vec<Stream> = waiting.iter().map(|(stream, _)| *stream).collect();
-        drop(files);
-        for (stream, _) in
-            streams.into_iter().zip(&happened[3..]).filter(|(_, happened)| **happened)
-        {
-            self.output.write(stream);
-        }
-        for ((number, stream), _) in
-            pipes.into_iter().zip(&happened[first..]).filter(|(_, happened)| **happened)
-        {
-            match stream {
-                Some(stream) => drop(self.read(number, stream)),
-                None => self.hear(number),
+        for source in happened {
+            match source {
+                Source::Log(stream) => self.output.write(stream),
+                Source::Pipe(number, stream) => drop(self.read(number, stream)),
+                Source::Notify(number) => self.hear(number),
+                Source::Answers => self.take_answers(),
+                Source::Control => self.answer(),
+                Source::Signals => self.take_signals(),
             }
-        }
-        if happened[2] {
-            self.take_answers();
-        }
-        if happened[1] {
-            self.answer();
-        }
-        if happened[0] {
-            self.take_signals();
         }
         self.feed_watchdog();
     }
