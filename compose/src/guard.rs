@@ -43,6 +43,8 @@ impl Guard {
             .arg0(format!("{name}: {GUARD}"))
             .args([&run.path, &state.lock_path])
             .env("COMPOSED", GUARD)
+            // The guard of a composition around this one leaves it its work.
+            .env_remove(MARK)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(lock)

@@ -36,7 +36,9 @@ impl Place {
     pub(crate) fn with(composition: &Value) -> Place {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("compose-{}-{number}", std::process::id()));
+        // None is the beginning of another, since processes are known by it.
+        let name = format!("compose-{}-{number:04}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         for directory in ["bin", "share", "data", "run"] {
             fs::create_dir_all(path.join(directory)).unwrap();
         }

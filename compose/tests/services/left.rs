@@ -156,3 +156,21 @@ fn the_guard_is_no_child_that_counts() {
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(running.stop(Signal::SIGTERM).0, 0);
 }
+
+/// Each guard has its own services; the inner one works on its own.
+#[test]
+fn a_kill_takes_a_composition_within_along() {
+    let inner =
+        Place::new(&json!({"x": {"argv": sh("setsid sleep 99 & echo INNER; exec sleep 99")}}));
+    let start = format!("cd {} && exec {}", inner.data("").display(), inner.program().display());
+    let place = Place::new(&json!({"a": {"argv": sh(&start), "ready": {"log": "INNER"}}}));
+    let running = place.start();
+    running.wait_ready();
+    running.signal(Signal::SIGKILL);
+    until("nothing", || match place.processes() {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+    assert_eq!(running.end().0, 137);
+    inner.assert_nothing_left();
+}

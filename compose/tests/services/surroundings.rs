@@ -51,6 +51,16 @@ fn services_and_checks_inherit_no_descriptor() {
 }
 
 #[test]
+fn services_have_no_input() {
+    let place =
+        Place::new(&json!({"a": {"argv": sh("readlink /proc/$$/fd/0; cat"), "oneshot": true}}));
+    let input = fs::File::open(place.path.join("share/composition.json")).unwrap();
+    let (code, log) = place.start_by(place.command().stdin(input)).end();
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("a    | /dev/null\n") && !log.contains("readlink"), "{log}");
+}
+
+#[test]
 fn ignored_signals_of_services_are_the_callers_and_none_is_blocked() {
     let place =
         Place::new(&json!({"a": {"argv": sh("grep Sig /proc/self/status"), "oneshot": true}}));
