@@ -420,8 +420,10 @@ impl Supervisor {
 
     /// Returns how long nothing is due.
     fn timeout(&self) -> PollTimeout {
-        let of_unit = |unit: &Unit| match unit.state {
-            State::Delayed(until) | State::Stopping(until) => Some(until),
+        let of_unit = |(number, unit): (usize, &Unit)| match unit.state {
+            // Until then, what it waits for wakes this up.
+            State::Delayed(until) if self.may_start(number) => Some(until),
+            State::Stopping(until) => Some(until),
             State::Starting { until } => {
                 let ask_at = unit.ask_at.filter(|_| !unit.is_asked && unit.asking.is_none());
                 until.into_iter().chain(ask_at).min()
@@ -430,7 +432,7 @@ impl Supervisor {
         };
         let watchdog = self.systemd.as_ref().and_then(|systemd| systemd.watchdog);
         let watchdog = watchdog.and_then(|interval| Instant::now().checked_add(interval));
-        match self.units.iter().filter_map(of_unit).chain(watchdog).min() {
+        match self.units.iter().enumerate().filter_map(of_unit).chain(watchdog).min() {
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)

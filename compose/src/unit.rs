@@ -310,7 +310,7 @@ impl Unit {
         self.is_late = false;
         let now = Instant::now();
         let ready = self.service.ready.as_ref();
-        self.ask_at = Some(now);
+        self.ask_at = ready.map(|_| now);
         match ready {
             Some(ready) => {
                 self.seen = match &ready.check {

@@ -1,6 +1,7 @@
 //! Services are started again, by the rule of each.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -92,4 +93,41 @@ fn a_killed_service_comes_back_and_what_waits_for_it_goes_on() {
     });
     assert!(place.processes().iter().any(|(id, _)| *id == b));
     assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
+#[test]
+fn to_wait_takes_no_time_of_the_processor() {
+    let ready = json!({"log": "UP"});
+    for (services, event) in [
+        (json!({"a": {"argv": ["sleep", "99"], "oneshot": true}}), "a is started"),
+        (json!({"a": {"argv": ["sleep", "99"], "ready": {"notify": true}}}), "a is started"),
+        (
+            json!({"a": {"argv": ["sleep", "99"], "ready": {"exec": ["sleep", "99"]}}}),
+            "a is started",
+        ),
+        (json!({"a": {"argv": sh("exec >&- 2>&-; sleep 99")}}), "all services are ready"),
+        // Its delay is over, but what it waits for has a longer one.
+        (
+            json!({
+                "a": {"argv": sh("echo UP; sleep 0.2; exit 1"), "ready": ready, "restart": {"when": "always", "delay": 3}},
+                "b": {"argv": sh("sleep 0.3; exit 1"), "after": ["a"], "restart": {"when": "always", "delay": 0.01}},
+            }),
+            "b: exit status 1; started again",
+        ),
+    ] {
+        let place = Place::new(&services);
+        let running = place.start();
+        running.wait_for(event);
+        let wakings = || -> u64 {
+            let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+            let line =
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.unwrap().trim().parse().unwrap()
+        };
+        std::thread::sleep(Duration::from_millis(100));
+        let before = wakings();
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(wakings() < before + 20, "{services}");
+        assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+    }
 }
