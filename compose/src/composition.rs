@@ -307,35 +307,27 @@ impl Composition {
     ///
     /// A cycle: each name waits for the next one, and the last is the first.
     pub fn order(&self) -> std::result::Result<Vec<&str>, Vec<&str>> {
-        let mut order = Vec::new();
-        let mut path = Vec::new();
-        for name in self.services.keys() {
-            self.visit(name, &mut path, &mut order)?;
+        let mut order: Vec<&str> = Vec::new();
+        while order.len() < self.services.len() {
+            let is_missing = |name: &&String| !order.contains(&name.as_str());
+            let missing = |name: &str| self.services[name].after.iter().find(is_missing);
+            let mut left = self.services.keys().filter(is_missing);
+            if let Some(next) = left.clone().find(|name| missing(name).is_none()) {
+                order.push(next);
+                continue;
+            }
+            // Each that is left waits for another of these: the way from one to the next comes back.
+            let mut path: Vec<&str> = Vec::new();
+            let mut name = left.next().map_or("", |name| name);
+            while !path.contains(&name) {
+                path.push(name);
+                name = missing(name).map_or(name, |name| name);
+            }
+            let begin = path.iter().position(|other| *other == name).unwrap_or(0);
+            path.push(name);
+            return Err(path.split_off(begin));
         }
         Ok(order)
-    }
-
-    fn visit<'a>(
-        &'a self,
-        name: &'a str,
-        path: &mut Vec<&'a str>,
-        order: &mut Vec<&'a str>,
-    ) -> std::result::Result<(), Vec<&'a str>> {
-        if order.contains(&name) {
-            return Ok(());
-        }
-        path.push(name);
-        if let Some(at) =
-            path.iter().position(|other| *other == name).filter(|at| at + 1 < path.len())
-        {
-            return Err(path.split_off(at));
-        }
-        for before in &self.services[name].after {
-            self.visit(before, path, order)?;
-        }
-        path.pop();
-        order.push(name);
-        Ok(())
     }
 }
 

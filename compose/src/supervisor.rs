@@ -609,32 +609,27 @@ impl Supervisor {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
         let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
         let Some(question) = Question::receive(&mut stream) else { return };
+        let number = |name: &str| self.units.iter().position(|unit| unit.name == name);
         let answer = match question {
             Question::Status => Answer::Status(self.report()),
-            Question::Logs(name) => match self.units.iter().find(|unit| unit.name == name) {
-                Some(unit) => Answer::Lines(unit.lines.iter().cloned().collect()),
-                None => self.unknown(name),
-            },
-            Question::Restart(name) => match self.units.iter().position(|unit| unit.name == name) {
-                Some(number) => {
-                    self.restart(number);
-                    Answer::Done
-                }
-                None => self.unknown(name),
-            },
             Question::Stop => {
                 self.is_told_to_stop(Signal::SIGTERM);
                 Answer::Done
             }
+            Question::Logs(name) | Question::Restart(name) if number(&name).is_none() => {
+                let services = self.units.iter().map(|unit| unit.name.clone()).collect();
+                Answer::Unknown { name, services }
+            }
+            Question::Logs(name) => {
+                let lines = number(&name).map(|number| &self.units[number].lines);
+                Answer::Lines(lines.into_iter().flatten().cloned().collect())
+            }
+            Question::Restart(name) => {
+                number(&name).into_iter().for_each(|number| self.restart(number));
+                Answer::Done
+            }
         };
         answer.send(&mut stream);
-    }
-
-    fn unknown(&self, name: String) -> Answer {
-        Answer::Unknown {
-            name,
-            services: self.units.iter().map(|unit| unit.name.clone()).collect(),
-        }
     }
 
     fn restart(&mut self, number: usize) {
