@@ -7,68 +7,56 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
+use nix::sys::signal::Signal;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
 
 /// Services that belong together.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Composition {
     /// Its name, in messages and of its directory for sockets.
     pub name: String,
     /// The service whose end ends everything.
-    #[serde(default)]
     pub main: Option<String>,
     /// The variable that names the directory for data.
-    #[serde(default)]
     pub state_variable: Option<String>,
     /// Variables of the caller, with what stands for them if they are not set.
-    #[serde(default)]
     pub variables: BTreeMap<String, String>,
     /// Files that the caller names, by the variable that names them: they are never packed.
-    #[serde(default)]
     pub secrets: BTreeMap<String, String>,
     /// The services, by name.
     pub services: BTreeMap<String, Service>,
 }
 
 /// A service.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {
     /// The program and its arguments.
     pub argv: Vec<String>,
     /// Variables on top of the caller's.
-    #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The services that must be ready before it starts.
-    #[serde(default)]
     pub after: Vec<String>,
     /// How it is known to be ready; without it, it is ready when it is started.
-    #[serde(default)]
     pub ready: Option<Ready>,
     /// When it is started again.
-    #[serde(default)]
     pub restart: Restart,
     /// How it is stopped.
-    #[serde(default)]
     pub stop: Stop,
     /// Whether it runs to its end before what is after it starts.
-    #[serde(default)]
     pub oneshot: bool,
     /// The name of its own directory for data, in which it runs.
-    #[serde(default)]
     pub state: Option<String>,
     /// Files in its run-time directory: the text of each.
-    #[serde(default)]
     pub configs: BTreeMap<String, String>,
     /// The user that it runs as, where root started the composition.
-    #[serde(default)]
     pub user: Option<String>,
     /// Signals to the composition that are passed on to it: HUP, USR1, USR2.
-    #[serde(default)]
-    pub signals: Vec<String>,
+    pub signals: Vec<SignalName>,
 }
 
 /// How a service is known to be ready.
@@ -77,10 +65,10 @@ pub struct Service {
 pub struct Ready {
     /// What is asked.
     pub check: Check,
-    /// Seconds between two questions.
-    pub interval: f64,
-    /// Seconds after which it has failed.
-    pub timeout: f64,
+    /// Time between two questions.
+    pub interval: Duration,
+    /// Time after which it has failed.
+    pub timeout: Duration,
 }
 
 /// What tells that a service is ready.
@@ -111,8 +99,20 @@ struct ReadyKeys {
     log: Option<String>,
     #[serde(default)]
     notify: bool,
-    interval: Option<f64>,
-    timeout: Option<f64>,
+    #[serde(default = "ReadyKeys::interval", deserialize_with = "seconds")]
+    interval: Duration,
+    #[serde(default = "ReadyKeys::timeout", deserialize_with = "seconds")]
+    timeout: Duration,
+}
+
+impl ReadyKeys {
+    fn interval() -> Duration {
+        Duration::from_millis(50)
+    }
+
+    fn timeout() -> Duration {
+        Duration::from_secs(60)
+    }
 }
 
 impl TryFrom<ReadyKeys> for Ready {
@@ -121,7 +121,7 @@ impl TryFrom<ReadyKeys> for Ready {
     fn try_from(keys: ReadyKeys) -> std::result::Result<Ready, &'static str> {
         let ReadyKeys { tcp, unix, http, status, exec, log, notify, interval, timeout } = keys;
         if status.is_some() && http.is_none() {
-            return Err("ready: a status is for http");
+            return Err("a status is for http");
         }
         let checks = [
             tcp.map(Check::Tcp),
@@ -133,48 +133,35 @@ impl TryFrom<ReadyKeys> for Ready {
         ];
         let mut checks = checks.into_iter().flatten();
         let (Some(check), None) = (checks.next(), checks.next()) else {
-            return Err("ready: name one of tcp, unix, http, exec, log and notify");
+            return Err("name one of tcp, unix, http, exec, log and notify");
         };
-        Ok(Ready { check, interval: interval.unwrap_or(0.05), timeout: timeout.unwrap_or(60.0) })
+        if check == Check::Exec(Vec::new()) {
+            return Err("exec has no program");
+        }
+        Ok(Ready { check, interval, timeout })
     }
 }
 
 /// When a service is started again.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Restart {
     /// After which ends.
-    #[serde(default)]
     pub when: When,
-    /// Seconds before the first time; twice as long each time, up to `maxDelay`.
-    #[serde(default = "Restart::delay")]
-    pub delay: f64,
-    /// Seconds at most.
-    #[serde(default = "Restart::max_delay")]
-    pub max_delay: f64,
+    /// Time before the first time; twice as long each time, up to `maxDelay`.
+    #[serde(deserialize_with = "seconds")]
+    pub delay: Duration,
+    /// The longest time.
+    #[serde(deserialize_with = "seconds")]
+    pub max_delay: Duration,
     /// Times in a row before it has failed for good. A service that was ready for ten seconds begins anew.
-    #[serde(default)]
     pub limit: Option<u32>,
-}
-
-impl Restart {
-    fn delay() -> f64 {
-        0.1
-    }
-
-    fn max_delay() -> f64 {
-        30.0
-    }
 }
 
 impl Default for Restart {
     fn default() -> Restart {
-        Restart {
-            when: When::No,
-            delay: Restart::delay(),
-            max_delay: Restart::max_delay(),
-            limit: None,
-        }
+        let (delay, max_delay) = (Duration::from_millis(100), Duration::from_secs(30));
+        Restart { when: When::No, delay, max_delay, limit: None }
     }
 }
 
@@ -193,35 +180,60 @@ pub enum When {
 
 /// How a service is stopped.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Stop {
-    /// The name of the signal.
-    #[serde(default = "Stop::signal")]
-    pub signal: String,
-    /// Seconds after which it is killed.
-    #[serde(default = "Stop::timeout")]
-    pub timeout: f64,
-}
-
-impl Stop {
-    fn signal() -> String {
-        "TERM".to_owned()
-    }
-
-    fn timeout() -> f64 {
-        10.0
-    }
+    /// The signal.
+    pub signal: SignalName,
+    /// Time after which it is killed.
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Duration,
 }
 
 impl Default for Stop {
     fn default() -> Stop {
-        Stop { signal: Stop::signal(), timeout: Stop::timeout() }
+        Stop { signal: SignalName(Signal::SIGTERM), timeout: Duration::from_secs(10) }
     }
 }
 
-/// Converts seconds.
-pub fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+/// A signal by its name, such as `TERM` or `SIGTERM`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SignalName(pub Signal);
+
+impl TryFrom<String> for SignalName {
+    type Error = String;
+
+    fn try_from(name: String) -> std::result::Result<SignalName, String> {
+        let short = name.strip_prefix("SIG").unwrap_or(&name);
+        let signal = format!("SIG{short}").parse();
+        signal.map(SignalName).map_err(|_| format!("there is no signal {name}"))
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(number: D) -> std::result::Result<Duration, D::Error> {
+    Duration::try_from_secs_f64(f64::deserialize(number)?).map_err(D::Error::custom)
+}
+
+/// Says where in a composition something is wrong: of a key or a value that is not known also what is near it.
+fn explain(place: &str, message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let (what, rest) = match message.split_once(" `") {
+        Some(("unknown field", rest)) => ("key", rest),
+        Some(("unknown variant", rest)) => ("value", rest),
+        _ => return format!("{place}: {message}"),
+    };
+    let (wrong, rest) = rest.split_once('`').unwrap_or((rest, ""));
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let distance = |name: &&&str| strsim::damerau_levenshtein(wrong, name);
+    let near = known.iter().min_by_key(distance).filter(|name| distance(name) * 2 < wrong.len());
+    let hint = match near {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("it is one of {}", known.join(", ")),
+    };
+    match what {
+        "key" => format!("{place}: unknown key; {hint}"),
+        _ => format!("{place}: unknown value {wrong}; {hint}"),
+    }
 }
 
 impl Composition {
@@ -236,8 +248,11 @@ impl Composition {
     }
 
     fn parse(text: &str) -> Result<Composition> {
+        let mut reader = serde_json::Deserializer::from_str(text);
         let composition: Composition =
-            serde_json::from_str(text).map_err(|error| Error::Composition(error.to_string()))?;
+            serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+                Error::Composition(explain(&error.path().to_string(), &error.inner().to_string()))
+            })?;
         composition.check()?;
         Ok(composition)
     }
@@ -250,9 +265,32 @@ impl Composition {
                 return wrong(format!("there is no service {name}"));
             }
         }
+        // Files are named after them.
+        for name in self.services.keys().chain([&self.name]) {
+            if name.is_empty() || name.contains(['/', '\0', '\n']) {
+                return wrong(format!("{name:?} is no name"));
+            }
+        }
+        let mut ports = BTreeMap::new();
         for (name, service) in &self.services {
             if service.argv.is_empty() {
                 return wrong(format!("{name} has no program"));
+            }
+            if service.oneshot && service.ready.is_some() {
+                return wrong(format!("{name}: a oneshot is ready when it has ended"));
+            }
+            let may_pass = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
+            if !service.signals.iter().all(|name| may_pass.contains(&name.0)) {
+                return wrong(format!("{name}: signals may be HUP, USR1 and USR2"));
+            }
+            if let Some(Ready { check: Check::Tcp(address), .. }) = &service.ready {
+                let address = address.replace("localhost:", "127.0.0.1:");
+                // What a placeholder stands for is not known yet.
+                if !address.contains('%')
+                    && let Some(other) = ports.insert(address.clone(), name)
+                {
+                    return wrong(format!("{other} and {name} have the same port: {address}"));
+                }
             }
         }
         match self.order().err() {
@@ -269,35 +307,27 @@ impl Composition {
     ///
     /// A cycle: each name waits for the next one, and the last is the first.
     pub fn order(&self) -> std::result::Result<Vec<&str>, Vec<&str>> {
-        let mut order = Vec::new();
-        let mut path = Vec::new();
-        for name in self.services.keys() {
-            self.visit(name, &mut path, &mut order)?;
+        let mut order: Vec<&str> = Vec::new();
+        while order.len() < self.services.len() {
+            let is_missing = |name: &&String| !order.contains(&name.as_str());
+            let missing = |name: &str| self.services[name].after.iter().find(is_missing);
+            let mut left = self.services.keys().filter(is_missing);
+            if let Some(next) = left.clone().find(|name| missing(name).is_none()) {
+                order.push(next);
+                continue;
+            }
+            // Each that is left waits for another of these: the way from one to the next comes back.
+            let mut path: Vec<&str> = Vec::new();
+            let mut name = left.next().map_or("", |name| name);
+            while !path.contains(&name) {
+                path.push(name);
+                name = missing(name).map_or(name, |name| name);
+            }
+            let begin = path.iter().position(|other| *other == name).unwrap_or(0);
+            path.push(name);
+            return Err(path.split_off(begin));
         }
         Ok(order)
-    }
-
-    fn visit<'a>(
-        &'a self,
-        name: &'a str,
-        path: &mut Vec<&'a str>,
-        order: &mut Vec<&'a str>,
-    ) -> std::result::Result<(), Vec<&'a str>> {
-        if order.contains(&name) {
-            return Ok(());
-        }
-        path.push(name);
-        if let Some(at) =
-            path.iter().position(|other| *other == name).filter(|at| at + 1 < path.len())
-        {
-            return Err(path.split_off(at));
-        }
-        for before in &self.services[name].after {
-            self.visit(before, path, order)?;
-        }
-        path.pop();
-        order.push(name);
-        Ok(())
     }
 }
 
@@ -317,7 +347,7 @@ mod tests {
         assert_eq!(composition.order(), Ok(vec!["b", "c", "a"]));
         let ready = composition.services["c"].ready.as_ref().unwrap();
         assert_eq!(ready.check, Check::Tcp("localhost:1".into()));
-        assert_eq!((ready.interval, ready.timeout), (0.05, 2.0));
+        assert_eq!((ready.interval.as_millis(), ready.timeout.as_secs()), (50, 2));
     }
 
     #[test]
@@ -325,7 +355,10 @@ mod tests {
         for (services, what) in [
             (r#"{"a": {"argv": ["/a"], "after": ["b"]}}"#, "there is no service b"),
             (r#"{"a": {"argv": []}}"#, "a has no program"),
-            (r#"{"a": {"argv": ["/a"], "restar": {}}}"#, "unknown field `restar`"),
+            (
+                r#"{"a": {"argv": ["/a"], "restar": {}}}"#,
+                "services.a.restar: unknown key; did you mean restart?",
+            ),
             (
                 r#"{"a": {"argv": ["/a"], "after": ["b"]}, "b": {"argv": ["/b"], "after": ["a"]}}"#,
                 "services wait for each other: a after b after a",

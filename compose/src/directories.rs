@@ -2,13 +2,16 @@
 
 use std::env;
 use std::fs::{self, DirBuilder, File};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Uid, getpid};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::composition::Composition;
 use crate::error::{Error, Result};
@@ -16,14 +19,24 @@ use crate::error::{Error, Result};
 /// Bytes of a socket's path at most: `sun_path` of unix(7) without its NUL.
 pub const SOCKET_PATH_LEN: usize = 107;
 
+/// Bytes that the directory for sockets leaves for their names.
+const SOCKET_NAME_LEN: usize = 32;
+
+/// The name of the socket for questions in the directory for sockets.
+pub const CONTROL: &str = "control";
+
+/// Time for an instance that was killed to be cleared away by its guard, and for one that begins to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The directory for data; one instance has it.
 #[derive(Debug)]
 pub struct State {
     /// Its absolute path.
     pub path: PathBuf,
     /// Held as long as the instance runs. It says which process has the directory, and where its sockets are.
-    lock: Flock<File>,
-    lock_path: PathBuf,
+    pub lock: Flock<File>,
+    /// The lock's file.
+    pub lock_path: PathBuf,
 }
 
 /// What the lock's file says about who holds it.
@@ -47,8 +60,17 @@ pub fn state_path(composition: &Composition) -> Result<PathBuf> {
         .map(|list| list.to_string_lossy().split(':').next().unwrap_or_default().into());
     let named = composition.state_variable.as_deref().and_then(of);
     let path: PathBuf = service.or(named).map_or_else(|| ".".into(), PathBuf::from);
-    fs::create_dir_all(&path).map_err(Error::file("use", &path))?;
+    make_private(&path)?;
     fs::canonicalize(&path).map_err(Error::file("use", &path))
+}
+
+/// Makes a directory, and those above it, for this user alone.
+///
+/// # Errors
+///
+/// If it cannot be made.
+pub fn make_private(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file("use", path))
 }
 
 fn lock_path(composition: &Composition, state: &Path) -> PathBuf {
@@ -65,6 +87,7 @@ impl State {
         let path = state_path(composition)?;
         let lock_path = lock_path(composition, &path);
         let failed = || Error::file("use", &lock_path);
+        let end = Instant::now() + PATIENCE;
         loop {
             let file = File::options()
                 .read(true)
@@ -82,27 +105,52 @@ impl State {
                     if !is_there {
                         continue;
                     }
+                    // One that could not clear away its directory, nor could its guard.
+                    let stale = Holder::read(&mut lock).map_err(failed())?.run;
+                    if places().iter().any(|place| stale.parent() == Some(place))
+                        && stale.file_name().is_some_and(|file| {
+                            file.to_string_lossy().starts_with(&format!("{}-", composition.name))
+                        })
+                    {
+                        let _ = fs::remove_dir_all(stale);
+                    }
                     let text = format!("{}\n{}\n", getpid(), run.display());
                     lock.set_len(0)
+                        .and_then(|()| lock.rewind())
                         .and_then(|()| lock.write_all(text.as_bytes()))
                         .map_err(failed())?;
                     return Ok(State { path, lock, lock_path });
                 }
-                Err((_, Errno::EWOULDBLOCK)) => {
-                    let process = holder(composition, &path)?.map_or(0, |holder| holder.process);
-                    let name = composition.name.clone();
-                    return Err(Error::Running { name, directory: path, process });
+                Err((mut file, Errno::EWOULDBLOCK)) => {
+                    let holder = Holder::read(&mut file).map_err(failed())?;
+                    let answers = UnixStream::connect(holder.run.join(CONTROL)).is_ok();
+                    if answers || Instant::now() > end {
+                        let name = composition.name.clone();
+                        let process = holder.process;
+                        return Err(Error::Running { name, directory: path, process });
+                    }
+                    thread::sleep(Duration::from_millis(5));
                 }
                 Err((_, errno)) => return Err(Error::System("lock the directory for data", errno)),
             }
         }
     }
+}
 
-    /// Gives it back.
-    pub fn release(self) {
+impl Drop for State {
+    fn drop(&mut self) {
         // The next instance makes it again.
         let _ = fs::remove_file(&self.lock_path);
-        drop(self.lock);
+    }
+}
+
+impl Holder {
+    fn read(file: &mut File) -> std::io::Result<Holder> {
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let mut lines = text.lines();
+        let process = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
+        Ok(Holder { process, run: lines.next().unwrap_or_default().into() })
     }
 }
 
@@ -114,14 +162,19 @@ impl State {
 pub fn holder(composition: &Composition, state: &Path) -> Result<Option<Holder>> {
     let path = lock_path(composition, state);
     let Ok(mut file) = File::open(&path) else { return Ok(None) };
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(Error::file("read", &path))?;
-    if Flock::lock(file, FlockArg::LockSharedNonblock).is_ok() {
-        return Ok(None);
-    }
-    let mut lines = text.lines();
-    let process = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
-    Ok(Some(Holder { process, run: lines.next().unwrap_or_default().into() }))
+    let holder = Holder::read(&mut file).map_err(Error::file("read", &path))?;
+    let is_free = Flock::lock(file, FlockArg::LockSharedNonblock).is_ok();
+    Ok(Some(holder).filter(|_| !is_free))
+}
+
+/// Returns where directories for sockets are made: in `$XDG_RUNTIME_DIR` if that is this user's, and in /tmp.
+fn places() -> Vec<PathBuf> {
+    let is_ours = |path: &PathBuf| {
+        path.is_absolute()
+            && fs::metadata(path).is_ok_and(|found| found.uid() == Uid::effective().as_raw())
+    };
+    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(is_ours);
+    runtime.into_iter().chain(["/tmp".into()]).collect()
 }
 
 /// A private, short directory for sockets and files of this run; it is removed at the end.
@@ -132,20 +185,18 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes it: in `$XDG_RUNTIME_DIR` if that is this user's, else in /tmp.
+    /// Makes it: in `$XDG_RUNTIME_DIR` if that is this user's and short, else in /tmp.
     ///
     /// # Errors
     ///
     /// If neither can be written.
     pub fn make(composition: &Composition) -> Result<Run> {
         let name = format!("{}-{}", composition.name, getpid());
-        let is_ours = |path: &PathBuf| {
-            path.is_absolute()
-                && fs::metadata(path).is_ok_and(|found| found.uid() == Uid::effective().as_raw())
-        };
-        let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(is_ours);
         let mut last = None;
-        for place in runtime.into_iter().chain([PathBuf::from("/tmp")]) {
+        let is_short = |place: &PathBuf| {
+            place.as_os_str().len() + name.len() + "//".len() + SOCKET_NAME_LEN <= SOCKET_PATH_LEN
+        };
+        for place in places().into_iter().filter(is_short) {
             for attempt in 0..100 {
                 let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
                 let path = place.join(format!("{name}{suffix}"));
@@ -159,7 +210,7 @@ impl Run {
                 }
             }
         }
-        Err(last.unwrap_or_else(|| Error::Composition("no name is free in /tmp".into())))
+        Err(last.unwrap_or_else(|| Error::SocketPath(Path::new("/tmp").join(name))))
     }
 
     /// Returns the path of a socket in it.

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use compose::composition::Composition;
 use compose::control::{Answer, Question, Report};
-use compose::directories::{Run, State, holder, state_path};
+use compose::directories::{CONTROL, Run, State, holder, state_path};
 use compose::error::{Error, Result};
+use compose::guard::{GUARD, guard};
 use compose::output::{Format, Output};
 use compose::placeholders::Placeholders;
-use compose::supervisor::{CONTROL, Supervisor, variables};
+use compose::signals::Signals;
+use compose::supervisor::{Supervisor, variables};
 
 /// The composition's place, relative to the program's directory.
 const COMPOSITION: &str = "../share/composition.json";
@@ -36,15 +38,21 @@ fn program_name() -> String {
 }
 
 fn run() -> Result<u8> {
+    let command = env::var("COMPOSED").unwrap_or_default();
+    let mut arguments = env::args_os().skip(1).map(PathBuf::from);
+    if let (GUARD, Some(run), Some(lock)) = (&*command, arguments.next(), arguments.next()) {
+        guard(&run, &lock);
+        return Ok(0);
+    }
     let program = env::current_exe().map_err(Error::file("find", "this program"))?;
     let directory = program.parent().map(PathBuf::from).unwrap_or_default();
     let composition = Composition::read(&directory.join(COMPOSITION))?;
     let options = Options::read()?;
-    match env::var("COMPOSED").ok().filter(|command| !command.is_empty()) {
+    match &*command {
+        "" => start(&composition, &options),
         // Reading it has checked it.
-        Some(command) if command == "check" => Ok(0),
-        Some(command) => ask(&composition, &Question::parse(&command)?, &options),
-        None => start(&composition, &options),
+        "check" => Ok(0),
+        command => ask(&composition, &Question::parse(command)?, &options),
     }
 }
 
@@ -78,6 +86,8 @@ impl Options {
 }
 
 fn start(composition: &Composition, options: &Options) -> Result<u8> {
+    // First, so that nothing is left if one comes now.
+    let signals = Signals::take()?;
     let run = Run::make(composition)?;
     let state = State::take(composition, &run.path)?;
     let mut placeholders = Placeholders::default();
@@ -92,11 +102,11 @@ fn start(composition: &Composition, options: &Options) -> Result<u8> {
         placeholders.set(variable, secret(name, variable)?);
     }
     let names = [composition.name.clone()].into_iter().chain(composition.services.keys().cloned());
-    let output = Output::new(options.format, names.collect());
-    let code = Supervisor::prepare(composition, &placeholders, &state, &run, output)
+    let output = Output::new(options.format, names.collect())?;
+    let code = Supervisor::prepare(composition, &placeholders, &state, &run, output, signals)
         .map(|mut all| all.run());
+    // Before the lock, since who waits for that expects nothing more.
     drop(run);
-    state.release();
     code
 }
 
@@ -121,6 +131,9 @@ fn ask(composition: &Composition, question: &Question, options: &Options) -> Res
             format!("{}\n", serde_json::to_string(&reports).unwrap_or_default())
         }
         Answer::Status(reports) => table(&reports),
+        Answer::Lines(lines) if options.json => {
+            format!("{}\n", serde_json::to_string(&lines).unwrap_or_default())
+        }
         Answer::Lines(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),
         Answer::Unknown { name, services } => return Err(Error::Service { name, services }),
         Answer::Done => String::new(),

@@ -9,40 +9,28 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use signal_hook::iterator::backend::SignalDelivery;
-use signal_hook::iterator::exfiltrator::SignalOnly;
+use rustix::process::{WaitOptions, wait};
 
-use crate::composition::{Check, Composition, seconds};
+use crate::composition::{Check, Composition, Ready};
 use crate::control::{Answer, Question, Report};
-use crate::directories::{Run, State as StateDirectory};
+use crate::directories::{CONTROL, Run, State as StateDirectory};
 use crate::error::{Error, Result};
+use crate::guard::Guard;
 use crate::notify::Systemd;
 use crate::output::{Output, Stream};
 use crate::placeholders::Placeholders;
 use crate::probe;
-use crate::unit::{Ended, State, Unit, signal_named};
+use crate::signals::Signals;
+use crate::unit::{Ended, State, Unit};
 
 /// Lines that are shown of a service that has failed.
 const SHOWN: usize = 10;
 
-/// The name of the socket for questions in the directory for sockets.
-pub const CONTROL: &str = "control";
-
-/// The signals that this process takes.
-const SIGNALS: [Signal; 7] = [
-    Signal::SIGCHLD,
-    Signal::SIGINT,
-    Signal::SIGTERM,
-    Signal::SIGQUIT,
-    Signal::SIGHUP,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
+/// How often the rest of a pipe is read: more than it holds, by pipe(7).
+const REST: usize = 16;
 
 /// The services that run.
 pub struct Supervisor {
@@ -51,7 +39,8 @@ pub struct Supervisor {
     /// In the order in which they start.
     units: Vec<Unit>,
     output: Output,
-    signals: SignalDelivery<UnixStream, SignalOnly>,
+    signals: Signals,
+    guard: Guard,
     listener: UnixListener,
     systemd: Option<Systemd>,
     /// What threads have found out: the unit, its process at that time, and the answer.
@@ -60,6 +49,17 @@ pub struct Supervisor {
     stopping: Option<Stopping>,
     said_ready: bool,
     started: Instant,
+}
+
+/// What the supervisor waits for.
+#[derive(Clone, Copy)]
+enum Source {
+    Log(Stream),
+    Pipe(usize, Stream),
+    Notify(usize),
+    Answers,
+    Control,
+    Signals,
 }
 
 type Asked = (usize, Pid, std::result::Result<(), String>);
@@ -85,6 +85,7 @@ impl Supervisor {
         state: &StateDirectory,
         run: &Run,
         output: Output,
+        signals: Signals,
     ) -> Result<Supervisor> {
         let failed = |what| move |errno| Error::System(what, errno);
         let order = composition.order().unwrap_or_default();
@@ -92,21 +93,12 @@ impl Supervisor {
             Unit::prepare(name, &composition.services[*name], placeholders, &state.path, run)
         };
         let units = order.iter().map(prepare).collect::<Result<Vec<_>>>()?;
-        // What the caller ignores, as nohup(1) does, stays ignored, also in the services.
-        let taken = SIGNALS
-            .iter()
-            .filter(|signal| **signal == Signal::SIGCHLD || !is_ignored(**signal))
-            .map(|signal| *signal as i32);
-        let streams = || UnixStream::pair().map_err(Error::file("make", "a pair of sockets"));
-        let (read, write) = streams()?;
-        let signals = SignalDelivery::with_pipe(read, write, SignalOnly, taken)
-            .map_err(Error::file("receive", "signals"))?;
         // Daemons whose parent ends become ours: prctl(2).
         nix::sys::prctl::set_child_subreaper(true).map_err(failed("adopt processes"))?;
         let control = run.socket(CONTROL)?;
         let listener = UnixListener::bind(&control).map_err(Error::file("make", &control))?;
         listener.set_nonblocking(true).map_err(Error::file("use", &control))?;
-        let wake = streams()?;
+        let wake = UnixStream::pair().map_err(Error::file("make", "a pair of sockets"))?;
         wake.0.set_nonblocking(true).map_err(Error::file("use", "a pair of sockets"))?;
         let main = composition.main.as_ref();
         Ok(Supervisor {
@@ -115,6 +107,7 @@ impl Supervisor {
             units,
             output,
             signals,
+            guard: Guard::start(&composition.name, state, run)?,
             listener,
             systemd: Systemd::find(),
             answers: channel(),
@@ -147,8 +140,16 @@ impl Supervisor {
     /// Does all that is due.
     fn advance(&mut self) {
         let now = Instant::now();
-        for number in 0..self.units.len() {
-            self.advance_unit(number, now);
+        // What one does can be what another waits for.
+        loop {
+            let states = |all: &Supervisor| -> Vec<State> {
+                all.units.iter().map(|unit| unit.state.clone()).collect()
+            };
+            let before = states(self);
+            (0..before.len()).for_each(|number| self.advance_unit(number, now));
+            if states(self) == before {
+                break;
+            }
         }
         if !self.said_ready && self.stopping.is_none() && self.units.iter().all(Unit::is_ready) {
             self.said_ready = true;
@@ -160,10 +161,7 @@ impl Supervisor {
 
     fn advance_unit(&mut self, number: usize, now: Instant) {
         match self.units[number].state {
-            State::Waiting if self.stopping.is_some() => {
-                self.units[number].enter(State::Ended(Ended::Never));
-            }
-            State::Delayed(_) if self.stopping.is_some() => {
+            State::Waiting | State::Delayed(_) if self.stopping.is_some() => {
                 self.units[number].enter(State::Ended(Ended::Never));
             }
             State::Waiting if self.may_start(number) => self.start(number),
@@ -173,9 +171,18 @@ impl Supervisor {
             }
             State::Starting { until: Some(until) } if until <= now => self.is_late(number),
             State::Starting { .. } => self.ask(number, now),
-            State::Stopping(until) if until <= now => {
-                self.units[number].signal(Signal::SIGKILL);
-                self.units[number].enter(State::Stopping(now + Duration::from_secs(1)));
+            State::Stopping(until) => {
+                let unit = &mut self.units[number];
+                if until <= now {
+                    unit.signal(Signal::SIGKILL);
+                    unit.state = State::Stopping(now + Duration::from_secs(1));
+                }
+                if until <= now || !unit.has_group() {
+                    // Its process has ended before.
+                    if let Some(ended) = unit.ended.take() {
+                        self.has_ended(number, ended);
+                    }
+                }
             }
             _ => {}
         }
@@ -189,16 +196,24 @@ impl Supervisor {
 
     /// Whether a service's turn to stop has come: those that wait for it have ended.
     fn must_stop(&self, number: usize) -> bool {
+        self.stopping.is_some() && !self.is_needed(number)
+    }
+
+    /// Whether a service runs that waits for it, be it through others that have ended.
+    fn is_needed(&self, number: usize) -> bool {
         let name = &self.units[number].name;
-        self.stopping.is_some()
-            && !self.units.iter().any(|unit| unit.service.after.contains(name) && unit.is_running())
+        // Those that wait for it are behind it.
+        (number + 1..self.units.len()).any(|other| {
+            let unit = &self.units[other];
+            unit.service.after.contains(name) && (unit.is_running() || self.is_needed(other))
+        })
     }
 
     fn start(&mut self, number: usize) {
         let unit = &mut self.units[number];
         match unit.start() {
-            Ok(_) if unit.state == State::Ready => {}
             Ok(process) => {
+                self.guard.add(process);
                 let line = format!("{} is started as process {process}", unit.name);
                 self.say(&line);
             }
@@ -221,7 +236,7 @@ impl Supervisor {
         if !is_time || unit.is_asked || unit.asking.is_some() {
             return;
         }
-        unit.ask_at = now.checked_add(seconds(ready.interval));
+        unit.ask_at = now.checked_add(ready.interval);
         match ready.check.clone() {
             Check::Log(_) | Check::Notify => unit.ask_at = None,
             Check::Exec(argv) => {
@@ -255,57 +270,73 @@ impl Supervisor {
 
     fn is_late(&mut self, number: usize) {
         let unit = &self.units[number];
-        let ready = unit.service.ready.as_ref().map_or(0.0, |ready| ready.timeout);
+        let ready = unit.service.ready.as_ref().map_or(0.0, |ready| ready.timeout.as_secs_f64());
         let line = format!("{} is not ready after {ready} s; last seen: {}", unit.name, unit.seen);
         self.say(&line);
         self.units[number].again = false;
+        self.units[number].is_late = true;
         self.units[number].stop();
     }
 
     /// A service's process has ended.
+    fn process_has_ended(&mut self, number: usize, ended: Ended) {
+        let unit = &mut self.units[number];
+        if matches!(unit.state, State::Stopping(_)) && unit.has_group() {
+            // The others have their time.
+            unit.ended = Some(ended);
+        } else {
+            self.has_ended(number, ended);
+        }
+    }
+
+    /// A service has ended; what is left in its group is killed.
     fn has_ended(&mut self, number: usize, ended: Ended) {
         let unit = &mut self.units[number];
-        // What it left in its group.
         unit.signal(Signal::SIGKILL);
-        let was_stopping = matches!(unit.state, State::Stopping(_));
-        unit.process = None;
+        self.read_rest(number);
+        let unit = &mut self.units[number];
+        if let Some(asking) = unit.asking.take() {
+            // It may have ended.
+            let _ = killpg(asking, Signal::SIGKILL);
+        }
+        if let Some(process) = unit.process.take() {
+            self.guard.remove(process);
+        }
         unit.is_asked = false;
         if self.stopping.is_some() {
-            self.units[number].enter(State::Ended(ended));
+            unit.enter(State::Ended(ended));
             return;
         }
-        if unit.again {
-            unit.again = false;
+        if std::mem::take(&mut unit.again) {
             unit.restarts += 1;
             unit.enter(State::Delayed(Instant::now()));
             return;
         }
+        let is_early = !unit.service.oneshot && matches!(unit.state, State::Starting { .. });
+        let ended = match ended {
+            _ if unit.is_late => Ended::Late,
+            Ended::Status(0) if is_early => Ended::Early,
+            ended => ended,
+        };
         let name = unit.name.clone();
-        // One that was not ready in time has failed, whatever its status is.
-        let failed = was_stopping || ended != Ended::Status(0);
-        let counted =
-            if was_stopping && ended == Ended::Status(0) { Ended::Status(1) } else { ended };
-        match unit.next(counted) {
-            Some(delay) => {
-                unit.enter(State::Delayed(Instant::now() + delay));
-                let after = delay.as_secs_f64();
-                self.say(&format!("{name}: {ended}; started again in {after:.1} s"));
-                return;
-            }
-            None => unit.enter(State::Ended(counted)),
+        if let Some(delay) = unit.next(ended) {
+            unit.enter(State::Delayed(Instant::now() + delay));
+            let after = delay.as_secs_f64();
+            self.say(&format!("{name}: {ended}; started again in {after:.1} s"));
+            return;
         }
-        if failed {
+        unit.enter(State::Ended(ended));
+        let has_failed = ended != Ended::Status(0);
+        if has_failed {
+            let first = unit.lines.len().saturating_sub(SHOWN);
+            let last: Vec<String> = unit.lines.range(first..).cloned().collect();
             self.say(&format!("{name} has failed: {ended}; its last lines:"));
-            let lines = &self.units[number].lines;
-            let last: Vec<String> =
-                lines.iter().skip(lines.len().saturating_sub(SHOWN)).cloned().collect();
             for line in last {
                 self.say(&format!("    {line}"));
             }
         }
-        let is_main = self.main == Some(number);
-        if failed || is_main {
-            self.stop_all(counted.code());
+        if has_failed || self.main == Some(number) {
+            self.stop_all(ended.code());
         }
     }
 
@@ -330,9 +361,10 @@ impl Supervisor {
                 // It may have ended.
                 let _ = kill(child, Signal::SIGKILL);
             }
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => thread::sleep(Duration::from_millis(2)),
-                Ok(_) | Err(Errno::EINTR) => {}
+            match wait(WaitOptions::NOHANG) {
+                Ok(None) => thread::sleep(Duration::from_millis(2)),
+                Ok(Some(_)) => {}
+                // None is left.
                 Err(_) => return,
             }
         }
@@ -340,71 +372,58 @@ impl Supervisor {
 
     /// Waits until something happens, and takes note of it.
     fn wait(&mut self) {
-        let mut pipes = Vec::new();
-        let mut files = vec![
-            PollFd::new(self.signals.get_read().as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.wake.0.as_fd(), PollFlags::POLLIN),
-        ];
-        let waiting = self.output.waiting();
-        files.extend(waiting.iter().map(|(_, file)| PollFd::new(*file, PollFlags::POLLOUT)));
-        let first = files.len();
+        let waiting = self.output.waiting().into_iter();
+        let mut sources: Vec<_> =
+            waiting.map(|(stream, file)| (Source::Log(stream), file, PollFlags::POLLOUT)).collect();
+        let mut add = |source, file| sources.push((source, file, PollFlags::POLLIN));
+        // One that waits for its reader could not end.
+        let is_read = self.stopping.is_some() || !self.output.is_full();
         for (number, unit) in self.units.iter().enumerate() {
             for stream in [Stream::Out, Stream::Err] {
-                if let Some(pipe) =
-                    unit.pipes[stream as usize].as_ref().filter(|_| !self.output.is_full())
-                {
-                    files.push(PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN));
-                    pipes.push((number, Some(stream)));
+                if let Some(pipe) = unit.pipes[stream as usize].as_ref().filter(|_| is_read) {
+                    add(Source::Pipe(number, stream), pipe.file.as_fd());
                 }
             }
             if let Some(notify) = &unit.notify {
-                files.push(PollFd::new(notify.as_fd(), PollFlags::POLLIN));
-                pipes.push((number, None));
+                add(Source::Notify(number), notify.as_fd());
             }
         }
-        let timeout = self.timeout();
-        // An interrupted or failed poll is tried again by the loop.
-        if poll(&mut files, timeout).unwrap_or(0) == 0 {
-            drop(files);
-            self.feed_watchdog();
-            return;
-        }
-        let happened: Vec<bool> = files
+        add(Source::Answers, self.wake.0.as_fd());
+        add(Source::Control, self.listener.as_fd());
+        // Last: what a service wrote comes before its end.
+        add(Source::Signals, self.signals.file());
+        let mut files: Vec<_> =
+            sources.iter().map(|(_, file, events)| PollFd::new(*file, *events)).collect();
+        // If it is interrupted, the loop tries again.
+        let count = poll(&mut files, self.timeout()).unwrap_or(0);
+        let has_happened = |file: &PollFd<'_>| {
+            count > 0 && file.revents().is_some_and(|events| !events.is_empty())
+        };
+        let happened: Vec<Source> = sources
             .iter()
-            .map(|file| file.revents().is_some_and(|events| !events.is_empty()))
+            .zip(&files)
+            .filter(|(_, file)| has_happened(file))
+            .map(|((source, ..), _)| *source)
             .collect();
-        let streams: Vec<Stream> = waiting.iter().map(|(stream, _)| *stream).collect();
-        drop(files);
-        for (stream, _) in
-            streams.into_iter().zip(&happened[3..]).filter(|(_, happened)| **happened)
-        {
-            self.output.write(stream);
-        }
-        for ((number, stream), _) in
-            pipes.into_iter().zip(&happened[first..]).filter(|(_, happened)| **happened)
-        {
-            match stream {
-                Some(stream) => self.read(number, stream),
-                None => self.hear(number),
+        for source in happened {
+            match source {
+                Source::Log(stream) => self.output.write(stream),
+                Source::Pipe(number, stream) => drop(self.read(number, stream)),
+                Source::Notify(number) => self.hear(number),
+                Source::Answers => self.take_answers(),
+                Source::Control => self.answer(),
+                Source::Signals => self.take_signals(),
             }
-        }
-        if happened[2] {
-            self.take_answers();
-        }
-        if happened[1] {
-            self.answer();
-        }
-        if happened[0] {
-            self.take_signals();
         }
         self.feed_watchdog();
     }
 
     /// Returns how long nothing is due.
     fn timeout(&self) -> PollTimeout {
-        let of_unit = |unit: &Unit| match unit.state {
-            State::Delayed(until) | State::Stopping(until) => Some(until),
+        let of_unit = |(number, unit): (usize, &Unit)| match unit.state {
+            // Until then, what it waits for wakes this up.
+            State::Delayed(until) if self.may_start(number) => Some(until),
+            State::Stopping(until) => Some(until),
             State::Starting { until } => {
                 let ask_at = unit.ask_at.filter(|_| !unit.is_asked && unit.asking.is_none());
                 until.into_iter().chain(ask_at).min()
@@ -413,7 +432,7 @@ impl Supervisor {
         };
         let watchdog = self.systemd.as_ref().and_then(|systemd| systemd.watchdog);
         let watchdog = watchdog.and_then(|interval| Instant::now().checked_add(interval));
-        match self.units.iter().filter_map(of_unit).chain(watchdog).min() {
+        match self.units.iter().enumerate().filter_map(of_unit).chain(watchdog).min() {
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -422,7 +441,8 @@ impl Supervisor {
         }
     }
 
-    fn read(&mut self, number: usize, stream: Stream) {
+    /// Reads some of a stream, and returns whether there was something.
+    fn read(&mut self, number: usize, stream: Stream) -> bool {
         let unit = &mut self.units[number];
         let name = unit.name.clone();
         let pattern = match unit.service.ready.as_ref().map(|ready| &ready.check) {
@@ -431,14 +451,33 @@ impl Supervisor {
             }
             _ => None,
         };
-        let mut is_ready = false;
-        let output = &mut self.output;
-        unit.read(stream, |line| {
-            is_ready |= pattern.as_ref().is_some_and(|pattern| line.contains(&**pattern));
-            output.line(&name, stream, line);
-        });
+        let Some(lines) = unit.read(stream) else { return false };
+        let has_pattern = |line: &String| pattern.as_ref().is_some_and(|text| line.contains(text));
+        let is_ready = lines.iter().any(has_pattern);
+        self.log(&name, stream, &lines);
         if is_ready {
             self.is_ready(number);
+        }
+        true
+    }
+
+    fn log(&mut self, name: &str, stream: Stream, lines: &[String]) {
+        for line in lines {
+            self.output.line(name, stream, line);
+        }
+    }
+
+    /// Reads what a service wrote before its end. Who has left its group may write without an end.
+    fn read_rest(&mut self, number: usize) {
+        for stream in [Stream::Out, Stream::Err] {
+            for _ in 0..REST {
+                if !self.read(number, stream) {
+                    break;
+                }
+            }
+            let name = self.units[number].name.clone();
+            let last = self.units[number].flush(stream);
+            self.log(&name, stream, &last);
         }
     }
 
@@ -478,14 +517,14 @@ impl Supervisor {
     }
 
     fn take_signals(&mut self) {
-        let pending: Vec<i32> = self.signals.pending().collect();
-        for number in pending {
-            match Signal::try_from(number) {
-                Ok(Signal::SIGCHLD) => self.reap(),
-                Ok(signal) if self.pass_on(signal) => {}
-                Ok(Signal::SIGUSR1 | Signal::SIGUSR2) => {}
-                Ok(signal) => self.is_told_to_stop(signal),
-                Err(_) => {}
+        for signal in self.signals.pending() {
+            // A closed terminal tells by SIGHUP that nobody is there any more.
+            let is_ours = signal == Signal::SIGHUP && self.output.has_lost_terminal();
+            match signal {
+                Signal::SIGCHLD => self.reap(),
+                signal if !is_ours && self.pass_on(signal) => {}
+                Signal::SIGUSR1 | Signal::SIGUSR2 => {}
+                signal => self.is_told_to_stop(signal),
             }
         }
     }
@@ -494,7 +533,7 @@ impl Supervisor {
     fn pass_on(&mut self, signal: Signal) -> bool {
         let mut any = false;
         for unit in &self.units {
-            if unit.service.signals.iter().any(|name| signal_named(name) == Some(signal)) {
+            if unit.service.signals.iter().any(|name| name.0 == signal) {
                 any = true;
                 if let Some(process) = unit.process {
                     // To the program alone, as systemctl reload does.
@@ -523,37 +562,32 @@ impl Supervisor {
     /// Takes note of all processes that have ended.
     fn reap(&mut self) {
         loop {
-            let (process, ended) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(process, status)) => (process, Ended::Status(status)),
-                Ok(WaitStatus::Signaled(process, signal, _)) => (process, Ended::Signal(signal)),
-                Err(Errno::EINTR) => continue,
+            let (process, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some((process, status))) => {
+                    (Pid::from_raw(process.as_raw_nonzero().get()), status)
+                }
+                Err(rustix::io::Errno::INTR) => continue,
                 _ => return,
+            };
+            let ended = match (status.exit_status(), status.terminating_signal()) {
+                (Some(status), _) => Ended::Status(status),
+                (_, Some(signal)) => Ended::Signal(signal),
+                _ => continue,
             };
             if let Some(number) = self.units.iter().position(|unit| unit.asking == Some(process)) {
                 self.units[number].asking = None;
-                match ended {
-                    Ended::Status(0) => self.is_ready(number),
-                    _ => self.units[number].seen = ended.to_string(),
+                match (ended, &self.units[number].service.ready) {
+                    (Ended::Status(0), _) => self.is_ready(number),
+                    (_, Some(Ready { check: Check::Exec(argv), .. })) => {
+                        self.units[number].seen = format!("{}: {ended}", argv[0]);
+                    }
+                    _ => {}
                 }
             }
             if let Some(number) = self.units.iter().position(|unit| unit.process == Some(process)) {
-                // What it wrote before its end.
-                for stream in [Stream::Out, Stream::Err] {
-                    while self.units[number].pipes[stream as usize].is_some()
-                        && self.has_more(number, stream)
-                    {
-                        self.read(number, stream);
-                    }
-                }
-                self.has_ended(number, ended);
+                self.process_has_ended(number, ended);
             }
         }
-    }
-
-    fn has_more(&self, number: usize, stream: Stream) -> bool {
-        let Some(pipe) = &self.units[number].pipes[stream as usize] else { return false };
-        let mut files = [PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN)];
-        poll(&mut files, PollTimeout::ZERO).unwrap_or(0) > 0
     }
 
     fn tell_systemd(&self, message: &str) {
@@ -575,32 +609,27 @@ impl Supervisor {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
         let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
         let Some(question) = Question::receive(&mut stream) else { return };
+        let number = |name: &str| self.units.iter().position(|unit| unit.name == name);
         let answer = match question {
             Question::Status => Answer::Status(self.report()),
-            Question::Logs(name) => match self.units.iter().find(|unit| unit.name == name) {
-                Some(unit) => Answer::Lines(unit.lines.iter().cloned().collect()),
-                None => self.unknown(name),
-            },
-            Question::Restart(name) => match self.units.iter().position(|unit| unit.name == name) {
-                Some(number) => {
-                    self.restart(number);
-                    Answer::Done
-                }
-                None => self.unknown(name),
-            },
             Question::Stop => {
                 self.is_told_to_stop(Signal::SIGTERM);
                 Answer::Done
             }
+            Question::Logs(name) | Question::Restart(name) if number(&name).is_none() => {
+                let services = self.units.iter().map(|unit| unit.name.clone()).collect();
+                Answer::Unknown { name, services }
+            }
+            Question::Logs(name) => {
+                let lines = number(&name).map(|number| &self.units[number].lines);
+                Answer::Lines(lines.into_iter().flatten().cloned().collect())
+            }
+            Question::Restart(name) => {
+                number(&name).into_iter().for_each(|number| self.restart(number));
+                Answer::Done
+            }
         };
         answer.send(&mut stream);
-    }
-
-    fn unknown(&self, name: String) -> Answer {
-        Answer::Unknown {
-            name,
-            services: self.units.iter().map(|unit| unit.name.clone()).collect(),
-        }
     }
 
     fn restart(&mut self, number: usize) {
@@ -661,14 +690,6 @@ fn children() -> Vec<Pid> {
         })
         .filter_map(|name| name.parse().ok().map(Pid::from_raw))
         .collect()
-}
-
-/// Whether the caller has a signal ignored: `SigIgn` of proc(5).
-fn is_ignored(signal: Signal) -> bool {
-    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & 1 << (signal as i32 - 1) != 0
 }
 
 /// Returns the environment's variables by name, with what stands for those that are not set.

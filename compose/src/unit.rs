@@ -2,22 +2,23 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 
-use crate::composition::{Check, Service, When, seconds};
-use crate::directories::Run;
+use crate::composition::{Check, Service, When};
+use crate::directories::{Run, make_private};
 use crate::error::{Error, Result};
+use crate::guard::MARK;
 use crate::output::Stream;
 use crate::placeholders::Placeholders;
 
@@ -57,8 +58,12 @@ pub enum Ended {
     Never,
     /// With this exit status.
     Status(i32),
-    /// By this signal.
-    Signal(Signal),
+    /// By the signal with this number.
+    Signal(i32),
+    /// It was not ready in time.
+    Late,
+    /// It ended with the status 0 before it was ready.
+    Early,
 }
 
 impl Ended {
@@ -68,7 +73,8 @@ impl Ended {
         match self {
             Ended::Never => 0,
             Ended::Status(status) => u8::try_from(status & 0xff).unwrap_or(1),
-            Ended::Signal(signal) => u8::try_from(128 + signal as i32).unwrap_or(255),
+            Ended::Signal(signal) => u8::try_from(128 + signal).unwrap_or(255),
+            Ended::Late | Ended::Early => 1,
         }
     }
 }
@@ -78,7 +84,12 @@ impl std::fmt::Display for Ended {
         match self {
             Ended::Never => f.write_str("not started"),
             Ended::Status(status) => write!(f, "exit status {status}"),
-            Ended::Signal(signal) => write!(f, "{signal}"),
+            Ended::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(f, "{signal}"),
+                Err(_) => write!(f, "signal {number}"),
+            },
+            Ended::Late => f.write_str("not ready in time"),
+            Ended::Early => f.write_str("ended before it was ready"),
         }
     }
 }
@@ -105,6 +116,10 @@ pub struct Unit {
     pub since: Instant,
     /// Its process, which leads a process group of its own.
     pub process: Option<Pid>,
+    /// How that has ended, if it was told to stop and others of its group have not.
+    pub ended: Option<Ended>,
+    /// Whether it is stopped because it was not ready in time.
+    pub is_late: bool,
     /// How often it was started again.
     pub restarts: u32,
     /// How often in a row.
@@ -166,11 +181,7 @@ impl Unit {
             None => state.to_owned(),
         };
         if service.state.is_some() && !directory.is_dir() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&directory)
-                .map_err(Error::file("make", &directory))?;
+            make_private(&directory)?;
             own(&directory)?;
         }
         let mut placeholders = placeholders.clone();
@@ -187,7 +198,7 @@ impl Unit {
                 Check::Unix(path) => {
                     fill(path)?;
                     // A relative path is one in the directory for sockets.
-                    *path = run.path.join(&*path).to_string_lossy().into_owned();
+                    *path = run.socket(path)?.to_string_lossy().into_owned();
                 }
                 Check::Exec(argv) => argv.iter_mut().try_for_each(fill)?,
                 Check::Notify => {}
@@ -202,6 +213,7 @@ impl Unit {
             own(&path)?;
         }
         let mut variables: Vec<_> = service.env.clone().into_iter().collect();
+        variables.push((MARK.to_owned(), run.path.to_string_lossy().into_owned()));
         let notify = match service.ready.as_ref().map(|ready| &ready.check) {
             Some(Check::Notify) => {
                 let path = run.socket(&format!("{name}.notify"))?;
@@ -219,6 +231,8 @@ impl Unit {
             state: State::Waiting,
             since: Instant::now(),
             process: None,
+            ended: None,
+            is_late: false,
             restarts: 0,
             in_a_row: 0,
             pipes: [None, None],
@@ -227,7 +241,7 @@ impl Unit {
             asking: None,
             is_asked: false,
             ask_at: None,
-            seen: "nothing".to_owned(),
+            seen: String::new(),
             again: false,
             directory,
             variables,
@@ -238,11 +252,7 @@ impl Unit {
     /// Whether what waits for it may start.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        match self.state {
-            State::Ready => !self.service.oneshot,
-            State::Ended(ended) => self.service.oneshot && ended == Ended::Status(0),
-            _ => false,
-        }
+        matches!(self.state, State::Ready | State::Ended(Ended::Status(0)))
     }
 
     /// Whether it has a process.
@@ -297,13 +307,22 @@ impl Unit {
             *pipe = end;
         }
         self.process = Some(process);
+        self.is_late = false;
         let now = Instant::now();
         let ready = self.service.ready.as_ref();
-        self.ask_at = Some(now);
-        "nothing".clone_into(&mut self.seen);
+        self.ask_at = ready.map(|_| now);
         match ready {
             Some(ready) => {
-                self.enter(State::Starting { until: now.checked_add(seconds(ready.timeout)) });
+                self.seen = match &ready.check {
+                    Check::Tcp(at) | Check::Unix(at) | Check::Http(at, _) => {
+                        format!("{at}: no answer")
+                    }
+                    Check::Exec(argv) => format!("{}: no answer", argv[0]),
+                    Check::Log(text) => format!("no line with {text:?}"),
+                    Check::Notify => "no READY=1 at NOTIFY_SOCKET".to_owned(),
+                };
+                let until = now.checked_add(ready.timeout);
+                self.enter(State::Starting { until });
             }
             None if self.service.oneshot => self.enter(State::Starting { until: None }),
             None => self.enter(State::Ready),
@@ -331,14 +350,19 @@ impl Unit {
         }
     }
 
+    /// Whether a process is left in its group.
+    #[must_use]
+    pub fn has_group(&self) -> bool {
+        self.process.is_some_and(|process| killpg(process, None).is_ok())
+    }
+
     /// Tells it to stop.
     pub fn stop(&mut self) {
-        let signal = signal_named(&self.service.stop.signal).unwrap_or(Signal::SIGTERM);
-        self.signal(signal);
+        self.signal(self.service.stop.signal.0);
         // A stopped process must be able to end.
         self.signal(Signal::SIGCONT);
         let now = Instant::now();
-        let until = now.checked_add(seconds(self.service.stop.timeout));
+        let until = now.checked_add(self.service.stop.timeout);
         self.enter(State::Stopping(until.unwrap_or(now)));
     }
 
@@ -357,61 +381,71 @@ impl Unit {
         if !again || restart.limit.is_some_and(|limit| self.in_a_row >= limit) {
             return None;
         }
-        let factor = 2_f64.powi(i32::try_from(self.in_a_row.min(32)).unwrap_or(32));
+        let delay = restart.delay.saturating_mul(1 << self.in_a_row.min(31)).min(restart.max_delay);
         self.in_a_row += 1;
         self.restarts += 1;
-        Some(seconds((restart.delay * factor).min(restart.max_delay)))
+        Some(delay)
     }
 
-    /// Reads a stream; calls `take` for each whole line. Returns whether it goes on.
-    pub fn read(&mut self, stream: Stream, mut take: impl FnMut(&str)) -> bool {
-        let Some(pipe) = &mut self.pipes[stream as usize] else { return false };
+    /// Reads some of a stream; returns its whole lines, or `None` if there is nothing to read now.
+    pub fn read(&mut self, stream: Stream) -> Option<Vec<String>> {
+        let pipe = self.pipes[stream as usize].as_mut()?;
         let mut buffer = [0; 8192];
-        let file = fs::File::from(pipe.file.try_clone().expect("duplicate a descriptor"));
-        let goes_on = match (&file).read(&mut buffer) {
-            Ok(0) => false,
-            Ok(len) => {
-                pipe.part.extend_from_slice(&buffer[..len]);
-                true
-            }
-            Err(error) => {
-                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-            }
+        let len = match nix::unistd::read(&pipe.file, &mut buffer) {
+            Ok(len) => len,
+            Err(Errno::EAGAIN | Errno::EINTR) => return None,
+            Err(_) => 0,
         };
-        let mut part = std::mem::take(&mut pipe.part);
-        loop {
-            let end = part.iter().position(|byte| *byte == b'\n');
-            let (line, rest) = match end {
-                Some(at) => (&part[..at], at + 1),
-                None if part.len() >= LINE_LEN || !goes_on && !part.is_empty() => {
-                    (&part[..], part.len())
-                }
-                None => break,
-            };
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let line = String::from_utf8_lossy(line).into_owned();
-            take(&line);
-            self.lines.push_back(line);
-            if self.lines.len() > KEPT {
-                self.lines.pop_front();
-            }
-            part.drain(..rest);
+        pipe.part.extend_from_slice(&buffer[..len]);
+        let lines = lines(&mut pipe.part);
+        if len > 0 {
+            return Some(self.keep(lines));
         }
-        match &mut self.pipes[stream as usize] {
-            Some(pipe) if goes_on => pipe.part = part,
-            pipe => *pipe = None,
-        }
-        goes_on
+        let last = self.flush(stream);
+        self.pipes[stream as usize] = None;
+        Some(last)
     }
+
+    /// Returns what came behind the last line of a stream, if there is any.
+    pub fn flush(&mut self, stream: Stream) -> Vec<String> {
+        let pipe = self.pipes[stream as usize].as_mut();
+        let part = pipe.map(|pipe| std::mem::take(&mut pipe.part)).filter(|part| !part.is_empty());
+        self.keep(part.iter().map(|part| text(part)).collect())
+    }
+
+    fn keep(&mut self, lines: Vec<String>) -> Vec<String> {
+        self.lines.extend(lines.iter().cloned());
+        self.lines.drain(..self.lines.len().saturating_sub(KEPT));
+        lines
+    }
+}
+
+/// Takes the whole lines; one that is too long is cut between two characters of UTF-8.
+fn lines(part: &mut Vec<u8>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = &part[..];
+    loop {
+        let (line, len) = match rest.iter().take(LINE_LEN + 1).position(|byte| *byte == b'\n') {
+            Some(at) => (&rest[..at], at + 1),
+            None if rest.len() > LINE_LEN => {
+                let begins = |at: &usize| rest[*at] & 0b1100_0000 != 0b1000_0000;
+                let at = (LINE_LEN - 3..=LINE_LEN).rev().find(begins).unwrap_or(LINE_LEN);
+                (&rest[..at], at)
+            }
+            None => break,
+        };
+        lines.push(text(line));
+        rest = &rest[len..];
+    }
+    let taken = part.len() - rest.len();
+    part.drain(..taken);
+    lines
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
 }
 
 fn pid(number: u32) -> Pid {
     Pid::from_raw(number.try_into().expect("a process's number is an i32"))
-}
-
-/// Returns the signal with a name such as `TERM` or `SIGTERM`.
-#[must_use]
-pub fn signal_named(name: &str) -> Option<Signal> {
-    let name = name.strip_prefix("SIG").unwrap_or(name);
-    format!("SIG{name}").parse().ok()
 }

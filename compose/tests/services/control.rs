@@ -1,0 +1,143 @@
+//! COMPOSED: questions to the instance that runs.
+
+use std::process::Output;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{Place, sh, until};
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", error(output));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn place() -> Place {
+    Place::new(&json!({
+        "db": {"argv": sh("echo UP $$; exec sleep 99"), "ready": {"log": "UP"}},
+        "migration": {"argv": ["true"], "oneshot": true, "after": ["db"]},
+        "web": {"argv": sh("echo WEB"), "restart": {"when": "always", "delay": 50}, "after": ["migration"]},
+    }))
+}
+
+#[test]
+fn status_tells_the_state_of_each() {
+    let place = place();
+    let running = place.start();
+    running.wait_for("web: exit status 0");
+    let table = text(&place.ask("status", &[]));
+    let lines: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["service", "state", "process", "seconds", "restarts", "memory"]);
+    assert_eq!((lines[1][0], lines[1][1]), ("db", "ready"), "{table}");
+    assert_eq!(lines[2][..5], ["migration", "ended:", "exit", "status", "0"], "{table}");
+    assert_eq!(lines[3][..2], ["web", "delayed"], "{table}");
+
+    let reports: Value = serde_json::from_str(&text(&place.ask("status", &["--json"]))).unwrap();
+    let process = reports[0]["process"].as_i64().unwrap();
+    assert!(running.log().contains(&format!("UP {process}")));
+    assert!(reports[0]["memory"].as_u64().unwrap() > 1 << 16, "{reports}");
+    assert_eq!((&reports[2]["restarts"], &reports[2]["process"]), (&json!(1), &Value::Null));
+    assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
+#[test]
+fn logs_are_the_last_lines_of_one() {
+    let place = Place::new(&json!({
+        "a": {"argv": sh("i=0; while [ $i -lt 1500 ]; do echo line $i; i=$((i+1)); done; exec sleep 99"), "ready": {"log": "line 1499"}},
+        "b": {"argv": ["sleep", "99"]},
+    }));
+    let running = place.start();
+    running.wait_ready();
+    let lines = text(&place.ask("logs=a", &[]));
+    assert_eq!(
+        (lines.lines().count(), lines.lines().next(), lines.lines().last()),
+        (1000, Some("line 500"), Some("line 1499"))
+    );
+    assert_eq!(text(&place.ask("logs=b", &[])), "");
+    let lines: Vec<String> =
+        serde_json::from_str(&text(&place.ask("logs=a", &["--json"]))).unwrap();
+    assert_eq!(lines.len(), 1000);
+    assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
+#[test]
+fn restart_starts_one_again() {
+    let place = place();
+    let running = place.start();
+    running.wait_for("web: exit status 0");
+    let process = || {
+        let reports: Value =
+            serde_json::from_str(&text(&place.ask("status", &["--json"]))).unwrap();
+        reports[0]["process"].as_i64()
+    };
+    let before = process();
+    assert_eq!(text(&place.ask("restart=db", &[])), "");
+    until("another process", || match process() {
+        Some(now) if Some(now) != before => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    // It waits for its delay; it need not.
+    text(&place.ask("restart=web", &[]));
+    until("twice", || {
+        if running.log().matches("| WEB").count() >= 2 { Ok(()) } else { Err(running.log()) }
+    });
+    assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
+#[test]
+fn stop_returns_when_all_is_gone() {
+    let place = Place::new(
+        &json!({"a": {"argv": sh("trap 'sleep 0.3; exit 5' TERM; echo UP; while :; do sleep 0.05; done"), "ready": {"log": "UP"}}}),
+    );
+    let running = place.start();
+    running.wait_ready();
+    assert_eq!(text(&place.ask("stop", &[])), "");
+    assert!(!place.data(".demo.lock").exists());
+    assert_eq!(running.end().0, 0);
+}
+
+#[test]
+fn questions_that_have_no_answer_are_errors() {
+    let place = place();
+    for (question, expected) in [
+        ("status", "demo: nothing runs in "),
+        ("stop", "demo: nothing runs in "),
+        (
+            "statsu",
+            "demo: COMPOSED=statsu is not a command\nhint: COMPOSED is status, logs=SERVICE,",
+        ),
+        ("logs", "demo: COMPOSED=logs is not a command\n"),
+        ("status=db", "demo: COMPOSED=status=db is not a command\n"),
+    ] {
+        let output = place.ask(question, &[]);
+        assert!(error(&output).starts_with(expected), "{}", error(&output));
+        assert_eq!(output.status.code(), Some(1));
+    }
+    let running = place.start();
+    running.wait_for("web: exit status 0");
+    for question in ["logs=dbb", "restart=dbb"] {
+        let output = place.ask(question, &[]);
+        assert_eq!(
+            error(&output),
+            "demo: there is no service dbb\nhint: the services are db, migration, web\n"
+        );
+        assert_eq!(output.status.code(), Some(1));
+    }
+    assert!(
+        error(&place.ask("status", &["--jsno"]))
+            .starts_with("demo: unknown argument: --jsno\nhint: ")
+    );
+    assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
+#[test]
+fn check_starts_nothing() {
+    let place = place();
+    assert_eq!(text(&place.ask("check", &[])), "");
+    place.assert_nothing_left();
+}
