@@ -37,6 +37,8 @@ pub(crate) enum Command {
     /// List or remove the bundles that this user's starts have unpacked
     #[command(subcommand)]
     Cache(Cache),
+    /// Print a systemd unit file for a bundle
+    Unit(Unit),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print a manual page; read it with man -l -
@@ -203,6 +205,17 @@ pub(crate) struct Extract {
     /// Directory to write to
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
+}
+
+/// Options of `packer unit`.
+#[derive(Args, Debug)]
+pub(crate) struct Unit {
+    /// The bundle, at the path where it will be
+    pub(crate) bundle: PathBuf,
+
+    /// For the user's own services instead of the system's
+    #[arg(long)]
+    pub(crate) user: bool,
 }
 
 /// Options of `packer completions`.

@@ -8,4 +8,5 @@ pub(crate) mod inspect;
 pub(crate) mod man;
 mod print;
 mod summary;
+pub(crate) mod unit;
 pub(crate) mod verify;

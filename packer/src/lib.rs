@@ -16,7 +16,7 @@ mod source;
 use std::process::ExitCode;
 
 use cli::Command;
-use command::{build, cache, completions, extract, inspect, man, verify};
+use command::{build, cache, completions, extract, inspect, man, unit, verify};
 
 /// Runs the command that the command line names; prints an error message if it fails.
 #[must_use]
@@ -27,6 +27,7 @@ pub fn run() -> ExitCode {
         Command::Verify(options) => verify::verify(&options),
         Command::Extract(options) => extract::extract(&options),
         Command::Cache(command) => cache::cache(command),
+        Command::Unit(options) => unit::unit(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::Man(options) => man::man(&options),
     });

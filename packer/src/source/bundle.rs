@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use format::Error as FormatError;
+use format::{Error as FormatError, Kind, Node};
 use runtime::error::Error as RuntimeError;
-use runtime::payload::{Payload, Sections};
+use runtime::payload::{FrameReader, Payload, Sections};
 
 use crate::elf;
 use crate::error::{Error, Result};
@@ -58,6 +58,49 @@ impl Bundle {
     ) -> Result<T> {
         let result = payload(&self.file, &self.header).and_then(|payload| act(&payload));
         result.map_err(|error| self.error(error))
+    }
+
+    /// Reads a file of the first entry's store path; `None` if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// If the bundle is damaged.
+    pub(crate) fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let Sections { manifest, seek_table, .. } = &self.sections;
+        let descriptor = &self.header.descriptor;
+        let root = &descriptor.paths[usize::from(descriptor.entries[0].path)].path;
+        let Some(number) = manifest.paths.iter().position(|packed| packed.path == *root) else {
+            return Ok(None);
+        };
+        let index = self.sections.index().map_err(|error| self.error(error))?;
+        let nodes = || (0_u32..).zip(&index.nodes);
+        let mut at =
+            nodes().filter(|(_, node)| node.parent.is_none()).nth(number).map(|(at, _)| at);
+        for name in path.split('/') {
+            let is_it = |node: &Node<'_>| node.parent == at && node.name == name.as_bytes();
+            at = Some(match nodes().find(|(_, node)| is_it(node)) {
+                Some((child, _)) => child,
+                None => return Ok(None),
+            });
+        }
+        let node = at.and_then(|at| index.nodes.get(at as usize));
+        let Some(Node { kind: Kind::File { content, .. }, .. }) = node else { return Ok(None) };
+        let frames = seek_table.data_frames();
+        self.run(|payload| {
+            let mut reader = FrameReader::new(payload, frames)?;
+            let mut bytes = Vec::new();
+            for ((number, frame), digest) in (0..).zip(frames).zip(&index.frames) {
+                let (start, end) = (content.start.max(frame.start), content.end().min(frame.end()));
+                if start < end {
+                    // Both are inside the frame, whose content fits in memory.
+                    let part = |at: u64| usize::try_from(at - frame.start).unwrap_or(usize::MAX);
+                    bytes.extend_from_slice(
+                        &reader.read(number, frame, *digest)?[part(start)..part(end)],
+                    );
+                }
+            }
+            Ok(Some(bytes))
+        })
     }
 
     /// Converts an error of the runtime, and adds the name of the bundle.

@@ -1,0 +1,146 @@
+//! `packer unit`: prints a unit file for a bundle, as docs/systemd.md has it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use format::{Mode, Modes};
+use runtime::error::Escaped;
+use serde_json::Value;
+
+use super::print;
+use crate::cli;
+use crate::error::{Error, Result};
+use crate::source::bundle::Bundle;
+
+/// Bytes of a name in /var/cache below which references can still be rewritten to the cache.
+const CACHE_NAME_LEN: usize = 12;
+
+/// What a bundle that can be relocated runs with.
+const RESTRICTIONS: &str = "\
+CapabilityBoundingSet=
+LockPersonality=yes
+PrivateDevices=yes
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+UMask=0077
+";
+
+/// What any other bundle needs on top of them.
+const NAMESPACES: &str = "\
+# It cannot be relocated: it makes a namespace.
+RestrictNamespaces=user mnt
+SystemCallFilter=@mount
+";
+
+/// Prints a unit for the system's manager, or for a user's.
+///
+/// # Errors
+///
+/// If the file is not a bundle, or is damaged.
+pub(crate) fn unit(options: &cli::Unit) -> Result<()> {
+    let bundle = Bundle::open(&options.bundle)?;
+    let path = std::path::absolute(&options.bundle)
+        .map_err(|error| Error::io("find", &options.bundle, error))?;
+    let composition = bundle.read_file("share/composition.json")?;
+    let composition = composition.and_then(|text| serde_json::from_slice(&text).ok());
+    let descriptor = &bundle.header.descriptor;
+    let name = Escaped(descriptor.entries[0].name(&descriptor.paths)).to_string();
+    print::text(&text(&name, &path, descriptor.modes, composition.as_ref(), options.user))
+}
+
+fn text(
+    name: &str,
+    path: &Path,
+    modes: Modes,
+    composition: Option<&Value>,
+    is_users: bool,
+) -> String {
+    let mut unit = String::new();
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(unit, "{text}");
+    };
+    line(format_args!("[Unit]\nDescription={name}\n\n[Service]"));
+    match composition {
+        // It says when all services are ready, and unpacks before that at the first start.
+        Some(_) => line(format_args!("Type=notify\nTimeoutStartSec=300")),
+        None => line(format_args!("Type=exec")),
+    }
+    // A path with spaces is one word in quotes, and % is doubled: systemd.service(5).
+    let program =
+        path.to_string_lossy().replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
+    line(format_args!("ExecStart=\"{program}\"\nRestart=on-failure"));
+    line(format_args!(
+        "# The launcher's own: it would fail again.\nRestartPreventExitStatus=125 126 127"
+    ));
+    let cache = name.get(..CACHE_NAME_LEN).unwrap_or(name);
+    line(format_args!("CacheDirectory={cache}\nStateDirectory={name}\nWorkingDirectory=%S/{name}"));
+    let secrets = composition.and_then(|composition| composition["secrets"].as_object());
+    for secret in secrets.into_iter().flat_map(|secrets| secrets.keys()) {
+        line(format_args!("# The file is /etc/credstore/{secret}.\nLoadCredential={secret}"));
+    }
+    if is_users {
+        line(format_args!("NoNewPrivileges=yes\n\n[Install]\nWantedBy=default.target"));
+        return unit;
+    }
+    line(format_args!(
+        "DynamicUser=yes\nProtectSystem=strict\nPrivateTmp=yes\nNoNewPrivileges=yes\nMemoryDenyWriteExecute=yes"
+    ));
+    line(format_args!("{}", RESTRICTIONS.trim_end()));
+    if !modes.contains(Mode::Relocate) {
+        line(format_args!("{}", NAMESPACES.trim_end()));
+    }
+    line(format_args!("\n[Install]\nWantedBy=multi-user.target"));
+    unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_for_what_is_in_the_bundle() {
+        let unit = |modes: Modes, composition: Option<&Value>, is_users| {
+            text(
+                "a-long-name-of-it",
+                Path::new("/srv/my \"100 %\"/markov"),
+                modes,
+                composition,
+                is_users,
+            )
+        };
+        let all = unit(Mode::ALL.into_iter().collect(), None, false);
+        assert!(all.contains("Type=exec\nExecStart=\"/srv/my \\\"100 %%\\\"/markov\"\n"), "{all}");
+        assert!(
+            all.contains("CacheDirectory=a-long-name-\nStateDirectory=a-long-name-of-it\n"),
+            "{all}"
+        );
+        assert!(!all.contains("RestrictNamespaces=user"), "{all}");
+        let fixed = unit([Mode::Namespace].into_iter().collect(), None, false);
+        assert!(
+            fixed.contains("RestrictNamespaces=user mnt\nSystemCallFilter=@mount\n"),
+            "{fixed}"
+        );
+        let composition = serde_json::json!({ "secrets": { "password": "PASSWORD_FILE" } });
+        let composed = unit(Mode::ALL.into_iter().collect(), Some(&composition), true);
+        assert!(
+            composed.contains("Type=notify\n") && composed.contains("LoadCredential=password\n")
+        );
+        assert!(
+            composed.ends_with("WantedBy=default.target\n") && !composed.contains("DynamicUser")
+        );
+    }
+}
