@@ -3,8 +3,8 @@
 //! The keys are those of docs/compose.md. `nix/compose.nix` checks what a user writes; this program refuses what it
 //! does not know, so that both stay the same.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -271,6 +271,18 @@ impl Composition {
                 return wrong(format!("{name:?} is no name"));
             }
         }
+        const OWN: [&str; 4] = ["STATE", "RUN", "CWD", "DATA"];
+        let mut names = self.variables.keys().chain(self.secrets.values());
+        if let Some(name) = names.find(|name| OWN.contains(&name.as_str())) {
+            return wrong(format!("%{name}% stands for something else: choose another name"));
+        }
+        // The directory for sockets belongs to one user.
+        let users: BTreeSet<_> =
+            self.services.values().filter_map(|one| one.user.as_ref()).collect();
+        if let [one, other, ..] = users.into_iter().collect::<Vec<_>>()[..] {
+            return wrong(format!("services have two users: {one} and {other}"));
+        }
+        let mut files = BTreeMap::new();
         let mut ports = BTreeMap::new();
         for (name, service) in &self.services {
             if service.argv.is_empty() {
@@ -278,6 +290,15 @@ impl Composition {
             }
             if service.oneshot && service.ready.is_some() {
                 return wrong(format!("{name}: a oneshot is ready when it has ended"));
+            }
+            let paths = service.configs.keys().chain(&service.state);
+            if let Some(path) = paths.clone().find(|path| !is_below(path)) {
+                return wrong(format!("{name}: {path} leads out of its directory"));
+            }
+            for file in service.configs.keys() {
+                if let Some(other) = files.insert(file, name) {
+                    return wrong(format!("{other} and {name} have the same file: {file}"));
+                }
             }
             let may_pass = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
             if !service.signals.iter().all(|name| may_pass.contains(&name.0)) {
@@ -331,6 +352,12 @@ impl Composition {
     }
 }
 
+/// Whether a relative path stays below its directory.
+fn is_below(path: &str) -> bool {
+    let mut components = Path::new(path).components();
+    !path.is_empty() && components.all(|component| matches!(component, Component::Normal(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,6 +391,16 @@ mod tests {
                 "services wait for each other: a after b after a",
             ),
             (r#"{"a": {"argv": ["/a"], "after": ["a"]}}"#, "a after a"),
+            (
+                r#"{"a": {"argv": ["/a"], "user": "x"}, "b": {"argv": ["/b"], "user": "y"}}"#,
+                "services have two users: x and y",
+            ),
+            (r#"{"a": {"argv": ["/a"], "state": "../x"}}"#, "a: ../x leads out of its directory"),
+            (r#"{"a": {"argv": ["/a"], "state": "/x"}}"#, "a: /x leads out of its directory"),
+            (
+                r#"{"a": {"argv": ["/a"], "configs": {"f": ""}}, "b": {"argv": ["/b"], "configs": {"f": ""}}}"#,
+                "a and b have the same file: f",
+            ),
         ] {
             let error = composition(services).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{Uid, getpid};
+use nix::unistd::{Uid, User, getpid};
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,6 +71,26 @@ pub fn state_path(composition: &Composition) -> Result<PathBuf> {
 /// If it cannot be made.
 pub fn make_private(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file("use", path))
+}
+
+/// Returns the user of the services that have one, where root started the composition.
+fn user(composition: &Composition) -> Result<Option<User>> {
+    // They have no two.
+    let name = composition.services.values().find_map(|service| service.user.as_ref());
+    let Some(name) = name.filter(|_| Uid::effective().is_root()) else { return Ok(None) };
+    let found = User::from_name(name).map_err(|errno| Error::System("look up a user", errno))?;
+    found.map(Some).ok_or_else(|| Error::Composition(format!("there is no user {name}")))
+}
+
+/// Gives a file to a user.
+///
+/// # Errors
+///
+/// What chown(2) says.
+pub fn own(path: &Path, user: Option<&User>) -> Result<()> {
+    let Some(user) = user else { return Ok(()) };
+    std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+        .map_err(Error::file("give away", path))
 }
 
 fn lock_path(composition: &Composition, state: &Path) -> PathBuf {
@@ -182,6 +202,8 @@ fn places() -> Vec<PathBuf> {
 pub struct Run {
     /// Its path.
     pub path: PathBuf,
+    /// To whom it belongs, if not to this process's user: the user of the services that have one.
+    pub user: Option<User>,
 }
 
 impl Run {
@@ -191,6 +213,7 @@ impl Run {
     ///
     /// If neither can be written.
     pub fn make(composition: &Composition) -> Result<Run> {
+        let user = user(composition)?;
         let name = format!("{}-{}", composition.name, getpid());
         let mut last = None;
         let is_short = |place: &PathBuf| {
@@ -201,7 +224,10 @@ impl Run {
                 let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
                 let path = place.join(format!("{name}{suffix}"));
                 match DirBuilder::new().mode(0o700).create(&path) {
-                    Ok(()) => return Ok(Run { path }),
+                    Ok(()) => {
+                        let run = Run { path, user };
+                        return own(&run.path, run.user.as_ref()).map(|()| run);
+                    }
                     Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                     Err(error) => {
                         last = Some(Error::file("make", &path)(error));

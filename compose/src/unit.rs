@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 
 use crate::composition::{Check, Service, When};
-use crate::directories::{Run, make_private};
+use crate::directories::{Run, make_private, own};
 use crate::error::{Error, Result};
 use crate::guard::MARK;
 use crate::output::Stream;
@@ -159,23 +159,8 @@ impl Unit {
         run: &Run,
     ) -> Result<Unit> {
         let mut service = service.clone();
-        let user = match &service.user {
-            Some(user) if nix::unistd::Uid::effective().is_root() => {
-                let found = User::from_name(user)
-                    .map_err(|errno| Error::System("look up a user", errno))?;
-                Some(found.ok_or_else(|| {
-                    Error::Composition(format!("{name}: there is no user {user}"))
-                })?)
-            }
-            _ => None,
-        };
-        let own = |path: &Path| match &user {
-            Some(user) => {
-                std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-                    .map_err(Error::file("own", path))
-            }
-            None => Ok(()),
-        };
+        let user = run.user.as_ref().filter(|_| service.user.is_some());
+        let own = |path: &Path| own(path, user);
         let directory = match &service.state {
             Some(name) => state.join(name),
             None => state.to_owned(),
@@ -212,7 +197,16 @@ impl Unit {
             fs::write(&path, placeholders.fill(text)?).map_err(Error::file("write", &path))?;
             own(&path)?;
         }
-        let mut variables: Vec<_> = service.env.clone().into_iter().collect();
+        // As a login has it: environ(7).
+        let of_user = |user: &User| {
+            let home = user.dir.to_string_lossy().into_owned();
+            [("HOME", home), ("USER", user.name.clone()), ("LOGNAME", user.name.clone())]
+        };
+        let of_user = user.map(of_user).into_iter().flatten();
+        let mut variables: Vec<_> = of_user
+            .map(|(name, value)| (name.to_owned(), value))
+            .chain(service.env.clone())
+            .collect();
         variables.push((MARK.to_owned(), run.path.to_string_lossy().into_owned()));
         let notify = match service.ready.as_ref().map(|ready| &ready.check) {
             Some(Check::Notify) => {
@@ -245,7 +239,7 @@ impl Unit {
             again: false,
             directory,
             variables,
-            user,
+            user: user.cloned(),
         })
     }
 
@@ -272,7 +266,15 @@ impl Unit {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.directory).process_group(0);
         // They are between this process and systemd.
-        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS"] {
+        const SYSTEMD: [&str; 6] = [
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "LISTEN_PID",
+            "LISTEN_FDS",
+            "LISTEN_FDNAMES",
+        ];
+        for name in SYSTEMD {
             command.env_remove(name);
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));

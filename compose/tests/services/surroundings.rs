@@ -131,3 +131,31 @@ fn systemd_hears_when_all_is_ready() {
     hear("STOPPING=1");
     assert_eq!(running.end().0, 0);
 }
+
+/// Its data, its files and its sockets are its own. What an ordinary user starts runs as that user.
+#[test]
+fn a_service_of_another_user_can_use_its_directories() {
+    let script = "id -un >who; echo $HOME >home; cat $RUN/file >copy; : >$RUN/made; test -w .";
+    let place = Place::new(&json!({
+        "a": {
+            "argv": sh(script),
+            "user": "nobody",
+            "state": "own",
+            "configs": {"file": "text"},
+            "env": {"RUN": "%RUN%"},
+            "oneshot": true,
+        },
+    }));
+    let (code, log) = place.run();
+    assert_eq!(code, 0, "{log}");
+    let read = |name| fs::read_to_string(place.data("own").join(name)).unwrap();
+    assert_eq!(read("copy"), "text");
+    if nix::unistd::Uid::effective().is_root() {
+        assert_eq!(
+            (read("who"), read("home")),
+            ("nobody\n".to_owned(), "/nonexistent\n".to_owned())
+        );
+    } else {
+        assert_ne!(read("who"), "nobody\n");
+    }
+}
