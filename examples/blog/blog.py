@@ -12,16 +12,16 @@ from http.server import BaseHTTPRequestHandler
 SOCKET, PSQL = sys.argv[1], [*sys.argv[2:], "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
 
 
-def query(text, **variables):
+def query(text, /, **variables):
     """Asks the database; psql itself quotes what stands as :'name' in the text."""
     options = [f"--set={name}={value}" for name, value in variables.items()]
     return subprocess.run([*PSQL, *options], input=text, capture_output=True, text=True, check=True).stdout
 
 
 class Handler(BaseHTTPRequestHandler):
-    def answer(self, *arguments, **variables):
+    def answer(self, text, /, **variables):
         try:
-            status, body = 200, query(*arguments, **variables).encode()
+            status, body = 200, query(text, **variables).encode()
         except subprocess.CalledProcessError as error:
             status, body = 503, error.stderr.encode()
         self.send_response(status)
