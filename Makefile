@@ -2,7 +2,8 @@
 #
 #   make test    installs what the tests need, then runs them; needs root or sudo; lists what it does not run
 #   make test-hosts  runs what make test leaves out: containers and older systems, which need larger packages
-#   make test-long  runs the slow tests: every error at every system call of a first start; gcc, PostgreSQL, coreutils
+#   make test-long  runs the slow tests: every error at every system call of a first start; gcc, PostgreSQL, coreutils;
+#                200 starts of compositions
 #   make test-corpus  relocates programs of all kinds; builds them first, some from source; takes an hour and 15 GB
 #   make lint    checks formatting, lints, layers, documentation, dependencies and the stub's size
 #   make demo    packs and runs the markov example, from a Nix closure to an answer over HTTP

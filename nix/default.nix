@@ -30,6 +30,12 @@ rec {
   # The closure of a composition; `packer build` packs it.
   compose = import ./compose.nix { inherit pkgs; compose = supervisor; bundle = { drv, ... }: drv; };
   markov-composed = import ../examples/markov/composition.nix { inherit pkgs compose markov-server; };
+  worker = import ../examples/worker/composition.nix { inherit pkgs compose; };
+  blog = import ../examples/blog/composition.nix {
+    inherit pkgs compose;
+    postgresql = "${package.postgresql-15}/lib/postgresql/15/bin";
+    nginx = "${package.nginx}/bin";
+  };
 
   hello = import ../examples/hello { inherit pkgs; };
   coreutils = import ../examples/coreutils { inherit pkgs; };

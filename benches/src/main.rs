@@ -8,6 +8,7 @@
 //!   pack     the time to pack             report  tables → docs/benchmarks.md
 //!   size     the size of bundles          picture charts → docs/benchmarks.svg
 //!   scale    many files, large files
+//!   compose  services that start together
 //! ```
 //!
 //! Each part compares cases in the same run. One round starts every case once; the order changes from round to
@@ -18,6 +19,7 @@
 
 mod bare;
 mod closures;
+mod compose;
 mod first;
 mod fixture;
 mod floor;
@@ -48,13 +50,14 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 6] = [
+const PARTS: [(&str, Measure); 7] = [
     ("start", start::measure),
     ("first", first::measure),
     ("update", update::measure),
     ("pack", pack::measure),
     ("size", size::measure),
     ("scale", scale::measure),
+    ("compose", compose::measure),
 ];
 
 fn main() -> ExitCode {
