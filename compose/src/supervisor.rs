@@ -236,7 +236,9 @@ impl Supervisor {
         if !is_time || unit.is_asked || unit.asking.is_some() {
             return;
         }
-        unit.ask_at = now.checked_add(ready.interval);
+        // Most are ready soon: asked again after as long as it has taken so far.
+        let so_far = unit.since.elapsed() + Duration::from_millis(1);
+        unit.ask_at = now.checked_add(ready.interval.min(so_far));
         match ready.check.clone() {
             Check::Log(_) | Check::Notify => unit.ask_at = None,
             Check::Exec(argv) => {
