@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use nix::sys::signal::Signal;
 use tests::{Change, Host, Nix, User, http};
 
 use crate::composed::Example;
@@ -51,6 +52,22 @@ fn blog_keeps_its_data_when_it_is_killed() {
         let directory = tempfile::tempdir().unwrap();
         keeps_its_data(&BLOG, &host(directory.path()), mode);
     }
+}
+
+#[test]
+#[ignore = "downloads and packs postgresql and nginx"]
+fn blog_begins_again_when_initdb_was_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = host(directory.path());
+    let mut first = BLOG.start(&host, "relocate");
+    let half = host.outside(host.home("data/postgres/cluster.new/PG_VERSION"));
+    first.until("a part of the database", |_| half.exists().then_some(()));
+    first.kill();
+    let mut second = BLOG.start(&host, "relocate");
+    second.until_ready();
+    (BLOG.write)(&second.url);
+    (BLOG.read)(&second.url);
+    second.stop(Signal::SIGTERM);
 }
 
 #[test]
