@@ -12,6 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
+use crate::placeholders::Placeholders;
 
 /// Services that belong together.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -86,6 +87,20 @@ pub enum Check {
     Log(String),
     /// It says READY=1 on `NOTIFY_SOCKET`: sd_notify(3).
     Notify,
+}
+
+impl Check {
+    /// Returns the address of the port that is asked, in one spelling.
+    fn port(&self) -> Option<String> {
+        let address = match self {
+            Check::Tcp(address) => address,
+            Check::Http(url, _) => url.strip_prefix("http://")?.split('/').next()?,
+            _ => return None,
+        };
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, "80"));
+        let host = if matches!(host, "" | "localhost") { "127.0.0.1" } else { host };
+        Some(format!("{host}:{port}"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -272,9 +287,15 @@ impl Composition {
             }
         }
         const OWN: [&str; 4] = ["STATE", "RUN", "CWD", "DATA"];
-        let mut names = self.variables.keys().chain(self.secrets.values());
-        if let Some(name) = names.find(|name| OWN.contains(&name.as_str())) {
-            return wrong(format!("%{name}% stands for something else: choose another name"));
+        let mut placeholders = Placeholders::default();
+        OWN.iter().for_each(|name| placeholders.set(name, "/"));
+        let secrets = self.secrets.values().map(|variable| (variable, "/"));
+        let variables = self.variables.iter().map(|(name, default)| (name, default.as_str()));
+        for (name, value) in variables.chain(secrets) {
+            if OWN.contains(&name.as_str()) {
+                return wrong(format!("%{name}% stands for something else: choose another name"));
+            }
+            placeholders.set(name, value);
         }
         // The directory for sockets belongs to one user.
         let users: BTreeSet<_> =
@@ -304,14 +325,13 @@ impl Composition {
             if !service.signals.iter().all(|name| may_pass.contains(&name.0)) {
                 return wrong(format!("{name}: signals may be HUP, USR1 and USR2"));
             }
-            if let Some(Ready { check: Check::Tcp(address), .. }) = &service.ready {
-                let address = address.replace("localhost:", "127.0.0.1:");
-                // What a placeholder stands for is not known yet.
-                if !address.contains('%')
-                    && let Some(other) = ports.insert(address.clone(), name)
-                {
-                    return wrong(format!("{other} and {name} have the same port: {address}"));
-                }
+            let mut filled = service.clone();
+            filled.fill(name, &placeholders)?;
+            let port = filled.ready.as_ref().and_then(|ready| ready.check.port());
+            if let Some(port) = port
+                && let Some(other) = ports.insert(port.clone(), name)
+            {
+                return wrong(format!("{other} and {name} have the same port: {port}"));
             }
         }
         match self.order().err() {
@@ -349,6 +369,34 @@ impl Composition {
             return Err(path.split_off(begin));
         }
         Ok(order)
+    }
+}
+
+impl Service {
+    /// Replaces all placeholders; `name` is the service's, for the error.
+    ///
+    /// # Errors
+    ///
+    /// If one stands for nothing.
+    pub fn fill(&mut self, name: &str, placeholders: &Placeholders) -> Result<()> {
+        let texts =
+            self.argv.iter_mut().chain(self.env.values_mut()).chain(self.configs.values_mut());
+        let asked: Vec<&mut String> = match self.ready.as_mut().map(|ready| &mut ready.check) {
+            Some(
+                Check::Tcp(text) | Check::Unix(text) | Check::Http(text, _) | Check::Log(text),
+            ) => {
+                vec![text]
+            }
+            Some(Check::Exec(argv)) => argv.iter_mut().collect(),
+            Some(Check::Notify) | None => Vec::new(),
+        };
+        for text in texts.chain(asked) {
+            *text = placeholders.fill(text).map_err(|placeholder| Error::Placeholder {
+                service: name.to_owned(),
+                name: placeholder,
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -58,19 +58,20 @@ pub struct Report {
 }
 
 impl Question {
-    /// Reads the value of `COMPOSED`.
+    /// Reads a command, such as `status`, and the service that it is about.
     ///
     /// # Errors
     ///
     /// If it is not a command.
-    pub fn parse(text: &str) -> Result<Question> {
-        Ok(match text.split_once('=').map_or((text, ""), |(command, name)| (command, name)) {
-            ("status", "") => Question::Status,
-            ("stop", "") => Question::Stop,
-            ("logs", name) if !name.is_empty() => Question::Logs(name.to_owned()),
-            ("restart", name) if !name.is_empty() => Question::Restart(name.to_owned()),
-            _ => return Err(Error::Command(text.to_owned())),
-        })
+    pub fn parse(command: &str, service: Option<&str>) -> Result<Question> {
+        match (command, service) {
+            ("status", None) => Ok(Question::Status),
+            ("stop", None) => Ok(Question::Stop),
+            ("logs", Some(name)) => Ok(Question::Logs(name.to_owned())),
+            ("restart", Some(name)) => Ok(Question::Restart(name.to_owned())),
+            (command, Some(name)) => Err(Error::Command(format!("{command}={name}"))),
+            (command, None) => Err(Error::Command(command.to_owned())),
+        }
     }
 
     /// Sends it and waits for the answer.

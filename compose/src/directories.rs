@@ -49,19 +49,14 @@ pub struct Holder {
 }
 
 /// Returns the directory for data: systemd's, else the one that the composition's variable names, else the current one.
-///
-/// # Errors
-///
-/// If it cannot be made, or its path cannot be found.
-pub fn state_path(composition: &Composition) -> Result<PathBuf> {
+#[must_use]
+pub fn state_path(composition: &Composition) -> PathBuf {
     let of = |name: &str| env::var_os(name).filter(|path| !path.is_empty());
     // systemd's is a list if the unit has several.
     let service = of("STATE_DIRECTORY")
         .map(|list| list.to_string_lossy().split(':').next().unwrap_or_default().into());
     let named = composition.state_variable.as_deref().and_then(of);
-    let path: PathBuf = service.or(named).map_or_else(|| ".".into(), PathBuf::from);
-    make_private(&path)?;
-    fs::canonicalize(&path).map_err(Error::file("use", &path))
+    service.or(named).map_or_else(|| ".".into(), PathBuf::from)
 }
 
 /// Makes a directory, and those above it, for this user alone.
@@ -104,7 +99,9 @@ impl State {
     ///
     /// If another instance has it, or it cannot be written.
     pub fn take(composition: &Composition, run: &Path) -> Result<State> {
-        let path = state_path(composition)?;
+        let path = state_path(composition);
+        make_private(&path)?;
+        let path = fs::canonicalize(&path).map_err(Error::file("use", &path))?;
         let lock_path = lock_path(composition, &path);
         let failed = || Error::file("use", &lock_path);
         let end = Instant::now() + PATIENCE;
@@ -125,9 +122,12 @@ impl State {
                     if !is_there {
                         continue;
                     }
-                    // One that could not clear away its directory, nor could its guard.
+                    // One that could not clear away its directory, nor could its guard. After a boot, it can be that of
+                    // another instance, or this one's, which has got the same number.
                     let stale = Holder::read(&mut lock).map_err(failed())?.run;
-                    if places().iter().any(|place| stale.parent() == Some(place))
+                    if stale != run
+                        && !answers(&stale)
+                        && places().iter().any(|place| stale.parent() == Some(place))
                         && stale.file_name().is_some_and(|file| {
                             file.to_string_lossy().starts_with(&format!("{}-", composition.name))
                         })
@@ -143,8 +143,7 @@ impl State {
                 }
                 Err((mut file, Errno::EWOULDBLOCK)) => {
                     let holder = Holder::read(&mut file).map_err(failed())?;
-                    let answers = UnixStream::connect(holder.run.join(CONTROL)).is_ok();
-                    if answers || Instant::now() > end {
+                    if answers(&holder.run) || Instant::now() > end {
                         let name = composition.name.clone();
                         let process = holder.process;
                         return Err(Error::Running { name, directory: path, process });
@@ -155,6 +154,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether an instance answers in a directory for sockets.
+fn answers(run: &Path) -> bool {
+    UnixStream::connect(run.join(CONTROL)).is_ok()
 }
 
 impl Drop for State {

@@ -30,7 +30,12 @@ pub enum Error {
     /// No instance has the directory for data.
     NotRunning(PathBuf),
     /// A placeholder stands for nothing.
-    Placeholder(String),
+    Placeholder {
+        /// The service that uses it.
+        service: String,
+        /// Its name.
+        name: String,
+    },
     /// The path of a socket would be longer than the kernel allows: unix(7).
     SocketPath(PathBuf),
     /// A file that the caller has to name.
@@ -49,8 +54,13 @@ pub enum Error {
         /// Those that are there.
         services: Vec<String>,
     },
-    /// There are arguments; the services take none.
-    Argument(String),
+    /// There is an argument that is not known; the services take none.
+    Argument {
+        /// The argument.
+        argument: String,
+        /// The variables that the services use.
+        variables: Vec<String>,
+    },
     /// Arguments, variables or files could not be handed to the system.
     System(&'static str, nix::Error),
 }
@@ -74,16 +84,21 @@ impl Error {
             Error::File { .. } => "name a directory that you may write to".into(),
             Error::Running { .. } => "stop it with COMPOSED=stop, or name another directory for data".into(),
             Error::NotRunning(_) => "start it, or run this where it was started".into(),
-            Error::Placeholder(_) => "%% stands for %; docs/compose.md lists the others".into(),
+            Error::Placeholder { name, .. } => {
+                format!("give it a default with variables.{name}, or write %% for %")
+            }
             Error::SocketPath(_) => "set XDG_RUNTIME_DIR to a short path, or unset it".into(),
             Error::Secret { name, variable } => {
                 format!("set {variable} to the path of a file, or pass the credential {name}")
             }
             Error::Command(_) => {
-                "COMPOSED is status, logs=SERVICE, restart=SERVICE, stop or check; unset it to start the services".into()
+                "it is status, logs=SERVICE, restart=SERVICE, stop or check; unset COMPOSED to start the services".into()
             }
             Error::Service { services, .. } => format!("the services are {}", services.join(", ")),
-            Error::Argument(_) => "it is set up by variables: COMPOSED=status lists them".into(),
+            Error::Argument { variables, .. } => {
+                let more = if variables.is_empty() { "" } else { "; set up the services by " };
+                format!("it takes --json and --log-format{more}{}", variables.join(", "))
+            }
             Error::System(..) => "see the limits of this user: ulimit -a".into(),
         }
     }
@@ -104,14 +119,16 @@ impl fmt::Display for Error {
                 )?;
             }
             Error::NotRunning(directory) => write!(f, "nothing runs in {}", directory.display())?,
-            Error::Placeholder(name) => write!(f, "%{name}% stands for nothing")?,
+            Error::Placeholder { service, name } => {
+                write!(f, "{service}: %{name}% stands for nothing")?;
+            }
             Error::SocketPath(path) => {
                 write!(f, "a path of a socket has 107 bytes at most: {}", path.display())?;
             }
             Error::Secret { name, .. } => write!(f, "the secret {name} is missing")?,
-            Error::Command(command) => write!(f, "COMPOSED={command} is not a command")?,
+            Error::Command(command) => write!(f, "{command} is not a command")?,
             Error::Service { name, .. } => write!(f, "there is no service {name}")?,
-            Error::Argument(argument) => write!(f, "unknown argument: {argument}")?,
+            Error::Argument { argument, .. } => write!(f, "unknown argument: {argument}")?,
             Error::System(what, errno) => write!(f, "cannot {what}: {}", errno.desc())?,
         }
         write!(f, "\nhint: {}", self.hint())

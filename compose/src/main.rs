@@ -1,7 +1,10 @@
-//! The program of a composition: starts its services, or asks the instance that runs, if `COMPOSED` is set.
+//! The program of a composition: starts its services, or asks the instance that runs.
+//!
+//! `COMPOSED` is the question, or it is called by a name with the question in it: `NAME-status`.
 
 use std::env;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,7 +41,7 @@ fn program_name() -> String {
 }
 
 fn run() -> Result<u8> {
-    let command = env::var("COMPOSED").unwrap_or_default();
+    let command = env::var("COMPOSED").ok().or_else(named_command).unwrap_or_default();
     let mut arguments = env::args_os().skip(1).map(PathBuf::from);
     if let (GUARD, Some(run), Some(lock)) = (&*command, arguments.next(), arguments.next()) {
         guard(&run, &lock);
@@ -47,24 +50,41 @@ fn run() -> Result<u8> {
     let program = env::current_exe().map_err(Error::file("find", "this program"))?;
     let directory = program.parent().map(PathBuf::from).unwrap_or_default();
     let composition = Composition::read(&directory.join(COMPOSITION))?;
-    let options = Options::read()?;
-    match &*command {
-        "" => start(&composition, &options),
+    let (command, service) =
+        command.split_once('=').map_or((&*command, None), |(command, name)| (command, Some(name)));
+    let options = Options::read(&composition, !command.is_empty() && service.is_none())?;
+    match (command, service.or(options.service.as_deref())) {
+        ("", None) => start(&composition, &options),
         // Reading it has checked it.
-        "check" => Ok(0),
-        command => ask(&composition, &Question::parse(command)?, &options),
+        ("check", None) => Ok(0),
+        (command, service) => ask(&composition, &Question::parse(command, service)?, &options),
     }
+}
+
+/// The command that the name has by which this was called: `status` of `markov-status`.
+fn named_command() -> Option<String> {
+    let called = PathBuf::from(env::args_os().next()?);
+    let name = called.file_name()?.to_str()?.strip_prefix(&program_name())?.strip_prefix('-')?;
+    // A program that was only renamed is none.
+    ["status", "logs", "restart", "stop"].contains(&name).then(|| name.to_owned())
 }
 
 /// What the arguments say.
 struct Options {
     format: Format,
     json: bool,
+    /// The service that a command is about.
+    service: Option<String>,
 }
 
 impl Options {
-    fn read() -> Result<Options> {
-        let mut options = Options { format: Format::Text, json: false };
+    fn read(composition: &Composition, takes_service: bool) -> Result<Options> {
+        let unknown = |argument| {
+            let variables =
+                composition.variables.keys().chain(composition.secrets.values()).cloned().collect();
+            Err(Error::Argument { argument, variables })
+        };
+        let mut options = Options { format: Format::Text, json: false, service: None };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let (name, value) = match argument.split_once('=') {
@@ -76,9 +96,12 @@ impl Options {
                 "--log-format" => match value.or_else(|| arguments.next()).as_deref() {
                     Some("json") => options.format = Format::Json,
                     Some("text") => options.format = Format::Text,
-                    _ => return Err(Error::Argument(argument)),
+                    _ => return unknown(argument),
                 },
-                _ => return Err(Error::Argument(argument)),
+                _ if takes_service && options.service.is_none() && !argument.starts_with('-') => {
+                    options.service = Some(argument);
+                }
+                _ => return unknown(argument),
             }
         }
         Ok(options)
@@ -118,12 +141,13 @@ fn secret(name: &str, variable: &str) -> Result<String> {
     let path = credential.filter(|path| path.is_file()).or(named);
     let path =
         path.ok_or_else(|| Error::Secret { name: name.to_owned(), variable: variable.to_owned() })?;
-    let path = std::fs::canonicalize(&path).map_err(Error::file("read", &path))?;
+    let path = fs::canonicalize(&path).map_err(Error::file("read", &path))?;
     Ok(path.to_string_lossy().into_owned())
 }
 
 fn ask(composition: &Composition, question: &Question, options: &Options) -> Result<u8> {
-    let state = state_path(composition)?;
+    let state = state_path(composition);
+    let state = fs::canonicalize(&state).unwrap_or(state);
     let running = || holder(composition, &state);
     let found = running()?.ok_or_else(|| Error::NotRunning(state.clone()))?;
     let text = match question.ask(&found.run.join(CONTROL))? {

@@ -15,7 +15,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 
-use crate::composition::{Check, Service, When};
+use crate::composition::{Check, Ready, Service, When};
 use crate::directories::{Run, make_private, own};
 use crate::error::{Error, Result};
 use crate::guard::MARK;
@@ -171,30 +171,17 @@ impl Unit {
         }
         let mut placeholders = placeholders.clone();
         placeholders.set("STATE", directory.to_string_lossy());
-        let fill = |text: &mut String| -> Result<()> {
-            *text = placeholders.fill(text)?;
-            Ok(())
-        };
-        service.argv.iter_mut().try_for_each(fill)?;
-        service.env.values_mut().try_for_each(fill)?;
-        if let Some(ready) = &mut service.ready {
-            match &mut ready.check {
-                Check::Tcp(text) | Check::Http(text, _) | Check::Log(text) => fill(text)?,
-                Check::Unix(path) => {
-                    fill(path)?;
-                    // A relative path is one in the directory for sockets.
-                    *path = run.socket(path)?.to_string_lossy().into_owned();
-                }
-                Check::Exec(argv) => argv.iter_mut().try_for_each(fill)?,
-                Check::Notify => {}
-            }
+        service.fill(name, &placeholders)?;
+        if let Some(Ready { check: Check::Unix(path), .. }) = &mut service.ready {
+            // A relative path is one in the directory for sockets.
+            *path = run.socket(path)?.to_string_lossy().into_owned();
         }
         for (file, text) in &service.configs {
             let path = run.path.join(file);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
             }
-            fs::write(&path, placeholders.fill(text)?).map_err(Error::file("write", &path))?;
+            fs::write(&path, text).map_err(Error::file("write", &path))?;
             own(&path)?;
         }
         // As a login has it: environ(7).

@@ -1,6 +1,7 @@
 //! COMPOSED: questions to the instance that runs.
 
-use std::process::Output;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -107,12 +108,9 @@ fn questions_that_have_no_answer_are_errors() {
     for (question, expected) in [
         ("status", "demo: nothing runs in "),
         ("stop", "demo: nothing runs in "),
-        (
-            "statsu",
-            "demo: COMPOSED=statsu is not a command\nhint: COMPOSED is status, logs=SERVICE,",
-        ),
-        ("logs", "demo: COMPOSED=logs is not a command\n"),
-        ("status=db", "demo: COMPOSED=status=db is not a command\n"),
+        ("statsu", "demo: statsu is not a command\nhint: it is status, logs=SERVICE,"),
+        ("logs", "demo: logs is not a command\n"),
+        ("status=db", "demo: status=db is not a command\n"),
     ] {
         let output = place.ask(question, &[]);
         assert!(error(&output).starts_with(expected), "{}", error(&output));
@@ -133,6 +131,43 @@ fn questions_that_have_no_answer_are_errors() {
             .starts_with("demo: unknown argument: --jsno\nhint: ")
     );
     assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
+#[test]
+fn its_name_can_be_the_question() {
+    let place = place();
+    let by = |name: &str, arguments: &[&str]| {
+        let output = Command::new(place.program())
+            .arg0(name)
+            .args(arguments)
+            .current_dir(place.data(""))
+            .output();
+        output.unwrap()
+    };
+    let running = place.start();
+    running.wait_for("web: exit status 0");
+    assert!(text(&by("demo-status", &[])).starts_with("service "));
+    assert!(text(&by("/srv/demo-status", &["--json"])).starts_with("[{"));
+    assert!(text(&by("demo-logs", &["db"])).starts_with("UP "));
+    assert_eq!(text(&place.ask("logs", &["web", "--json"])), "[\"WEB\"]\n");
+    assert!(error(&by("demo-logs", &["dbb"])).starts_with("demo: there is no service dbb\n"));
+    assert!(error(&by("demo-logs", &["db", "web"])).starts_with("demo: unknown argument: web\n"));
+    assert_eq!(text(&by("demo-restart", &["db"])), "");
+    // Another copy of it.
+    assert!(error(&by("demo-2", &[])).starts_with("demo: a demo runs already in "));
+    assert_eq!(text(&by("demo-stop", &[])), "");
+    assert_eq!(running.end().0, 0);
+}
+
+#[test]
+fn questions_make_no_directory() {
+    let place = Place::with(
+        &json!({"name": "demo", "stateVariable": "DEMO_DATA_DIR", "services": {"a": {"argv": ["true"]}}}),
+    );
+    let mut command = place.command();
+    let output = command.env("COMPOSED", "status").env("DEMO_DATA_DIR", "there").output().unwrap();
+    assert!(error(&output).starts_with("demo: nothing runs in there\n"), "{}", error(&output));
+    assert!(!place.data("there").exists());
 }
 
 #[test]

@@ -84,17 +84,20 @@ fn wrong_compositions_are_refused_with_the_place() {
         (json!({"a/b": {"argv": ["true"]}}), "\"a/b\" is no name"),
         (json!({"": {"argv": ["true"]}}), "\"\" is no name"),
         (both("localhost:80", "127.0.0.1:80"), "a and b have the same port: 127.0.0.1:80"),
+        (
+            json!({
+                "a": {"argv": ["true"], "ready": {"tcp": "localhost:8000"}},
+                "b": {"argv": ["true"], "ready": {"http": "http://:8000/"}},
+            }),
+            "a and b have the same port: 127.0.0.1:8000",
+        ),
     ] {
         let error = refused(&services);
         assert!(error.starts_with("demo: the composition is wrong: "), "{error}");
         assert!(error.contains(expected), "expected {expected}\n{error}");
         assert!(error.contains("\nhint: "), "{error}");
     }
-    for services in [
-        both("localhost:80", "localhost:81"),
-        both("%A%", "%A%"),
-        both("127.0.0.1:80", "127.0.0.2:80"),
-    ] {
+    for services in [both("localhost:80", "localhost:81"), both("127.0.0.1:80", "127.0.0.2:80")] {
         assert!(Place::new(&services).ask("check", &[]).status.success(), "{services}");
     }
 }
@@ -119,6 +122,24 @@ fn a_composition_that_is_not_there_is_named() {
         error.starts_with("demo: cannot read ") && error.contains("composition.json: No such file"),
         "{error}"
     );
+}
+
+#[test]
+fn two_defaults_that_are_one_port_are_refused() {
+    let with_defaults = |one: &str, other: &str| {
+        Place::with(&json!({
+            "name": "demo",
+            "variables": {"ONE": one, "OTHER": other},
+            "services": {
+                "a": {"argv": ["true"], "ready": {"tcp": "%ONE%"}},
+                "b": {"argv": ["true"], "ready": {"http": "http://%OTHER%/x"}},
+            },
+        }))
+    };
+    let output = with_defaults("localhost:8000", "127.0.0.1:8000").ask("check", &[]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("a and b have the same port: 127.0.0.1:8000\n"), "{error}");
+    assert!(with_defaults("localhost:8000", "localhost:8001").ask("check", &[]).status.success());
 }
 
 fn with_secret(script: &str) -> Place {
@@ -175,16 +196,30 @@ fn a_secret_that_nobody_names_is_named() {
 
 #[test]
 fn a_placeholder_that_stands_for_nothing_is_named() {
-    let place = Place::new(&json!({"a": {"argv": ["echo", "%NOTHING%"]}}));
-    let (code, log) = place.run();
-    assert_eq!(code, 1);
-    assert!(log.starts_with("demo: %NOTHING% stands for nothing\nhint: "), "{log}");
+    for service in [
+        json!({"argv": ["echo", "%NOTHING%"]}),
+        json!({"argv": ["true"], "env": {"A": "%NOTHING%"}}),
+        json!({"argv": ["true"], "configs": {"a": "%NOTHING%"}}),
+        json!({"argv": ["true"], "ready": {"exec": ["true", "%NOTHING%"]}}),
+        json!({"argv": ["true"], "ready": {"unix": "%NOTHING%"}}),
+    ] {
+        assert_eq!(
+            refused(&json!({"a": service})),
+            "demo: a: %NOTHING% stands for nothing\nhint: give it a default with variables.NOTHING, or write %% for %\n"
+        );
+    }
 }
 
 #[test]
 fn arguments_are_refused() {
-    let place = Place::new(&json!({"a": {"argv": ["true"], "oneshot": true}}));
-    let (code, log) = place.start_by(place.command().arg("--port=1")).end();
-    assert_eq!(code, 1);
-    assert!(log.starts_with("demo: unknown argument: --port=1\nhint: "), "{log}");
+    let place = with_secret("true");
+    for argument in ["--port=1", "status"] {
+        let (code, log) = place.start_by(place.command().arg(argument)).end();
+        assert_eq!(code, 1);
+        let expected = format!(
+            "demo: unknown argument: {argument}\n\
+             hint: it takes --json and --log-format; set up the services by DEMO_ADDRESS, DB_PASSWORD_FILE"
+        );
+        assert_eq!(log, expected);
+    }
 }
