@@ -14,19 +14,24 @@
       app = program: { type = "app"; program = "${program}"; };
     in
     {
-      packages = each (pkgs: { packer, runtime, bundle, ... }: {
-        inherit packer runtime;
-        default = packer;
-        # Bundles; `nix build .#markov.closure` builds the closure of one.
-        markov = import ./nix/markov.nix { inherit pkgs bundle; };
-        markov-slim = import ./nix/markov.nix { inherit pkgs bundle; supervisor = "runit"; name = "markov-slim"; };
-      });
+      packages = each (pkgs: { packer, runtime, bundle, compose, ... }:
+        let markov = options: import ./nix/markov.nix ({ inherit pkgs bundle compose; } // options); in
+        {
+          inherit packer runtime;
+          default = packer;
+          # Bundles; `nix build .#markov.closure` builds the closure of one.
+          markov = markov { };
+          # The same by hand-written scripts.
+          markov-circus = markov { supervisor = "circus"; name = "markov-circus"; };
+          markov-slim = markov { supervisor = "runit"; name = "markov-slim"; };
+        });
 
       apps = builtins.mapAttrs
         (_: packages: rec {
           default = packer;
           packer = app "${packages.packer}/bin/packer";
           markov = app packages.markov;
+          markov-circus = app packages.markov-circus;
           markov-slim = app packages.markov-slim;
         })
         self.packages;

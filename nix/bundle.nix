@@ -16,6 +16,8 @@
 , mode ? [ ]
 , relocate ? [ ]
 , no-relocate ? [ ]
+  # Paths, as text, of files whose content must not be packed; the builder must see them.
+, secret ? [ ]
 , stub ? null
 , threads ? null
   # The name of the derivation; null: the name of the first entry, or of `drv` if `entry` is null.
@@ -49,6 +51,7 @@ derivation {
     ++ option "--mode" mode
     ++ option "--relocate" relocate
     ++ option "--no-relocate" no-relocate
+    ++ option "--secret" secret
     ++ option "--stub" stub
     ++ option "--threads" threads;
 

@@ -12,7 +12,8 @@
 , stateVariable ? null
   # Variables of the caller that the services use as %NAME%, with their defaults.
 , variables ? { }
-  # Files that are never packed: the name of the credential, and the variable that names the file.
+  # Files that are never packed: the name of the credential, and the variable that names the file. A set has it as
+  # `variable`, and as `file` the path of one that the build looks for.
 , secrets ? { }
   # All else goes to `bundle`.
 , ...
@@ -30,13 +31,21 @@ let
       argv = [ "${pkgs.writeShellScript serviceName script}" ];
     });
 
-  secret = secretName: variable:
-    if builtins.isString variable && builtins.match "[A-Z_][A-Z0-9_]*" variable != null then variable
+  secret = secretName: value:
+    let
+      # A path of Nix's as text is not copied to the store.
+      keys = { variable, file ? null }: { inherit variable; files = if file == null then [ ] else [ (toString file) ]; };
+      parsed = keys (long "variable" value);
+    in
+    if builtins.isString parsed.variable && builtins.match "[A-Z_][A-Z0-9_]*" parsed.variable != null then parsed
     else throw "secrets.${secretName} is the name of a variable that names a file, such as DB_PASSWORD_FILE: a file itself would be packed";
+  parsedSecrets = builtins.mapAttrs secret secrets;
+
+  commands = [ "status" "logs" "restart" "stop" ];
 
   composition = builtins.toJSON {
     inherit name main stateVariable variables;
-    secrets = builtins.mapAttrs secret secrets;
+    secrets = builtins.mapAttrs (_: secret: secret.variable) parsedSecrets;
     services = builtins.mapAttrs service services;
   };
 
@@ -47,14 +56,19 @@ let
       passAsFile = [ "composition" ];
       supervisor = "${compose}/bin/compose";
     } ''
-    mkdir -p $out/bin $out/share
+    mkdir -p $out/bin $out/libexec $out/share
     cp "$compositionPath" $out/share/composition.json
     cp "$supervisor" $out/bin/${name}
+    for command in ${toString commands}; do
+      ln -s ../bin/${name} $out/libexec/${name}-$command
+    done
     COMPOSED=check $out/bin/${name}
   '';
 in
 bundle ({
   inherit name;
   drv = program;
-  entry = "/bin/${name}";
+  # Its commands can be names of it: ln -s markov markov-status.
+  entry = [ "/bin/${name}" ] ++ map (command: "/libexec/${name}-${command}") commands;
+  secret = builtins.concatMap (secret: secret.files) (builtins.attrValues parsedSecrets);
 } // removeAttrs options [ "name" "services" "main" "stateVariable" "variables" "secrets" ])

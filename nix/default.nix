@@ -19,7 +19,8 @@ rec {
     program = builtins.path { name = "markov-server-program"; path = inputs + "/markov-server"; };
   };
 
-  markov = import ../examples/markov { inherit pkgs markov-server; supervisor = "circus"; };
+  # The same service by hand-written scripts, with another supervisor.
+  markov-circus = import ../examples/markov { inherit pkgs markov-server; supervisor = "circus"; };
   markov-slim = import ../examples/markov { inherit pkgs markov-server; supervisor = "runit"; };
 
   supervisor = import ./binary.nix {
@@ -29,7 +30,7 @@ rec {
   };
   # The closure of a composition; `packer build` packs it.
   compose = import ./compose.nix { inherit pkgs; compose = supervisor; bundle = { drv, ... }: drv; };
-  markov-composed = import ../examples/markov/composition.nix { inherit pkgs compose markov-server; };
+  markov = import ../examples/markov/composition.nix { inherit pkgs compose markov-server; };
   worker = import ../examples/worker/composition.nix { inherit pkgs compose; };
   blog = import ../examples/blog/composition.nix {
     inherit pkgs compose;

@@ -1,10 +1,12 @@
 # markov as a bundle, with the original service: its REST server in Go, redis, and a supervisor.
 #
 # `pkgs` is nixpkgs, or the Debian-made set of nix/debian. The latter has no Go: give it the `markov-server` from
-# examples/markov/server. The scripts come from examples/markov.
+# examples/markov/server. It is the composition of examples/markov; `supervisor` takes the scripts there instead.
 { pkgs
 , bundle
-, supervisor ? "circus"
+, compose
+  # Or "circus", or "runit".
+, supervisor ? null
 , markov-server ? pkgs.buildGoModule {
     pname = "markov";
     version = "0-unstable-618b666";
@@ -22,8 +24,11 @@
 , name ? "markov"
 }:
 
-bundle {
-  inherit name;
-  drv = import ../examples/markov { inherit pkgs markov-server server supervisor redisAddr; };
-  entry = "/bin/markov";
-}
+if supervisor == null then
+  import ../examples/markov/composition.nix { inherit pkgs compose markov-server server redisAddr name; }
+else
+  bundle {
+    inherit name;
+    drv = import ../examples/markov { inherit pkgs markov-server server supervisor redisAddr; };
+    entry = "/bin/markov";
+  }

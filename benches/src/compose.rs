@@ -25,7 +25,7 @@ const ROUNDS: usize = 11;
 
 /// Attributes of `nix/default.nix`, the names of the compositions, and the variables for their addresses.
 const EXAMPLES: [(&str, &str, &str); 3] = [
-    ("markov-composed", "markov", "MARKOV_LISTEN_ADDR"),
+    ("markov", "markov", "MARKOV_LISTEN_ADDR"),
     ("worker", "worker", "WORKER_LISTEN_ADDR"),
     ("blog", "blog", "BLOG_LISTEN_ADDR"),
 ];

@@ -22,9 +22,9 @@ const DECODE: &str = "decode alone";
 const WRITE: &str = "write alone";
 const MODES: [&str; 2] = ["relocate", "namespace"];
 
-/// Measures first starts of the markov closure.
+/// Measures first starts of the markov-circus closure.
 pub(crate) fn measure() -> Part {
-    let subject = Subject::of("markov", 1);
+    let subject = Subject::of("markov-circus", 1);
     let stage = Stage::new(Nix::Absent);
     let cases = cases(&stage, &subject);
     let mut part = Part::new("The first start");
@@ -34,7 +34,7 @@ pub(crate) fn measure() -> Part {
         table(&mut part, &samples, &cases, name);
         limits(&mut part, &samples, name);
     }
-    part.note("The markov closure with an entry that only exits; an ordinary user without a /nix; every run into \
+    part.note("The markov-circus closure with an entry that only exits; an ordinary user without a /nix; every run into \
         an empty directory on the same disk, page cache warm. Quiet disk: sync(2) before each run. Busy disk: \
         without, so that writing back of what ran before goes on. Removing files is outside the time.");
     part.note("\"Decode alone\": the bundle's frames read and decoded to nowhere, without digests. \"Write alone\": \

@@ -26,11 +26,11 @@ const OTHER: &str = "the packer before";
 /// A case: its name, and how to make its command.
 type Case = (&'static str, Box<dyn Fn() -> Command>);
 
-/// Measures packing the markov closure.
+/// Measures packing the markov-circus closure.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("Packing");
     let output = directory().join("packed");
-    let closure = extracted(&Subject::of("markov", 1).bundle);
+    let closure = extracted(&Subject::of("markov-circus", 1).bundle);
     let packed = output.clone();
     let mut cases: Vec<Case> = vec![
         (TAR, Box::new(move || tar(&closure, &packed))),
@@ -61,7 +61,8 @@ pub(crate) fn measure() -> Part {
     let ratio = |case: usize, other: usize| {
         Spread::of(seconds[case].iter().zip(&seconds[other]).map(|(own, other)| own / other))
     };
-    let mut table = Table::new("The markov closure", &["case", "of tar and zstd", "median s"]);
+    let mut table =
+        Table::new("The markov-circus closure", &["case", "of tar and zstd", "median s"]);
     for (case, (name, _)) in cases.iter().enumerate() {
         let share = ratio(case, 0);
         let median = Spread::of(seconds[case].iter().copied()).median;
@@ -82,7 +83,7 @@ pub(crate) fn measure() -> Part {
 }
 
 fn packer(program: Option<PathBuf>, output: &PathBuf) -> Command {
-    let (builder, _) = Subject::describe("markov", 1);
+    let (builder, _) = Subject::describe("markov-circus", 1);
     let mut command = builder.option("--level", LEVEL).command();
     if let Some(program) = program {
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();

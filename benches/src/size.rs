@@ -16,7 +16,7 @@ use crate::spawn;
 use crate::spread::Spread;
 use crate::table::Table;
 
-const CLOSURES: [&str; 3] = ["markov", "markov-slim", "python-example"];
+const CLOSURES: [&str; 4] = ["markov", "markov-circus", "markov-slim", "python-example"];
 const LEVELS: [i32; 6] = [3, 9, 12, 15, 19, 22];
 
 /// The limit on the size of the stub, in KiB.
@@ -30,7 +30,7 @@ struct Row {
     whose: Whose,
 }
 
-/// Measures three closures.
+/// Measures four closures.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("The size");
     let mut stub = 0;
@@ -58,14 +58,18 @@ fn repacked(part: &mut Part) {
     shell("rm -rf \"$1\" && mkdir \"$1\"", &[&kept]);
     let pack = |version: u32| {
         let output = kept.join("bundle");
-        let (builder, _) = Subject::describe("markov", version);
+        let (builder, _) = Subject::describe("markov-circus", version);
         let mut command = builder.command();
         let ended = spawn::timed(command.env("XDG_CACHE_HOME", &kept).arg("--output").arg(&output));
         ended.worked.as_secs_f64()
     };
     let [anew, again] = [1, 2].map(pack);
-    part.limit("markov: packing again after a small change / packing anew", again / anew, 1.0);
-    part.note(format!("Packing markov anew took {anew:.1} s of a processor, again with one small store path changed \
+    part.limit(
+        "markov-circus: packing again after a small change / packing anew",
+        again / anew,
+        1.0,
+    );
+    part.note(format!("Packing markov-circus anew took {anew:.1} s of a processor, again with one small store path changed \
         {again:.1} s. Packing uses all processors."));
 }
 

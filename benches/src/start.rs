@@ -23,7 +23,7 @@ type Overheads = BTreeMap<String, Vec<f64>>;
 /// Measures all modes, each on the hosts where bundles use it.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("The next start");
-    let subject = Subject::of("markov", 1);
+    let subject = Subject::of("markov-circus", 1);
     let large = generate::LARGE.builder().pack();
     let mut scenes = vec![
         scene::same_paths(&subject),

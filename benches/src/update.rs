@@ -13,11 +13,11 @@ use crate::worker::{Case, Disk};
 
 const ROUNDS: u64 = 15;
 
-/// Measures an update of the store path with the entry, in the markov closure.
+/// Measures an update of the store path with the entry, in the markov-circus closure.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("An update");
     let stage = Stage::new(Nix::Absent);
-    let subjects = [Subject::of("markov", 1), Subject::of("markov", 2)];
+    let subjects = [Subject::of("markov-circus", 1), Subject::of("markov", 2)];
     let programs = [1, 2].map(|version| format!("version-{version}"));
     for (subject, name) in subjects.iter().zip(&programs) {
         stage.install(&subject.bundle.path, name);
@@ -59,7 +59,7 @@ pub(crate) fn measure() -> Part {
     }
     part.tables.push(table);
     part.charts.push(Chart { title: title.into(), unit: "ms".into(), axis: Axis::Linear, marks });
-    part.note("Two bundles of the markov closure; the store path of the entry (a program of a few kilobytes and \
+    part.note("Two bundles of the markov-circus closure; the store path of the entry (a program of a few kilobytes and \
         a text) is another one. What the disk has is counted in blocks, directories and the cache's own records \
         included.");
     part

@@ -135,6 +135,10 @@ pub(crate) struct Build {
     #[arg(long, value_name = "GLOB")]
     pub(crate) no_relocate: Vec<String>,
 
+    /// A file whose content must not be in the closure: then nothing is packed; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret: Vec<PathBuf>,
+
     /// Rule for an environment variable: K=V sets it, K?=V sets it only if it is unset, K- removes it, K keeps
     /// the caller's value of a variable that has a default rule; %BUNDLE% in V is the bundle's path; may be repeated
     #[arg(long, value_name = "K=V")]

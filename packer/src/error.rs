@@ -68,6 +68,12 @@ pub(crate) enum Error {
     Changed { path: String },
     #[error("too many {what}: the format allows {limit}")]
     TooMany { what: &'static str, limit: u64 },
+    #[error("cannot read the secret {path}: {source}")]
+    Secret { path: String, source: io::Error },
+    #[error("the secret {path} is too short to be looked for: {len} bytes of {shortest} at least")]
+    ShortSecret { path: String, len: usize, shortest: usize },
+    #[error("the content of the secret {secret} is in {path}")]
+    SecretFound { secret: String, path: String },
     #[error("the pattern {pattern} is not valid: {}", source.kind())]
     Pattern { pattern: String, source: globset::Error },
 
@@ -142,6 +148,12 @@ impl Error {
         Error::Io { action, path: format!("{}/{}", format::STORE_DIR, Escaped(location)), source }
     }
 
+    /// Makes the error of a secret in a file of the store.
+    pub(crate) fn secret_found(secret: &str, location: &[u8]) -> Error {
+        let path = format!("{}/{}", format::STORE_DIR, Escaped(location));
+        Error::SecretFound { secret: secret.to_owned(), path }
+    }
+
     /// Returns the text after `hint:`, which says what to do now.
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
@@ -196,6 +208,15 @@ impl Error {
             Error::FileKind { .. } => "leave it out with --exclude",
             Error::TooDeep { .. } | Error::TooMany { .. } => "leave something out with --exclude",
             Error::Changed { .. } => "pack again when no other program writes to the store",
+            Error::Secret { .. } => {
+                "check the path; in a build of Nix's, name it in sandbox-paths, and let the builder's user read it"
+            }
+            Error::ShortSecret { .. } => {
+                "leave it out of --secret: its bytes can be anywhere by chance"
+            }
+            Error::SecretFound { .. } => {
+                "have the program read a file that is not packed; who has the bundle has all that is in it"
+            }
             Error::Pattern { .. } => {
                 "write a glob such as 'share/man/**'; '[', '{' and '\\' are special characters"
             }

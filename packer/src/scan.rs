@@ -8,6 +8,7 @@ mod digest_name;
 mod kind;
 mod pieces;
 pub(crate) mod proof;
+pub(crate) mod secret;
 mod store_name;
 pub(crate) mod streams;
 mod tar_blocks;

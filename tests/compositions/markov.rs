@@ -8,7 +8,7 @@ use crate::composed::Example;
 use crate::{MANY, SOME, keeps_its_data, leaves_nothing};
 
 const MARKOV: Example = Example {
-    attribute: "markov-composed",
+    attribute: "markov",
     name: "markov",
     services: &[("redis", "ready"), ("server", "ready")],
     address: "MARKOV_LISTEN_ADDR",

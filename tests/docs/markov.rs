@@ -14,6 +14,8 @@ fn bundle(variant: &str) -> Bundle {
     Bundle::of(&Closure::example(variant)).entry("/bin/markov").option("--level", "3").pack()
 }
 
+const VARIANTS: [&str; 3] = ["markov", "markov-circus", "markov-slim"];
+
 /// A markov that runs at a terminal.
 struct Markov<'a> {
     host: &'a Host,
@@ -109,6 +111,11 @@ fn markov_answers_and_keeps_its_data_over_a_restart() {
 }
 
 #[test]
+fn markov_circus_answers_and_keeps_its_data_over_a_restart() {
+    speaks_and_remembers("markov-circus");
+}
+
+#[test]
 fn markov_slim_answers_and_keeps_its_data_over_a_restart() {
     speaks_and_remembers("markov-slim");
 }
@@ -134,13 +141,18 @@ fn markov_survives_the_death_of_its_parts() {
 }
 
 #[test]
+fn markov_circus_survives_the_death_of_its_parts() {
+    survives_the_death_of_its_parts("markov-circus");
+}
+
+#[test]
 fn markov_slim_survives_the_death_of_its_parts() {
     survives_the_death_of_its_parts("markov-slim");
 }
 
 #[test]
-fn both_variants_run_where_the_store_has_other_paths() {
-    for variant in ["markov", "markov-slim"] {
+fn all_variants_run_where_the_store_has_other_paths() {
+    for variant in VARIANTS {
         let bundle = bundle(variant);
         for user in [User::ordinary(), User::root()] {
             let host = Host::new(user, Nix::OtherPaths);
@@ -154,7 +166,7 @@ fn both_variants_run_where_the_store_has_other_paths() {
 
 #[test]
 fn sigterm_stops_everything() {
-    for variant in ["markov", "markov-slim"] {
+    for variant in VARIANTS {
         let host = Host::ordinary();
         let mut markov = Markov::start(&host, &bundle(variant));
         let pid = markov.terminal.pid().try_into().unwrap();
@@ -167,7 +179,7 @@ fn sigterm_stops_everything() {
 
 #[test]
 fn nothing_is_written_but_the_data_and_the_cache() {
-    for variant in ["markov", "markov-slim"] {
+    for variant in VARIANTS {
         let host = Host::ordinary();
         let markov = Markov::start(&host, &bundle(variant));
         markov.build("hello world.");
@@ -185,11 +197,12 @@ fn nothing_is_written_but_the_data_and_the_cache() {
 /// The bundle of `nix/markov.nix`, compressed quickly; `arguments` beside `pkgs` and `bundle`.
 fn from_nix(arguments: &str) -> Bundle {
     // What it is made of; only the bundle and its scripts are new.
-    let _ = (Closure::example("markov"), Closure::example("markov-slim"));
+    VARIANTS.iter().for_each(|variant| drop(Closure::example(variant)));
     let expression = format!(
         r#"let
             made = {};
             bundle = arguments: {} (arguments // {{ level = 1; }});
+            compose = import {}/nix/compose.nix {{ inherit (made) pkgs; inherit bundle; compose = made.supervisor; }};
             # nixpkgs' names, with this machine's server in the place of what is fetched.
             nixpkgs = made.pkgs // {{
                 fetchFromGitHub = {{ owner, repo, rev, sha256 }}: null;
@@ -197,9 +210,10 @@ fn from_nix(arguments: &str) -> Bundle {
                     {{ server = "${{made.markov-server}}/bin/markov-server"; }}
                     "mkdir -p $out/bin; ln -s $server $out/bin/${{pname}}";
             }};
-        in import {}/nix/markov.nix ({{ inherit bundle; }} // {arguments})"#,
+        in import {}/nix/markov.nix ({{ inherit bundle compose; }} // {arguments})"#,
         examples(),
         bundle_function(),
+        source().display(),
         source().display(),
     );
     // The Debian-made set's builders are scripts that use the machine's programs.
@@ -210,13 +224,19 @@ fn from_nix(arguments: &str) -> Bundle {
 fn the_articles_file_makes_the_service_of_both_package_sets() {
     let debian = "{ pkgs = made.pkgs; inherit (made) markov-server; \
         server = \"${made.markov-server}/bin/markov-server\"; redisAddr = \"\"; }";
-    let nixpkgs = "{ pkgs = nixpkgs; supervisor = \"runit\"; name = \"markov-slim\"; }";
+    let nixpkgs = "{ pkgs = nixpkgs; }";
+    let runit = "{ pkgs = nixpkgs; supervisor = \"runit\"; name = \"markov-slim\"; }";
     // Its redis would listen on the port that the original knows.
-    let redis = format!("127.0.0.1:{}", http::free_port());
-    for (arguments, redis) in [(debian, ""), (nixpkgs, redis.as_str())] {
+    let port = http::free_port().to_string();
+    let address = format!("127.0.0.1:{}", http::free_port());
+    for (arguments, variable, value) in [
+        (debian, "MARKOV_TIMEOUT", "1"),
+        (nixpkgs, "MARKOV_REDIS_PORT", &port),
+        (runit, "MARKOV_REDIS_ADDR", &address),
+    ] {
         let host = Host::ordinary();
         let bundle = from_nix(arguments);
-        let markov = Markov::start_with("MARKOV_REDIS_ADDR", redis, &host, &bundle);
+        let markov = Markov::start_with(variable, value, &host, &bundle);
         markov.build("hello world.");
         markov.expect_words(&["hello", "world"]);
         markov.interrupt();

@@ -35,7 +35,7 @@ fn a_reader_from_the_document_unpacks_what_packer_extracts() {
             .option("--argv0", "a name")
             .pack(),
         example("coreutils", "/bin/ls").pack(),
-        example("markov", "/bin/markov").pack(),
+        example("markov-circus", "/bin/markov").pack(),
         // Compiled modules that check their sources: a kind of their own.
         example("python-modules", "/bin/python-modules").option("--mode", "relocate").pack(),
     ];

@@ -29,7 +29,12 @@ impl Flake {
     /// The flake with the package set of this machine.
     fn on_this_machine() -> Flake {
         let flake = Flake::new();
-        let _ = (offline_bundler(), Closure::example("markov"), Closure::example("hello"));
+        let _ = (
+            offline_bundler(),
+            Closure::example("markov"),
+            Closure::example("markov-circus"),
+            Closure::example("hello"),
+        );
         let nixpkgs = flake.path().join("nixpkgs");
         fs::create_dir(&nixpkgs).expect("make a directory");
         let packer = fs::canonicalize(target().join("offline-packer")).expect("it is built");
@@ -139,11 +144,14 @@ fn every_output_evaluates() {
 
     let names = |names: &[&str]| json!({ "x86_64-linux": names, "aarch64-linux": names });
     for (output, expected) in [
-        ("packages", names(&["default", "markov", "markov-slim", "packer", "runtime"])),
-        ("apps", names(&["default", "markov", "markov-slim", "packer"])),
+        (
+            "packages",
+            names(&["default", "markov", "markov-circus", "markov-slim", "packer", "runtime"]),
+        ),
+        ("apps", names(&["default", "markov", "markov-circus", "markov-slim", "packer"])),
         ("checks", names(&["alone", "hello", "packer", "runtime"])),
         ("devShells", names(&["default"])),
-        ("lib", names(&["bundle"])),
+        ("lib", names(&["bundle", "compose"])),
         ("bundlers", names(&["default"])),
     ] {
         let found = flake.evaluate(output, "builtins.mapAttrs (_: builtins.attrNames)");
@@ -165,7 +173,7 @@ fn outputs_are_built_and_run() {
     let run_app = run(flake.nix("run", "").args(["--", "--version"]));
     run_app.expect_code(0);
     assert_eq!(String::from_utf8_lossy(&run_app.stdout), version.stdout());
-    for supervisor in ["markov", "markov-slim"] {
+    for supervisor in ["markov", "markov-circus", "markov-slim"] {
         assert!(flake.build(&format!("{supervisor}.closure")).join("bin/markov").exists());
     }
     let verified = fs::read_to_string(flake.build(&format!("checks.{system}.hello"))).unwrap();

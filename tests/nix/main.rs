@@ -4,6 +4,8 @@
 mod bundle_in_build;
 /// `nix/bundle.nix`: a bundle as a derivation, and `nix bundle`.
 mod bundle_nix;
+/// `nix/compose.nix`: a composition as a derivation.
+mod compose_nix;
 /// Every output of `flake.nix`.
 mod flake;
 /// `packer build --closure .#hello`.

@@ -10,7 +10,7 @@ fn entry(example: &str) -> &str {
     match example {
         "coreutils" => "/bin/ls",
         "markov-slim" => "/bin/markov",
-        "markov" => "/bin/markov",
+        "markov" | "markov-circus" => "/bin/markov",
         "hello" => "/bin/hello",
         other => {
             assert_eq!(other, "python-example");

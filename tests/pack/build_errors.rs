@@ -135,6 +135,52 @@ fn a_special_file_has_to_be_left_out() {
 }
 
 #[test]
+fn a_secret_is_not_packed() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let secret = at("password", "correct horse\n");
+    let options = |store: &Store, secret: &str| {
+        let root = store.root().to_str().unwrap();
+        let closure = format!("/nix/store/{}", Store::PATH);
+        ["--store-root", root, "--closure", &closure, "--secret", secret].map(str::to_owned)
+    };
+    let refused = |store: &Store, secret: &str| {
+        refusal(&options(store, secret).each_ref().map(String::as_str))
+    };
+    let store = || {
+        let store = Store::new();
+        store.program(format!("{}/bin/probe", Store::PATH), &probe());
+        store
+    };
+    let place = |name: &str| format!("{}/{name}", Store::PATH);
+    let in_file = store();
+    // Over the border of what is read at once.
+    let padding = vec![b'.'; (256 << 10) - 5];
+    in_file.file(place("etc/config"), &[&padding[..], b"password: correct horse;"].concat());
+    let in_link = store();
+    in_link.link(place("link"), b"to/correct horse/x");
+    let in_name = store();
+    in_name.file(place("correct horse"), b"");
+    for (store, file) in [(&in_file, "etc/config"), (&in_link, "link"), (&in_name, "correct horse")]
+    {
+        let what = format!("the content of the secret {secret} is in /nix/store/{}", place(file));
+        contains(&refused(store, &secret), &[&what], &["a file that is not packed"]);
+    }
+    contains(&refused(&in_file, &at("pin", "1234\n")), &["too short", "4 bytes"], &["--secret"]);
+    contains(&refused(&in_file, "/no/secret"), &["/no/secret: No such file"], &["check the path"]);
+
+    // Not each line of it, and not a part.
+    let other = at("other", "correct horse\nbattery\n");
+    let mut command = Command::new(packer());
+    command.arg("build").args(options(&in_file, &other));
+    run(command.current_dir(directory.path())).expect_code(0);
+}
+
+#[test]
 fn wrong_options_are_named() {
     let closure = Closure::probe();
     let common = ["--closure", closure.path.to_str().unwrap(), "--entry", "/bin/probe"];

@@ -17,7 +17,8 @@ pub struct Closure {
 }
 
 /// The examples and the programs in them that say nothing about themselves but their names.
-pub const EXAMPLES: [&str; 5] = ["hello", "coreutils", "python-example", "markov", "markov-slim"];
+pub const EXAMPLES: [&str; 6] =
+    ["hello", "coreutils", "python-example", "markov", "markov-circus", "markov-slim"];
 
 impl Closure {
     /// An attribute of `nix/default.nix`.

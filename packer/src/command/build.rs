@@ -21,6 +21,7 @@ use crate::plan::{Plan, entry, environment, manifest, modes};
 use crate::progress::Progress;
 use crate::scan::content::Content;
 use crate::scan::proof::Word;
+use crate::scan::secret::Secrets;
 use crate::source::closure::Closure;
 use crate::source::exclude::Exclude;
 use crate::source::installable;
@@ -39,13 +40,14 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let threads = options.threads.unwrap_or(available_parallelism().unwrap_or(NonZeroUsize::MIN));
     let progress = Progress::new();
 
-    // Inputs: stub, patterns, store; Nix builds the installables.
+    // Inputs: stub, patterns, secrets, store; Nix builds the installables.
     let stub = Stub::load(options.stub.as_deref())?;
     let exclude = Exclude::new(&options.exclude)?;
     let word = Word {
         relocate: Exclude::new(&options.relocate)?,
         no_relocate: Exclude::new(&options.no_relocate)?,
     };
+    let secrets = Secrets::read(&options.secret)?;
     let store = Store::open(options.store_root.as_deref())?;
 
     let asked = installable::build(&options.closure)?;
@@ -61,9 +63,9 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let hidden = Hashes::of_paths(&closure.paths);
     let user_rules = environment::user_rules(&tree, &hidden, &options.env)?;
 
-    // Content: digests, references, order.
+    // Content: digests, references, order; it holds no secret.
     progress.start("reading", Some(tree.len()));
-    let content = Content::read(&store, &tree, &hashes, &word, threads, &progress)?;
+    let content = Content::read(&store, &tree, &hashes, &word, &secrets, threads, &progress)?;
     let used = [
         ("--exclude", &exclude, "no file"),
         ("--no-relocate", &word.no_relocate, "no file"),

@@ -279,6 +279,7 @@ mod tests {
     use super::*;
     use crate::progress::Progress;
     use crate::scan::proof::Word;
+    use crate::scan::secret::Secrets;
     use crate::source::exclude::Exclude;
     use crate::source::reference::Hashes;
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
@@ -289,9 +290,16 @@ mod tests {
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
         let hashes = Hashes::of_paths(&tree.paths);
         let threads = NonZeroUsize::MIN;
-        let content =
-            Content::read(&store, &tree, &hashes, &Word::default(), threads, &Progress::hidden())
-                .unwrap();
+        let content = Content::read(
+            &store,
+            &tree,
+            &hashes,
+            &Word::default(),
+            &Secrets::default(),
+            threads,
+            &Progress::hidden(),
+        )
+        .unwrap();
         let layout = Layout::new(&tree, &content);
         let mut stream = vec![0; usize::try_from(layout.len()).unwrap()];
         for (number, piece) in stream.chunks_mut(piece_len).enumerate() {

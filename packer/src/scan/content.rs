@@ -11,8 +11,9 @@ use format::{Digest, Findings, Hasher, Reference};
 use super::digest_name;
 use super::pieces::Pieces;
 use super::proof::{Rules, Survey, Word};
+use super::secret::{SecretScanner, Secrets};
 use super::variables::{NameScanner, Names};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::source::reader::{Part, Reader};
@@ -63,12 +64,13 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, or changes meanwhile.
+    /// If a file cannot be read, or changes meanwhile, or a secret is found.
     pub(crate) fn read(
         store: &Store,
         tree: &Tree,
         hashes: &Hashes,
         word: &Word,
+        secrets: &Secrets,
         threads: NonZeroUsize,
         progress: &Progress,
     ) -> Result<Content> {
@@ -82,7 +84,7 @@ impl Content {
         parallel::in_order(
             threads,
             order.len(),
-            |turn| read_path(store, tree, order[turn], &rules, progress),
+            |turn| read_path(store, tree, order[turn], &rules, secrets, progress),
             |content| {
                 if let Some(path) = turns.next() {
                     paths[*path] = Some(content);
@@ -149,6 +151,7 @@ fn read_path(
     tree: &Tree,
     path: usize,
     rules: &Rules<'_>,
+    secrets: &Secrets,
     progress: &Progress,
 ) -> Result<PathContent> {
     let hashes = rules.hashes;
@@ -157,6 +160,7 @@ fn read_path(
     let mut files = Vec::new();
     let mut survey = Survey::default();
     let mut variables = NameScanner::default();
+    let mut scanner = SecretScanner::new(secrets);
     let mut reader = Reader::new(store, tree, hashes);
     for number in tree.nodes_of(path) {
         let node = tree.node(number);
@@ -172,6 +176,7 @@ fn read_path(
                 hasher.update(bytes);
                 surveyed.bytes(bytes);
                 variables.feed(bytes);
+                scanner.feed(bytes);
                 progress.advance(bytes.len());
             }
             Part::Hash(hash) => {
@@ -188,6 +193,16 @@ fn read_path(
             files.push((number, hasher.finish()));
         }
         surveyed.end(store)?;
+        let target = match &node.kind {
+            Kind::Symlink { target } => target,
+            _ => &Vec::new(),
+        };
+        let in_file = scanner.end_file();
+        if let Some(secret) =
+            in_file.or_else(|| secrets.find(target)).or_else(|| secrets.find(&node.name))
+        {
+            return Err(Error::secret_found(secret, &tree.location(number)));
+        }
     }
     let (nar_hash, nar_len) = nar.finish();
     let references = found.into_iter().filter(|number| *number as usize != path).collect();
@@ -221,9 +236,16 @@ mod tests {
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
         let hashes = Hashes::of_paths(&tree.paths);
         let threads = NonZeroUsize::new(3).unwrap();
-        let content =
-            Content::read(&store, &tree, &hashes, &Word::default(), threads, &Progress::hidden())
-                .unwrap();
+        let content = Content::read(
+            &store,
+            &tree,
+            &hashes,
+            &Word::default(),
+            &Secrets::default(),
+            threads,
+            &Progress::hidden(),
+        )
+        .unwrap();
         (tree, content)
     }
 

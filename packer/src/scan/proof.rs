@@ -435,6 +435,7 @@ mod tests {
     use super::*;
     use crate::progress::Progress;
     use crate::scan::content::Content;
+    use crate::scan::secret::Secrets;
     use crate::source::exclude::Exclude;
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
 
@@ -444,8 +445,16 @@ mod tests {
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
         let hashes = Hashes::of_paths(&tree.paths);
         let (threads, word) = (NonZeroUsize::MIN, Word::default());
-        let content =
-            Content::read(&store, &tree, &hashes, &word, threads, &Progress::hidden()).unwrap();
+        let content = Content::read(
+            &store,
+            &tree,
+            &hashes,
+            &word,
+            &Secrets::default(),
+            threads,
+            &Progress::hidden(),
+        )
+        .unwrap();
         let findings = content.findings();
         let lists = [&findings.obstacles, &findings.doubts];
         (lists.into_iter().flatten().cloned().collect(), content.count_references().0)
