@@ -101,6 +101,7 @@ const STAND_INS: &str = r#"{
             runCommand "${pname}-${version}" { inherit src; asked = builtins.toJSON asked; } ''
               mkdir -p $out/bin
               ln -s ${builtins.storePath "@PACKER@"}/bin/packer $out/bin/packer
+              ${if pname == "compose" then "ln -s ${made.supervisor}/bin/compose $out/bin/compose" else ""}
             '' // { inherit pname; inherit (asked) meta; };
         in
         made.pkgs // {
