@@ -1,14 +1,12 @@
 //! The pages for people who come from elsewhere, `docs/from-….md`: each command of ours on them is run.
 //!
 //! A page's commands are the code in the last column of its tables with the header `packer`, in this
-//! order; code below the header `Nix` is an expression. A command that stands anywhere else is a mistake.
+//! order; code below the header `composition.nix` is a part of one. A command that stands anywhere else is a mistake.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::process::Command;
 
-use tests::{Closure, Project, http, run, source, target};
+use tests::{Project, compose, http, run, source, target};
 
 const PAGES: [&str; 4] = [
     "from-appimage.md",
@@ -21,7 +19,7 @@ const PAGES: [&str; 4] = [
 #[derive(Default)]
 struct Page {
     commands: Vec<String>,
-    expressions: Vec<String>,
+    composition: Vec<String>,
     other: Vec<String>,
 }
 
@@ -40,7 +38,7 @@ impl Page {
             let last = cells(row).pop().expect("a row has cells");
             match header.get_or_insert(last.clone()).as_str() {
                 "packer" => page.commands.extend(code(&last)),
-                "Nix" => page.expressions.extend(code(&last)),
+                "composition.nix" => page.composition.extend(code(&last)),
                 _ => page.other.extend(code(&last)),
             }
         }
@@ -110,12 +108,15 @@ fn every_page_is_linked_and_holds_only_commands_that_are_run() {
         let page = Page::read(name);
         assert!(page.commands.len() > 4, "{name}: {:?}", page.commands);
         assert!(page.forgotten().is_empty(), "{name}: {:?} is not run", page.forgotten());
-        for expression in page.expressions {
-            let function = format!("{{ pkgs, markov-server }}: {expression}");
-            let parsed = run(Command::new("nix-instantiate").args(["--parse", "-E", &function]));
-            assert!(parsed.status.success(), "{name}: {expression}: {}", parsed.stderr());
-        }
     }
+}
+
+/// Nix's settings of those who use its new commands.
+fn with_flakes(project: &Project) {
+    let settings = project.home().join(".config/nix");
+    fs::create_dir_all(&settings).expect("make a directory");
+    let features = "experimental-features = nix-command flakes\n";
+    fs::write(settings.join("nix.conf"), features).expect("write Nix's settings");
 }
 
 #[test]
@@ -127,11 +128,7 @@ fn from_nix_bundle() {
 #[test]
 fn from_nix_bundle_the_command() {
     let project = Project::new();
-    // As those have it who use the command.
-    let settings = project.home().join(".config/nix");
-    fs::create_dir_all(&settings).expect("make a directory");
-    let features = "experimental-features = nix-command flakes\n";
-    fs::write(settings.join("nix.conf"), features).expect("write Nix's settings");
+    with_flakes(&project);
     let printed = Page::read("from-nix-bundle-command.md").run(&project);
     for line in ["greet: ", "hello ", "other "] {
         assert!(printed.contains(&format!("\n{line}")), "{line}: {printed}");
@@ -147,9 +144,21 @@ fn from_appimage() {
 #[test]
 fn from_docker_compose() {
     let project = Project::new();
-    let closure = Closure::example("markov-slim");
-    symlink(closure.path, project.path().join("result")).expect("make a link");
-    let printed = Page::read("from-docker-compose.md").run(&project);
-    assert!(printed.contains("hello") || printed.contains("world"), "{printed}");
-    assert!(!project.path().join("appendonlydir").exists());
+    let page = Page::read("from-docker-compose.md");
+    let composition = format!("with made; {{ {} }}", page.composition.join("\n"));
+    fs::write(project.path().join("default.nix"), compose(&composition)).expect("write a file");
+    // The function that makes bundles is a flake's here.
+    with_flakes(&project);
+    let printed = page.run(&project);
+    for text in [
+        "hello world.",
+        "migration  ended: exit status 0",
+        "\"name\":\"server\",\"state\":\"ready\"",
+        "ready to accept connections",
+    ] {
+        assert!(printed.contains(text), "{text}: {printed}");
+    }
+    let unit = fs::read_to_string(project.path().join("markov.service")).expect("read the unit");
+    assert!(unit.contains("\nType=notify\n") && unit.contains("/there/markov\""), "{unit}");
+    assert!(!project.path().join("redis").exists());
 }

@@ -2,23 +2,7 @@
 
 use std::fs;
 
-use tests::{Bundle, Closure, examples, nix_command, references, run, source};
-
-/// `compose`, with the packer under test, for the Debian-made set.
-fn compose(arguments: &str) -> String {
-    // Builds the supervisor and what it is made of.
-    let _ = Closure::example("markov");
-    format!(
-        "let made = {}; in import {}/nix/compose.nix {{
-            inherit (made) pkgs;
-            bundle = arguments: {} (arguments // {{ level = 1; }});
-            compose = made.supervisor;
-        }} ({arguments})",
-        examples(),
-        source().display(),
-        tests::bundle(),
-    )
-}
+use tests::{Bundle, compose, nix_command, references, run};
 
 /// Builds a composition; the builders of the Debian-made set use the machine's programs.
 fn build(arguments: &str) -> tests::Ended {

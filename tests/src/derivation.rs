@@ -74,6 +74,23 @@ pub fn example(attribute: &str) -> (String, Closure) {
     (format!("{}.{attribute}", examples()), Closure::example(attribute))
 }
 
+/// A composition with these arguments as an expression: with the packer under test, for the Debian-made set.
+#[must_use]
+pub fn compose(arguments: &str) -> String {
+    // Builds the supervisor, and most of what the arguments name.
+    let _ = Closure::example("markov");
+    format!(
+        "let made = {}; in import {}/nix/compose.nix {{
+            inherit (made) pkgs;
+            bundle = arguments: {} (arguments // {{ level = 1; }});
+            compose = made.supervisor;
+        }} ({arguments})",
+        examples(),
+        source().display(),
+        bundle(),
+    )
+}
+
 #[track_caller]
 fn line(ended: &Ended) -> String {
     ended.text().trim().to_owned()

@@ -40,7 +40,7 @@ pub use closure::{Closure, EXAMPLES};
 pub use compare::assert_same_start;
 pub use control_group::ControlGroup;
 pub use derivation::{
-    bundle, example, examples, nix_build, nix_command, offline_bundler, references,
+    bundle, compose, example, examples, nix_build, nix_command, offline_bundler, references,
 };
 pub use ended::Ended;
 pub use fixture::once;
