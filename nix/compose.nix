@@ -1,7 +1,7 @@
 # compose { name = "markov"; services.redis = { argv = [ … ]; … }; … } → one executable that runs these services.
 #
 # docs/compose.md explains the keys. `compose` is a package with bin/compose, the supervisor; of the package set only
-# `runCommand` and `writeShellScript` are used.
+# `runCommand` and `writeShellScript` are used, and `lib` and `writeText` if a service has `imports`.
 { pkgs, bundle, compose }:
 
 { name
@@ -46,7 +46,7 @@ let
   composition = builtins.toJSON {
     inherit name main stateVariable variables;
     secrets = builtins.mapAttrs (_: secret: secret.variable) parsedSecrets;
-    services = builtins.mapAttrs service services;
+    services = builtins.mapAttrs service (import ./modular-service.nix { inherit pkgs; } services);
   };
 
   program = pkgs.runCommand name

@@ -38,6 +38,9 @@ rec {
     nginx = "${package.nginx}/bin";
   };
 
+  # For tests/compositions.
+  modular = import ../tests/compositions/modular { inherit pkgs supervisor; };
+
   hello = import ../examples/hello { inherit pkgs; };
   coreutils = import ../examples/coreutils { inherit pkgs; };
   python-example = import ../examples/python { inherit pkgs; };

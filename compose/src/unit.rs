@@ -182,7 +182,7 @@ impl Unit {
                 fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
             }
             fs::write(&path, text).map_err(Error::file("write", &path))?;
-            own(&path)?;
+            path.ancestors().take_while(|above| *above != run.path).try_for_each(own)?;
         }
         // As a login has it: environ(7).
         let of_user = |user: &User| {

@@ -8,6 +8,8 @@ mod blog;
 mod composed;
 /// redis and a server.
 mod markov;
+/// Modular services of nixpkgs.
+mod modular;
 /// A queue, and a worker that crashes.
 mod worker;
 

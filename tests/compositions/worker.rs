@@ -9,9 +9,9 @@ use crate::composed::Example;
 use crate::{MANY, SOME, keeps_its_data, leaves_nothing};
 
 /// Enough for several crashes: a job takes 20 ms.
-const JOBS: usize = 100;
+pub(crate) const JOBS: usize = 100;
 
-const WORKER: Example = Example {
+pub(crate) const WORKER: Example = Example {
     attribute: "worker",
     name: "worker",
     services: &[("redis", "ready"), ("capitals", "ready"), ("server", "ready")],

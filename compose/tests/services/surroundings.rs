@@ -135,18 +135,19 @@ fn systemd_hears_when_all_is_ready() {
 /// Its data, its files and its sockets are its own. What an ordinary user starts runs as that user.
 #[test]
 fn a_service_of_another_user_can_use_its_directories() {
-    let script = "id -un >who; echo $HOME >home; cat $RUN/file >copy; : >$RUN/made; test -w .";
+    let script = "id -un >who; echo $HOME >home; cat $RUN/etc/file >copy; : >$RUN/made; test -w .";
     let place = Place::new(&json!({
         "a": {
             "argv": sh(script),
             "user": "nobody",
             "state": "own",
-            "configs": {"file": "text"},
+            "configs": {"etc/file": "text"},
             "env": {"RUN": "%RUN%"},
             "oneshot": true,
         },
     }));
-    let (code, log) = place.run();
+    let mut command = place.command_by(&["sh", "-c", "umask 077; exec \"$@\"", "sh"]);
+    let (code, log) = place.start_by(&mut command).end();
     assert_eq!(code, 0, "{log}");
     let read = |name| fs::read_to_string(place.data("own").join(name)).unwrap();
     assert_eq!(read("copy"), "text");
