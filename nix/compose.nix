@@ -5,7 +5,7 @@
 { pkgs, bundle, compose }:
 
 { name
-, services
+, services ? { }
   # The service whose end ends everything.
 , main ? null
   # The variable that names the directory for data; without it and without systemd, it is the current directory.
@@ -15,7 +15,7 @@
   # Files that are never packed: the name of the credential, and the variable that names the file. A set has it as
   # `variable`, and as `file` the path of one that the build looks for.
 , secrets ? { }
-  # All else goes to `bundle`.
+  # What `bundle` takes goes to it. The supervisor refuses all else, and names what is near it.
 , ...
 }@options:
 
@@ -23,11 +23,15 @@ let
   # A short form and a long one.
   long = key: value: if builtins.isAttrs value then value else { ${key} = value; };
 
+  # Without those that are the composition's to say.
+  forBundle = removeAttrs (builtins.functionArgs (import ./bundle.nix { packer = null; system = null; }))
+    [ "drv" "entry" "name" ];
+
   service = serviceName: { script ? null, restart ? "no", stop ? { }, ... }@attributes:
     removeAttrs attributes [ "script" ] // {
       restart = long "when" restart;
       stop = long "signal" stop;
-    } // (if script == null then { } else {
+    } // (if script == null then { } else if attributes ? argv then throw "services.${serviceName} has argv and script" else {
       argv = [ "${pkgs.writeShellScript serviceName script}" ];
     });
 
@@ -43,11 +47,11 @@ let
 
   commands = [ "status" "logs" "restart" "stop" ];
 
-  composition = builtins.toJSON {
+  composition = builtins.toJSON (removeAttrs options (builtins.attrNames forBundle) // {
     inherit name main stateVariable variables;
     secrets = builtins.mapAttrs (_: secret: secret.variable) parsedSecrets;
     services = builtins.mapAttrs service (import ./modular-service.nix { inherit pkgs; } services);
-  };
+  });
 
   program = pkgs.runCommand name
     {
@@ -65,10 +69,10 @@ let
     COMPOSED=check $out/bin/${name}
   '';
 in
-bundle ({
+bundle (builtins.intersectAttrs forBundle options // {
   inherit name;
   drv = program;
   # Its commands can be names of it: ln -s markov markov-status.
   entry = [ "/bin/${name}" ] ++ map (command: "/libexec/${name}-${command}") commands;
-  secret = builtins.concatMap (secret: secret.files) (builtins.attrValues parsedSecrets);
-} // removeAttrs options [ "name" "services" "main" "stateVariable" "variables" "secrets" ])
+  secret = builtins.concatMap (secret: secret.files) (builtins.attrValues parsedSecrets) ++ options.secret or [ ];
+})

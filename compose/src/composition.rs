@@ -274,6 +274,9 @@ impl Composition {
 
     fn check(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::Composition(what));
+        if self.services.is_empty() {
+            return wrong("it has no services".to_owned());
+        }
         let named = self.services.values().flat_map(|service| &service.after).chain(&self.main);
         for name in named {
             if !self.services.contains_key(name) {

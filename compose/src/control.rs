@@ -48,9 +48,9 @@ pub struct Report {
     /// What it is doing.
     pub state: String,
     /// Its process.
-    pub process: Option<i32>,
-    /// Since how many seconds.
-    pub seconds: u64,
+    pub pid: Option<i32>,
+    /// Since when: seconds since 1970.
+    pub since: f64,
     /// How often it was started again.
     pub restarts: u32,
     /// Bytes of memory of its process.

@@ -16,7 +16,7 @@ use compose::control::{Answer, Question, Report};
 use compose::directories::{CONTROL, Run, State, holder, state_path};
 use compose::error::{Error, Result};
 use compose::guard::{GUARD, guard};
-use compose::output::{Format, Output};
+use compose::output::{Format, Output, now};
 use compose::placeholders::Placeholders;
 use compose::signals::Signals;
 use compose::supervisor::{Supervisor, variables};
@@ -172,21 +172,29 @@ fn ask(composition: &Composition, question: &Question, options: &Options) -> Res
     Ok(0)
 }
 
+/// A time that has passed, in one number.
+fn ago(seconds: f64) -> String {
+    const UNITS: [(f64, &str); 4] = [(86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s")];
+    let (len, unit) = UNITS.into_iter().find(|(len, _)| seconds >= 2.0 * len).unwrap_or(UNITS[3]);
+    format!("{:.0} {unit} ago", (seconds / len).floor())
+}
+
 fn table(reports: &[Report]) -> String {
     let mut text = String::new();
     let width = reports.iter().map(|report| report.name.len()).max().unwrap_or(0).max(7);
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{:width$}  {:<24} {:>8} {:>8} {:>8} {:>9}",
-        "service", "state", "process", "seconds", "restarts", "memory"
+        "{:width$}  {:<24} {:>8} {:>10} {:>8} {:>9}",
+        "service", "state", "pid", "since", "restarts", "memory"
     );
-    for Report { name, state, process, seconds, restarts, memory } in reports {
-        let process = process.map_or_else(|| "-".to_owned(), |process| process.to_string());
+    for Report { name, state, pid, since, restarts, memory } in reports {
+        let pid = pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let since = ago(now() - since);
         let memory = format!("{} MiB", memory >> 20);
         let _ = writeln!(
             text,
-            "{name:width$}  {state:<24} {process:>8} {seconds:>8} {restarts:>8} {memory:>9}"
+            "{name:width$}  {state:<24} {pid:>8} {since:>10} {restarts:>8} {memory:>9}"
         );
     }
     text

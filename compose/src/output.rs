@@ -65,6 +65,12 @@ struct Line<'a> {
     line: &'a str,
 }
 
+/// Returns the seconds since 1970.
+#[must_use]
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
 impl Output {
     /// Makes a log for these names.
     ///
@@ -107,13 +113,8 @@ impl Output {
         // Writing to a string cannot fail.
         let _ = match self.format {
             Format::Json => {
-                let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let line = Line {
-                    time: time.as_secs_f64(),
-                    service: name,
-                    stream: ["out", "err"][number],
-                    line,
-                };
+                let line =
+                    Line { time: now(), service: name, stream: ["out", "err"][number], line };
                 writeln!(text, "{}", serde_json::to_string(&line).unwrap_or_default())
             }
             Format::Text if self.terminals[number] => {

@@ -20,7 +20,7 @@ use crate::directories::{CONTROL, Run, State as StateDirectory};
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::notify::Systemd;
-use crate::output::{Output, Stream};
+use crate::output::{self, Output, Stream};
 use crate::placeholders::Placeholders;
 use crate::probe;
 use crate::signals::Signals;
@@ -660,8 +660,8 @@ impl Supervisor {
                 State::Stopping(_) => "stopping".to_owned(),
                 State::Ended(ended) => format!("ended: {ended}"),
             },
-            process: unit.process.map(Pid::as_raw),
-            seconds: unit.since.elapsed().as_secs(),
+            pid: unit.process.map(Pid::as_raw),
+            since: output::now() - unit.since.elapsed().as_secs_f64(),
             restarts: unit.restarts,
             memory: unit.process.map_or(0, memory),
         };

@@ -45,11 +45,25 @@ fn a_wrong_composition_is_not_built() {
             r#"a = { argv = [ "x" ]; ready.tcp = ":80"; }; b = { argv = [ "x" ]; ready.http = "http://localhost/"; };"#,
             "a and b have the same port: 127.0.0.1:80",
         ),
+        (r#"a = { argv = [ "x" ]; script = "x"; };"#, "services.a has argv and script"),
         // One name twice is Nix's to refuse.
         (r#"a.argv = [ "x" ]; a.argv = [ "y" ];"#, "attribute 'a.argv' already defined"),
     ] {
         let error = refusal(&format!(r#"{{ name = "wrong"; services = {{ {services} }}; }}"#));
         assert!(error.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_key_of_a_composition_names_the_nearest() {
+    for (key, near) in [
+        (r#"servics.a.argv = [ "x" ];"#, "servics: unknown key; did you mean services?"),
+        ("stateVarible = \"X\";", "stateVarible: unknown key; did you mean stateVariable?"),
+        // Not the composition's to choose.
+        ("entry = \"/bin/x\";", "entry: unknown key; it is one of name, main, "),
+    ] {
+        let error = refusal(&format!(r#"{{ name = "wrong"; {key} }}"#));
+        assert!(error.contains(near), "{error}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
+use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -33,16 +34,19 @@ fn status_tells_the_state_of_each() {
     let table = text(&place.ask("status", &[]));
     let lines: Vec<Vec<&str>> =
         table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["service", "state", "process", "seconds", "restarts", "memory"]);
+    assert_eq!(lines[0], ["service", "state", "pid", "since", "restarts", "memory"]);
     assert_eq!((lines[1][0], lines[1][1]), ("db", "ready"), "{table}");
     assert_eq!(lines[2][..5], ["migration", "ended:", "exit", "status", "0"], "{table}");
     assert_eq!(lines[3][..2], ["web", "delayed"], "{table}");
 
     let reports: Value = serde_json::from_str(&text(&place.ask("status", &["--json"]))).unwrap();
-    let process = reports[0]["process"].as_i64().unwrap();
+    let process = reports[0]["pid"].as_i64().unwrap();
     assert!(running.log().contains(&format!("UP {process}")));
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64()
+        - reports[0]["since"].as_f64().unwrap();
+    assert!((0.0..60.0).contains(&since), "{reports}");
     assert!(reports[0]["memory"].as_u64().unwrap() > 1 << 16, "{reports}");
-    assert_eq!((&reports[2]["restarts"], &reports[2]["process"]), (&json!(1), &Value::Null));
+    assert_eq!((&reports[2]["restarts"], &reports[2]["pid"]), (&json!(1), &Value::Null));
     assert_eq!(running.stop(Signal::SIGTERM).0, 0);
 }
 
@@ -74,7 +78,7 @@ fn restart_starts_one_again() {
     let process = || {
         let reports: Value =
             serde_json::from_str(&text(&place.ask("status", &["--json"]))).unwrap();
-        reports[0]["process"].as_i64()
+        reports[0]["pid"].as_i64()
     };
     let before = process();
     assert_eq!(text(&place.ask("restart=db", &[])), "");

@@ -53,6 +53,7 @@ fn wrong_compositions_are_refused_with_the_place() {
             a(json!({"argv": "redis-server"})),
             "services.redis.argv: invalid type: string \"redis-server\", expected a sequence",
         ),
+        (json!({}), "it has no services"),
         (json!({"redis": {}}), "redis has no program"),
         (a(json!({"argv": []})), "redis has no program"),
         (a(json!({"after": ["rediss"]})), "there is no service rediss"),
