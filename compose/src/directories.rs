@@ -48,15 +48,22 @@ pub struct Holder {
     pub run: PathBuf,
 }
 
+/// Returns the path that a variable names.
+fn named(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Returns the unit's own directory that a variable of systemd's names: the first one, if the unit has several.
+fn of_unit(variable: &str) -> Option<PathBuf> {
+    let list = named(variable)?;
+    list.to_string_lossy().split(':').next().map(PathBuf::from)
+}
+
 /// Returns the directory for data: systemd's, else the one that the composition's variable names, else the current one.
 #[must_use]
 pub fn state_path(composition: &Composition) -> PathBuf {
-    let of = |name: &str| env::var_os(name).filter(|path| !path.is_empty());
-    // systemd's is a list if the unit has several.
-    let service = of("STATE_DIRECTORY")
-        .map(|list| list.to_string_lossy().split(':').next().unwrap_or_default().into());
-    let named = composition.state_variable.as_deref().and_then(of);
-    service.or(named).map_or_else(|| ".".into(), PathBuf::from)
+    let by_caller = || composition.state_variable.as_deref().and_then(named);
+    of_unit("STATE_DIRECTORY").or_else(by_caller).unwrap_or_else(|| ".".into())
 }
 
 /// Makes a directory, and those above it, for this user alone.
@@ -191,14 +198,15 @@ pub fn holder(composition: &Composition, state: &Path) -> Result<Option<Holder>>
     Ok(Some(holder).filter(|_| !is_free))
 }
 
-/// Returns where directories for sockets are made: in `$XDG_RUNTIME_DIR` if that is this user's, and in /tmp.
+/// Returns where directories for sockets are made: in the unit's own directory of systemd's and in `$XDG_RUNTIME_DIR`, if
+/// they are this user's, and in /tmp.
 fn places() -> Vec<PathBuf> {
     let is_ours = |path: &PathBuf| {
         path.is_absolute()
             && fs::metadata(path).is_ok_and(|found| found.uid() == Uid::effective().as_raw())
     };
-    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(is_ours);
-    runtime.into_iter().chain(["/tmp".into()]).collect()
+    let found = [of_unit("RUNTIME_DIRECTORY"), named("XDG_RUNTIME_DIR")];
+    found.into_iter().flatten().filter(is_ours).chain(["/tmp".into()]).collect()
 }
 
 /// A private, short directory for sockets and files of this run; it is removed at the end.
@@ -211,11 +219,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes it: in `$XDG_RUNTIME_DIR` if that is this user's and short, else in /tmp.
+    /// Makes it in the first place that is short and can be written.
     ///
     /// # Errors
     ///
-    /// If neither can be written.
+    /// If there is none.
     pub fn make(composition: &Composition) -> Result<Run> {
         let user = user(composition)?;
         let name = format!("{}-{}", composition.name, getpid());

@@ -43,6 +43,8 @@ pub struct Supervisor {
     guard: Guard,
     listener: UnixListener,
     systemd: Option<Systemd>,
+    /// What systemd was told last of all services.
+    status: String,
     /// What threads have found out: the unit, its process at that time, and the answer.
     answers: (Sender<Asked>, Receiver<Asked>),
     wake: (UnixStream, UnixStream),
@@ -110,6 +112,7 @@ impl Supervisor {
             guard: Guard::start(&composition.name, state, run)?,
             listener,
             systemd: Systemd::find(),
+            status: String::new(),
             answers: channel(),
             wake,
             stopping: None,
@@ -151,11 +154,12 @@ impl Supervisor {
                 break;
             }
         }
+        self.tell_status();
         if !self.said_ready && self.stopping.is_none() && self.units.iter().all(Unit::is_ready) {
             self.said_ready = true;
             let took = self.started.elapsed().as_secs_f64();
             self.say(&format!("all services are ready after {took:.2} s"));
-            self.tell_systemd("READY=1\nSTATUS=all services are ready");
+            self.tell_systemd("READY=1");
         }
     }
 
@@ -595,6 +599,25 @@ impl Supervisor {
     fn tell_systemd(&self, message: &str) {
         if let Some(systemd) = &self.systemd {
             systemd.say(message);
+        }
+    }
+
+    /// Tells systemd what all services do, if that has changed.
+    fn tell_status(&mut self) {
+        let list = |is_one: fn(&Unit) -> bool| {
+            let names = self.units.iter().filter(|unit| is_one(unit));
+            names.map(|unit| &*unit.name).collect::<Vec<_>>().join(", ")
+        };
+        let late = list(|unit| !unit.is_ready());
+        let status = match self.stopping {
+            Some(_) => format!("stopping {}", list(Unit::is_running)).trim_end().to_owned(),
+            None if late.is_empty() => "all services are ready".to_owned(),
+            None if self.said_ready => format!("starting {late} again"),
+            None => format!("waiting for {late}"),
+        };
+        if status != self.status {
+            self.tell_systemd(&format!("STATUS={status}"));
+            self.status = status;
         }
     }
 

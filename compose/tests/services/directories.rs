@@ -82,6 +82,22 @@ fn a_run_time_directory_that_is_too_long_is_passed_over() {
     assert!(!Path::new(&run).exists());
 }
 
+/// In the unit's own directory, if there is one.
+#[test]
+fn sockets_are_where_systemd_says() {
+    let place = Place::with(&reporter());
+    let (units, users) = (place.path.join("unit"), place.path.join("run"));
+    fs::create_dir(&units).unwrap();
+    let list = format!("{}:/nowhere", units.display());
+    for (list, run) in [(&*list, &units), ("/nowhere", &users), ("", &users)] {
+        let mut command = place.command();
+        let (code, log) = place.start_by(command.env("RUNTIME_DIRECTORY", list)).end();
+        assert_eq!(code, 0, "{log}");
+        assert!(log.contains(&format!("| run {}/demo-", run.display())), "{log}");
+        assert_eq!(fs::read_dir(&units).unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn a_socket_whose_name_is_too_long_is_named() {
     let place = Place::new(&json!({"a": {"argv": ["true"], "ready": {"unix": "x".repeat(100)}}}));

@@ -101,10 +101,12 @@ fn what_is_between_systemd_and_the_composition_stays_there() {
 }
 
 #[test]
-fn systemd_hears_when_all_is_ready() {
-    let place = Place::new(
-        &json!({"a": {"argv": sh("sleep 0.3; echo UP; exec sleep 99"), "ready": {"log": "UP"}}}),
-    );
+fn systemd_hears_what_all_services_do() {
+    let slow = sh("sleep 0.3; echo UP; exec sleep 99");
+    let place = Place::new(&json!({
+        "a": {"argv": slow, "ready": {"log": "UP"}},
+        "b": {"argv": slow, "ready": {"log": "UP"}, "after": ["a"]},
+    }));
     let path = place.path.join("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
@@ -127,9 +129,34 @@ fn systemd_hears_when_all_is_ready() {
     // It says so several times in between.
     hear("WATCHDOG=1");
     hear("WATCHDOG=1");
+    assert!(place.ask("restart=b", &[]).status.success());
+    hear("STATUS=starting b again");
+    hear("STATUS=all services are ready");
     running.signal(nix::sys::signal::Signal::SIGTERM);
     hear("STOPPING=1");
+    let all = hear("STATUS=stopping a");
     assert_eq!(running.end().0, 0);
+    socket.set_nonblocking(true).unwrap();
+    let rest = std::iter::from_fn(|| {
+        let mut buffer = [0; 4096];
+        let len = socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..len]).into_owned())
+    });
+    let said: Vec<String> =
+        all.into_iter().chain(rest).filter(|text| text != "WATCHDOG=1").collect();
+    let expected = [
+        "STATUS=waiting for a, b",
+        "STATUS=waiting for b",
+        "STATUS=all services are ready",
+        "READY=1",
+        "STATUS=starting b again",
+        "STATUS=all services are ready",
+        "STOPPING=1",
+        "STATUS=stopping a, b",
+        "STATUS=stopping a",
+        "STATUS=stopping",
+    ];
+    assert_eq!(said, expected);
 }
 
 /// Its data, its files and its sockets are its own. What an ordinary user starts runs as that user.

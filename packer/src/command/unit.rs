@@ -15,6 +15,9 @@ use crate::source::bundle::Bundle;
 /// Bytes of a name in /var/cache below which references can still be rewritten to the cache.
 const CACHE_NAME_LEN: usize = 12;
 
+/// Where systemd looks for credentials.
+const CREDENTIALS: &str = "/etc/credstore";
+
 /// What a bundle that can be relocated runs with.
 const RESTRICTIONS: &str = "\
 CapabilityBoundingSet=
@@ -75,8 +78,8 @@ fn text(
     };
     line(format_args!("[Unit]\nDescription={name}\n\n[Service]"));
     match composition {
-        // It says when all services are ready, and unpacks before that at the first start.
-        Some(_) => line(format_args!("Type=notify\nTimeoutStartSec=300")),
+        // It says when all services are ready, and unpacks before that at the first start. It stops them in order.
+        Some(_) => line(format_args!("Type=notify\nTimeoutStartSec=300\nKillMode=mixed")),
         None => line(format_args!("Type=exec")),
     }
     // A path with spaces is one word in quotes, and % is doubled: systemd.service(5).
@@ -88,9 +91,17 @@ fn text(
     ));
     let cache = name.get(..CACHE_NAME_LEN).unwrap_or(name);
     line(format_args!("CacheDirectory={cache}\nStateDirectory={name}\nWorkingDirectory=%S/{name}"));
-    let secrets = composition.and_then(|composition| composition["secrets"].as_object());
-    for secret in secrets.into_iter().flat_map(|secrets| secrets.keys()) {
-        line(format_args!("# The file is /etc/credstore/{secret}.\nLoadCredential={secret}"));
+    if let Some(composition) = composition {
+        // For its sockets: root finds them there, but not in a private /tmp.
+        line(format_args!("RuntimeDirectory={name}"));
+        if takes_hangup(composition) {
+            line(format_args!("ExecReload=/bin/kill -HUP $MAINPID"));
+        }
+        let secrets = composition["secrets"].as_object();
+        for secret in secrets.into_iter().flat_map(|secrets| secrets.keys()) {
+            // With a path: systemd 247 does not know the directory.
+            line(format_args!("LoadCredential={secret}:{CREDENTIALS}/{secret}"));
+        }
     }
     if is_users {
         line(format_args!("NoNewPrivileges=yes\n\n[Install]\nWantedBy=default.target"));
@@ -105,6 +116,14 @@ fn text(
     }
     line(format_args!("\n[Install]\nWantedBy=multi-user.target"));
     unit
+}
+
+/// Whether a service of a composition asks for SIGHUP: it stops all otherwise.
+fn takes_hangup(composition: &Value) -> bool {
+    let services = composition["services"].as_object();
+    let signals =
+        services.into_iter().flatten().filter_map(|(_, service)| service["signals"].as_array());
+    signals.flatten().any(|signal| matches!(signal.as_str(), Some("HUP" | "SIGHUP")))
 }
 
 #[cfg(test)]
@@ -134,11 +153,23 @@ mod tests {
             fixed.contains("RestrictNamespaces=user mnt\nSystemCallFilter=@mount\n"),
             "{fixed}"
         );
-        let composition = serde_json::json!({ "secrets": { "password": "PASSWORD_FILE" } });
+        let composition = serde_json::json!({
+            "secrets": { "password": "PASSWORD_FILE" },
+            "services": { "server": { "signals": ["USR1", "SIGHUP"] }, "worker": {} },
+        });
         let composed = unit(Mode::ALL.into_iter().collect(), Some(&composition), true);
-        assert!(
-            composed.contains("Type=notify\n") && composed.contains("LoadCredential=password\n")
-        );
+        for lines in [
+            "Type=notify\n",
+            "KillMode=mixed\n",
+            "RuntimeDirectory=a-long-name-of-it\nExecReload=/bin/kill -HUP $MAINPID\n",
+            "LoadCredential=password:/etc/credstore/password\n",
+        ] {
+            assert!(composed.contains(lines), "{composed}");
+        }
+        let still = serde_json::json!({ "services": { "server": { "signals": ["USR1"] } } });
+        let still = unit(Mode::ALL.into_iter().collect(), Some(&still), false);
+        assert!(!still.contains("ExecReload") && !still.contains("LoadCredential"), "{still}");
+        assert!(!all.contains("RuntimeDirectory") && !all.contains("KillMode"), "{all}");
         assert!(
             composed.ends_with("WantedBy=default.target\n") && !composed.contains("DynamicUser")
         );
