@@ -41,6 +41,9 @@ rec {
   # For tests/compositions.
   modular = import ../tests/compositions/modular { inherit pkgs supervisor; };
 
+  # For tests/hosts.
+  composed = import ../tests/hosts/compositions.nix { inherit pkgs compose; };
+
   hello = import ../examples/hello { inherit pkgs; };
   coreutils = import ../examples/coreutils { inherit pkgs; };
   python-example = import ../examples/python { inherit pkgs; };

@@ -5,7 +5,8 @@
 set -eu
 mount -t tmpfs -o mode=755 memory /mnt
 # systemd: it is the first process of the virtual machine. libnss-systemd: the names of the users that it makes.
-debootstrap --variant=minbase --include=libnss-systemd,systemd bullseye /mnt >&2
+# procps: /bin/kill, for units that reload.
+debootstrap --variant=minbase --include=libnss-systemd,procps,systemd bullseye /mnt >&2
 
 architecture=$(dpkg --print-architecture)
 kernel=$(chroot /mnt apt-cache depends "linux-image-cloud-$architecture" | sed -n 's/.*Depends: //p')
@@ -15,6 +16,8 @@ mv /mnt/boot/vmlinuz-* /mnt/boot/vmlinuz
 rm /mnt/tmp/linux-image-*.deb
 chroot /mnt apt-get clean
 
+# Every machine has it; debootstrap does not make it.
+echo 127.0.0.1 localhost >/mnt/etc/hosts
 chroot /mnt useradd --create-home alice
 # A run that was broken off leaves its copy behind.
 rm -rf "$1"

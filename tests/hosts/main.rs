@@ -8,6 +8,8 @@
 
 /// The columns: bundles.
 mod column;
+/// Compositions as services, in the virtual machine.
+mod compositions;
 /// Rows: containers of podman and crun.
 mod containers;
 /// The user land of Debian 11.
@@ -81,6 +83,7 @@ fn main() {
     let mut trials = containers::proofs();
     trials.extend(images::trials());
     trials.extend(services::proofs(&machine));
+    trials.extend(compositions::proofs(&machine));
     for (number, row) in rows(&machine).into_iter().enumerate() {
         let row = Arc::new(row);
         for packed in &PACKED {

@@ -2,11 +2,7 @@
 # Starts markov by the command $@, talks to it, prints what it said and ends it; its exit status is this script's.
 
 request() { # METHOD PATH BODY; prints the answer's body
-    exec 3<>/dev/tcp/127.0.0.1/8080 || return
-    printf '%s %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' "$1" "$2" ${#3} "$3" >&3
-    read -r _ status _ <&3
-    sed '1,/^\r*$/d' <&3
-    [ "$status" = 200 ]
+    /srv/request.sh 8080 "$@"
 }
 
 MARKOV_LISTEN_ADDR=127.0.0.1:8080 "$@" >/dev/null &

@@ -103,7 +103,7 @@ fn restrictions() -> String {
 }
 
 /// Writes a file of units.
-fn write(machine: &mut VirtualMachine, name: &str, text: &str) {
+pub(crate) fn write(machine: &mut VirtualMachine, name: &str, text: &str) {
     let path = format!("/run/systemd/system/{name}");
     let quote = |line: &str| format!(" '{}'", line.replace('\'', r"'\''"));
     let quoted: String = text.lines().map(quote).collect();
@@ -112,10 +112,10 @@ fn write(machine: &mut VirtualMachine, name: &str, text: &str) {
 }
 
 /// Another user gets the ID that the service had.
-const TAKE_ID: &str = "id=$(stat -c %u /var/cache/private/markov) && \
+pub(crate) const TAKE_ID: &str = "id=$(stat -c %u /var/cache/private/markov) && \
     echo squatter:x:$id:$id::/:/bin/false >>/etc/passwd";
 
-const HAS_OTHER_ID: &str =
+pub(crate) const HAS_OTHER_ID: &str =
     "[ $(stat -c %u /var/cache/private/markov/packed) != $(id -u squatter) ]";
 
 /// Without this the rows prove nothing: systemd ignores a setting that it does not know.

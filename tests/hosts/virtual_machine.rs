@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tests::{Bundle, Ended, run, source};
 
 use crate::column::PACKED;
+use crate::compositions;
 use crate::debian_11::debian_11;
 
 /// What the virtual machine needs.
@@ -39,9 +40,9 @@ impl Shared {
 
 /// Takes away what another cell left: files, settings, services and users.
 const AS_NEW: &str = "[ ! -e /run/systemd/system/bundle.service ] || \
-    systemctl stop bundle.socket bundle 2>/dev/null; \
+    systemctl stop bundle.socket bundle 2>/dev/null; systemctl stop 'user@*'; \
     rm -rf /nix /home/alice /root/.cache /root/* /tmp/* /var/tmp/* /run/bundle && \
-    rm -rf /run/systemd/system/bundle.* /var/cache/private /var/lib/private && \
+    rm -rf /run/systemd/system/bundle.* /run/systemd/system/*.bundle /run/systemd/system/*/bundle.conf /var/cache/private /var/lib/private && \
     find /var/cache /var/lib -lname 'private/*' -delete && \
     sed -i /^squatter:/d /etc/passwd && install -d -o alice -g alice /home/alice && \
     echo 1 >/proc/sys/kernel/unprivileged_userns_clone";
@@ -71,11 +72,12 @@ impl VirtualMachine {
         let files = tempfile::tempdir().expect("make a directory");
         let (log, srv) = (files.path().join("console"), files.path().join("staged"));
         fs::create_dir(&srv).expect("make a directory");
-        for script in ["machine.sh", "serve.sh", "service.sh", "confined.pl"] {
+        for script in ["machine.sh", "request.sh", "serve.sh", "service.sh", "confined.pl"] {
             let hosts = source().join("tests/hosts");
             fs::copy(hosts.join(script), srv.join(script)).expect("copy a script");
         }
         PACKED.iter().for_each(|packed| packed.install_for_shell(&srv));
+        compositions::install_for_shell(&srv);
         for mode in ["relocate", "namespace"] {
             let copy = srv.join(format!("probe-{mode}"));
             fs::copy(Bundle::probe_in(mode).path, copy).expect("copy a bundle");

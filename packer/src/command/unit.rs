@@ -15,9 +15,6 @@ use crate::source::bundle::Bundle;
 /// Bytes of a name in /var/cache below which references can still be rewritten to the cache.
 const CACHE_NAME_LEN: usize = 12;
 
-/// Where systemd looks for credentials.
-const CREDENTIALS: &str = "/etc/credstore";
-
 /// What a bundle that can be relocated runs with.
 const RESTRICTIONS: &str = "\
 CapabilityBoundingSet=
@@ -89,8 +86,11 @@ fn text(
     line(format_args!(
         "# The launcher's own: it would fail again.\nRestartPreventExitStatus=125 126 127"
     ));
-    let cache = name.get(..CACHE_NAME_LEN).unwrap_or(name);
-    line(format_args!("CacheDirectory={cache}\nStateDirectory={name}\nWorkingDirectory=%S/{name}"));
+    if !is_users {
+        let cache = name.get(..CACHE_NAME_LEN).unwrap_or(name);
+        line(format_args!("CacheDirectory={cache}"));
+    }
+    line(format_args!("StateDirectory={name}\nWorkingDirectory=%S/{name}"));
     if let Some(composition) = composition {
         // For its sockets: root finds them there, but not in a private /tmp.
         line(format_args!("RuntimeDirectory={name}"));
@@ -99,8 +99,9 @@ fn text(
         }
         let secrets = composition["secrets"].as_object();
         for secret in secrets.into_iter().flat_map(|secrets| secrets.keys()) {
-            // With a path: systemd 247 does not know the directory.
-            line(format_args!("LoadCredential={secret}:{CREDENTIALS}/{secret}"));
+            // Where newer versions than 247 look without a path; %E is ~/.config for a user.
+            let etc = if is_users { "%E" } else { "/etc" };
+            line(format_args!("LoadCredential={secret}:{etc}/credstore/{secret}"));
         }
     }
     if is_users {
@@ -162,7 +163,7 @@ mod tests {
             "Type=notify\n",
             "KillMode=mixed\n",
             "RuntimeDirectory=a-long-name-of-it\nExecReload=/bin/kill -HUP $MAINPID\n",
-            "LoadCredential=password:/etc/credstore/password\n",
+            "LoadCredential=password:%E/credstore/password\n",
         ] {
             assert!(composed.contains(lines), "{composed}");
         }
@@ -170,8 +171,11 @@ mod tests {
         let still = unit(Mode::ALL.into_iter().collect(), Some(&still), false);
         assert!(!still.contains("ExecReload") && !still.contains("LoadCredential"), "{still}");
         assert!(!all.contains("RuntimeDirectory") && !all.contains("KillMode"), "{all}");
-        assert!(
-            composed.ends_with("WantedBy=default.target\n") && !composed.contains("DynamicUser")
-        );
+        assert!(composed.ends_with("WantedBy=default.target\n"), "{composed}");
+        for setting in ["DynamicUser=", "CacheDirectory="] {
+            assert!(all.contains(setting) && !composed.contains(setting), "{composed}");
+        }
+        let system = unit(Mode::ALL.into_iter().collect(), Some(&composition), false);
+        assert!(system.contains("LoadCredential=password:/etc/credstore/password\n"), "{system}");
     }
 }
