@@ -20,7 +20,7 @@ pub(crate) struct Composition {
 }
 
 const MARKOV: Composition =
-    Composition { attribute: "markov-composed", name: "markov", modes: "host,relocate,namespace" };
+    Composition { attribute: "markov", name: "markov", modes: "host,relocate,namespace" };
 
 /// As one that the packer could not prove to be relocatable.
 const FIXED: Composition = Composition { modes: "host,namespace", ..MARKOV };
