@@ -81,6 +81,9 @@ impl Error {
     fn hint(&self) -> String {
         match self {
             Error::Composition(_) => "docs/compose.md lists the keys and what they may be".into(),
+            Error::File { operation: "ask at", .. } => {
+                "ask as its user or root; the sockets of a unit with PrivateTmp= are in its RuntimeDirectory=".into()
+            }
             Error::File { .. } => "name a directory that you may write to".into(),
             Error::Running { .. } => "stop it with COMPOSED=stop, or name another directory for data".into(),
             Error::NotRunning(_) => "start it, or run this where it was started".into(),

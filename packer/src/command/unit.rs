@@ -75,8 +75,11 @@ fn text(
     };
     line(format_args!("[Unit]\nDescription={name}\n\n[Service]"));
     match composition {
-        // It says when all services are ready, and unpacks before that at the first start. It stops them in order.
-        Some(_) => line(format_args!("Type=notify\nTimeoutStartSec=300\nKillMode=mixed")),
+        // It says when all services are ready, and has a time of its own for each. It stops them in order.
+        Some(composition) => line(format_args!(
+            "Type=notify\nTimeoutStartSec=infinity\nTimeoutStopSec={}\nKillMode=mixed",
+            stop_seconds(composition)
+        )),
         None => line(format_args!("Type=exec")),
     }
     // A path with spaces is one word in quotes, and % is doubled: systemd.service(5).
@@ -119,6 +122,15 @@ fn text(
     unit
 }
 
+/// The seconds after which all services of a composition are killed, be it one after the other, and some more.
+fn stop_seconds(composition: &Value) -> f64 {
+    // The supervisor's default.
+    let of_service = |service: &Value| service["stop"]["timeout"].as_f64().unwrap_or(10.0).ceil();
+    let services = composition["services"].as_object();
+    let all: f64 = services.into_iter().flatten().map(|(_, service)| of_service(service)).sum();
+    10.0 + all
+}
+
 /// Whether a service of a composition asks for SIGHUP: it stops all otherwise.
 fn takes_hangup(composition: &Value) -> bool {
     let services = composition["services"].as_object();
@@ -156,12 +168,11 @@ mod tests {
         );
         let composition = serde_json::json!({
             "secrets": { "password": "PASSWORD_FILE" },
-            "services": { "server": { "signals": ["USR1", "SIGHUP"] }, "worker": {} },
+            "services": { "server": { "signals": ["USR1", "SIGHUP"], "stop": { "timeout": 1.5 } }, "worker": {} },
         });
         let composed = unit(Mode::ALL.into_iter().collect(), Some(&composition), true);
         for lines in [
-            "Type=notify\n",
-            "KillMode=mixed\n",
+            "Type=notify\nTimeoutStartSec=infinity\nTimeoutStopSec=22\nKillMode=mixed\n",
             "RuntimeDirectory=a-long-name-of-it\nExecReload=/bin/kill -HUP $MAINPID\n",
             "LoadCredential=password:%E/credstore/password\n",
         ] {
