@@ -75,7 +75,8 @@ fn a_killed_service_comes_back_and_what_waits_for_it_goes_on() {
         "b": {"argv": sh("echo B $$; exec sleep 99"), "after": ["a"]},
     }));
     let running = place.start();
-    running.wait_ready();
+    // b is ready when it is started.
+    running.wait_for("| B ");
     let of = |name: &str| {
         let (id, _) = place
             .processes()
