@@ -90,9 +90,9 @@ fn missing_option_names(words: &[OsString], kind: ErrorKind) -> Option<Error> {
     }
 }
 
-/// Options of `packer build`.
+/// What to pack: options of all commands that pack a closure.
 #[derive(Args, Debug)]
-pub(crate) struct Build {
+pub(crate) struct Packed {
     /// What to pack: a store path, a link to one or a path below one; or an installable of `nix build` such as
     /// .#markov or nixpkgs#hello, which Nix builds first; may be repeated
     #[arg(long, value_name = "PATH", required_unless_present = "closure_graph")]
@@ -109,6 +109,39 @@ pub(crate) struct Build {
     #[arg(long, value_name = "PATH")]
     pub(crate) entry: Vec<OsString>,
 
+    /// Leave out files that match, such as 'share/man/**' below each store path or '/nix/store/*-doc'; a
+    /// directory is left out with everything below it; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+
+    /// A file whose content must not be in the closure: then nothing is packed; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret: Vec<PathBuf>,
+
+    /// Rule for an environment variable: K=V sets it, K?=V sets it only if it is unset, K- removes it, K keeps
+    /// the caller's value of a variable that has a default rule; %BUNDLE% in V is the bundle's path; may be repeated
+    #[arg(long, value_name = "K=V")]
+    pub(crate) env: Vec<OsString>,
+
+    /// Read the store at DIR/nix/store, and find the closure by scanning files instead of asking Nix
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store_root: Option<PathBuf>,
+
+    /// Number of threads; it does not change the output [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Neither use compressed frames of earlier builds from ~/.cache/packer, nor keep new ones there
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+}
+
+/// Options of `packer build`.
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) packed: Packed,
+
     /// Bundle to write [default: the name of the first entry, in the current directory]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -122,11 +155,6 @@ pub(crate) struct Build {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) mode: Vec<String>,
 
-    /// Leave out files that match, such as 'share/man/**' below each store path or '/nix/store/*-doc'; a
-    /// directory is left out with everything below it; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) exclude: Vec<String>,
-
     /// Treat the files that match as right after relocation, whatever packer finds in them; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) relocate: Vec<String>,
@@ -135,35 +163,14 @@ pub(crate) struct Build {
     #[arg(long, value_name = "GLOB")]
     pub(crate) no_relocate: Vec<String>,
 
-    /// A file whose content must not be in the closure: then nothing is packed; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secret: Vec<PathBuf>,
-
-    /// Rule for an environment variable: K=V sets it, K?=V sets it only if it is unset, K- removes it, K keeps
-    /// the caller's value of a variable that has a default rule; %BUNDLE% in V is the bundle's path; may be repeated
-    #[arg(long, value_name = "K=V")]
-    pub(crate) env: Vec<OsString>,
-
     /// The program's argv[0]: what the caller gave, the entry's path, or this text [default: a path in the
     /// entry's directory that ends in the caller's name, if such a program is there, or in the entry's]
     #[arg(long, value_name = "caller|entry|NAME")]
     pub(crate) argv0: Option<OsString>,
 
-    /// Read the store at DIR/nix/store, and find the closure by scanning files instead of asking Nix
-    #[arg(long, value_name = "DIR")]
-    pub(crate) store_root: Option<PathBuf>,
-
     /// Stub to use instead of the one inside packer
     #[arg(long, value_name = "FILE")]
     pub(crate) stub: Option<PathBuf>,
-
-    /// Number of threads; it does not change the output [default: one for each core]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
-
-    /// Neither use compressed frames of earlier builds from ~/.cache/packer, nor keep new ones there
-    #[arg(long)]
-    pub(crate) no_cache: bool,
 
     /// Print the summary as JSON
     #[arg(long)]

@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod extract;
+mod gather;
 pub(crate) mod inspect;
 pub(crate) mod man;
 mod print;

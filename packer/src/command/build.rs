@@ -1,33 +1,25 @@
 //! `packer build`: the steps from a closure to a bundle.
 
 use std::ffi::OsStr;
-use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 use runtime::error::Escaped;
 
+use super::gather::{Gathered, gather};
 use super::summary::{self, Summary};
 use crate::error::Result;
 use crate::output::bundle;
 use crate::output::frame::FrameCache;
 use crate::output::payload::{Input, Options};
 use crate::output::stub::Stub;
-use crate::output::tar::Layout;
+use crate::output::tar::BundleLayout;
 use crate::plan::verdict::Relocation;
-use crate::plan::{Plan, entry, environment, manifest, modes};
+use crate::plan::{Plan, entry, manifest, modes};
 use crate::progress::Progress;
-use crate::scan::content::Content;
 use crate::scan::proof::Word;
-use crate::scan::secret::Secrets;
-use crate::source::closure::Closure;
 use crate::source::exclude::Exclude;
-use crate::source::installable;
-use crate::source::reference::Hashes;
-use crate::source::store::Store;
-use crate::source::tree::Tree;
 use crate::{cli, show};
 
 /// Packs closures into one executable.
@@ -37,56 +29,26 @@ use crate::{cli, show};
 /// If any step fails; no partial output is left.
 pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let started = Instant::now();
-    let threads = options.threads.unwrap_or(available_parallelism().unwrap_or(NonZeroUsize::MIN));
     let progress = Progress::new();
 
-    // Inputs: stub, patterns, secrets, store; Nix builds the installables.
+    // Inputs, closure, content.
     let stub = Stub::load(options.stub.as_deref())?;
-    let exclude = Exclude::new(&options.exclude)?;
     let word = Word {
         relocate: Exclude::new(&options.relocate)?,
         no_relocate: Exclude::new(&options.no_relocate)?,
     };
-    let secrets = Secrets::read(&options.secret)?;
-    let store = Store::open(options.store_root.as_deref())?;
-
-    let asked = installable::build(&options.closure)?;
-
-    // Closure: store paths, files, programs.
-    progress.start("scanning", None);
-    let graph = options.closure_graph.as_deref();
-    let closure = Closure::find(&store, &asked, graph, threads, &progress)?;
-    let tree = Tree::read(&store, &closure.paths, &exclude)?;
-    let programs = entry::choose(&store, &tree, &closure.roots, &options.entry, stub.machine())?;
-    let hashes = Hashes::of_paths(&tree.paths);
-    // Includes excluded store paths: Nix scans the bundle for the hashes of the whole closure.
-    let hidden = Hashes::of_paths(&closure.paths);
-    let user_rules = environment::user_rules(&tree, &hidden, &options.env)?;
-
-    // Content: digests, references, order; it holds no secret.
-    progress.start("reading", Some(tree.len()));
-    let content = Content::read(&store, &tree, &hashes, &word, &secrets, threads, &progress)?;
-    let used = [
-        ("--exclude", &exclude, "no file"),
-        ("--no-relocate", &word.no_relocate, "no file"),
-        ("--relocate", &word.relocate, "no file that is in doubt"),
-    ];
-    for (option, patterns, nothing) in used {
-        for pattern in patterns.unused() {
-            progress.say(&format!("warning: {option} {pattern} matches {nothing}\n{PATTERNS}"));
-        }
-    }
+    let gathered = gather(&options.packed, &word, stub.machine(), &progress)?;
+    let Gathered { store, closure, tree, content, programs, rules, hidden, threads } = gathered;
     let findings = content.findings();
     let modes = modes::choose(&options.mode, &findings)?;
-    let rules = user_rules.with_defaults(environment::defaults(&tree, content.variables()));
     let manifest = manifest::manifest(&tree, &content, &findings);
     let plan =
         Plan { programs, modes, rules, argv0: options.argv0(), manifest, roots: closure.roots };
-    let layout = Layout::new(&tree, &content);
+    let layout = BundleLayout::new(&tree, &content);
 
     // Output: payload, then the stub in front of it.
     let path = options.output.clone().unwrap_or_else(|| default_output(&plan.programs));
-    progress.start("packing", Some(layout.len()));
+    progress.start("packing", Some(layout.tar().len()));
     let input = Input {
         store: &store,
         tree: &tree,
@@ -95,7 +57,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         plan: &plan,
         hidden: &hidden,
     };
-    let cache = if options.no_cache { FrameCache::none() } else { FrameCache::open() };
+    let cache = if options.packed.no_cache { FrameCache::none() } else { FrameCache::open() };
     let packing = Options { level: options.level, threads, cache };
     let written = bundle::write(&path, stub, &input, &packing, &progress)?;
     drop(progress);
@@ -115,10 +77,6 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     }
     .print(options.json)
 }
-
-/// The hint for a pattern that matches nothing.
-const PATTERNS: &str = "hint: a pattern is for a whole path below a store path, such as share/man/** or **/*.pyc, or \
-    begins with /nix/store; quote it from the shell";
 
 /// Returns the default of `--output`: the name of the first entry, in the current directory.
 fn default_output(programs: &[entry::Program]) -> PathBuf {

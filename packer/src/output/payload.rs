@@ -9,7 +9,7 @@ use format::{
 
 use super::file::OutputFile;
 use super::frame::{self, FrameCache};
-use super::tar::Layout;
+use super::tar::BundleLayout;
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::plan::Plan;
@@ -24,7 +24,7 @@ pub(crate) struct Input<'a> {
     pub(crate) store: &'a Store,
     pub(crate) tree: &'a Tree,
     pub(crate) content: &'a Content,
-    pub(crate) layout: &'a Layout,
+    pub(crate) layout: &'a BundleLayout,
     pub(crate) plan: &'a Plan,
     /// The hashes that the output must not contain as text.
     pub(crate) hidden: &'a Hashes,
@@ -90,8 +90,7 @@ impl Writer<'_> {
         let compress = |number: usize| {
             let span = spans[number];
             let mut piece = vec![0; to_len(span.len)?];
-            let Input { store, tree, content, layout, .. } = input;
-            layout.fill(store, tree, content, span.start, &mut piece)?;
+            input.layout.tar().fill(input.store, input.tree, span.start, &mut piece)?;
             let frame = cache.compress(&piece, level, hidden)?;
             Ok((piece.len(), Digest::of(&frame), frame))
         };

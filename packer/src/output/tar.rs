@@ -1,11 +1,11 @@
-//! The tar stream: its entries, their order and their positions.
+//! Tar streams: their entries, their order and their positions.
 //!
-//! Only the layout stays in memory. Each piece of the stream is made on demand, headers included.
+//! Only the layout stays in memory. Each piece of a stream is made on demand, headers included.
 
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use format::{Extent, STORE_DIR};
+use format::Extent;
 use tar::{EntryType, Header};
 
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ const END_LEN: u64 = 2 * BLOCK;
 /// A tar entry: header blocks, content, zeros up to a whole block.
 struct Item {
     node: u32,
+    /// The node that it is a hard link to; the node itself unless it is a duplicate.
+    first: u32,
     start: u64,
     content: Extent,
 }
@@ -34,81 +36,42 @@ impl Item {
     }
 }
 
-/// The layout of the tar stream.
+/// The layout of a tar stream.
 pub(crate) struct Layout {
+    /// The directory of the store in the archive, such as `nix/store/`.
+    store: &'static str,
+    /// Whole entries at the start of the stream.
+    front: Vec<u8>,
     items: Vec<Item>,
-    /// The number of items that are files with their own content; they come first.
-    files: usize,
-    /// For each node, the position after its headers. For a file with its own content, the content starts there.
-    starts: Vec<u64>,
     len: u64,
 }
 
 impl Layout {
-    /// Lays out the tree: files in an order that compresses well; then duplicates, as hard links to them; then
-    /// the directories and symbolic links in the tree's order.
-    ///
-    /// Directories come after the files, depth first. A `tar` that does not run as root gives a directory its
-    /// final permissions 0555 at the next entry outside of it, and can then put no more files into it.
-    pub(crate) fn new(tree: &Tree, content: &Content) -> Layout {
-        let mut order: Vec<u32> = tree.iter().map(|(number, _)| number).collect();
-        order.sort_by_cached_key(|number| match tree.node(*number).kind {
-            Kind::File { .. } if content.first(*number) == *number => {
-                (0, Some(similarity(tree, *number)))
-            }
-            Kind::File { .. } => (1, None),
-            Kind::Directory | Kind::Symlink { .. } => (2, None),
-        });
-        let mut layout = Layout {
-            items: Vec::with_capacity(order.len()),
-            files: 0,
-            starts: vec![0; order.len()],
-            len: 0,
-        };
-        for node in order {
-            let len = match tree.node(node).kind {
-                Kind::File { len, .. } if content.first(node) == node => {
-                    layout.files += 1;
-                    len
-                }
+    /// Lays out nodes in this order, each with the node that it is a hard link to, behind the entries in `front`.
+    pub(crate) fn new(
+        tree: &Tree,
+        store: &'static str,
+        front: Vec<u8>,
+        nodes: impl Iterator<Item = (u32, u32)>,
+    ) -> Layout {
+        let mut len = front.len() as u64;
+        let item = |(node, first)| {
+            let content = match tree.node(node).kind {
+                Kind::File { len, .. } if first == node => len,
                 _ => 0,
             };
-            let start = layout.len + headers(tree, content, node).len() as u64;
-            let item = Item { node, start: layout.len, content: Extent { start, len } };
-            layout.len = item.end();
-            layout.starts[node as usize] = start;
-            layout.items.push(item);
-        }
-        layout.len += END_LEN;
-        layout
+            let start = len + headers(tree, store, node, first).len() as u64;
+            let item = Item { node, first, start: len, content: Extent { start, len: content } };
+            len = item.end();
+            item
+        };
+        let items = nodes.map(item).collect();
+        Layout { store, front, items, len: len + END_LEN }
     }
 
     /// Bytes of the whole stream.
     pub(crate) fn len(&self) -> u64 {
         self.len
-    }
-
-    /// Cuts the stream into spans of at most `max` bytes.
-    ///
-    /// The entries after the files name every store path, so they change when any store path changes. They get
-    /// their own spans.
-    pub(crate) fn spans(&self, content: &Content, max: u64) -> Vec<Span> {
-        let boundary = |item: &Item| Boundary { end: item.end(), rank: content.rank(item.node) };
-        let (files, others) = self.items.split_at(self.files);
-        let files: Vec<Boundary> = files.iter().map(boundary).collect();
-        let end = Boundary { end: self.len, rank: 0 };
-        let others: Vec<Boundary> = others.iter().map(boundary).chain([end]).collect();
-        let start = files.last().map_or(0, |last| last.end);
-        [frame::cut(0, &files, max), frame::cut(start, &others, max)].concat()
-    }
-
-    /// Returns the position of a file's content in the stream.
-    pub(crate) fn extent(&self, tree: &Tree, content: &Content, file: u32) -> Extent {
-        let len = match tree.node(file).kind {
-            Kind::File { len, .. } => len,
-            _ => 0,
-        };
-        Extent { start: self.starts[content.first(file) as usize], len }
     }
 
     /// Fills `piece` with the bytes of the stream from `start` on; `piece` must be all zeros.
@@ -120,14 +83,17 @@ impl Layout {
         &self,
         store: &Store,
         tree: &Tree,
-        content: &Content,
         start: u64,
         piece: &mut [u8],
     ) -> Result<()> {
         let end = start + piece.len() as u64;
+        let front = Extent { start: 0, len: self.front.len() as u64 };
+        if let Some((at, part)) = overlap(start, piece, front) {
+            part.copy_from_slice(&self.front[at..][..part.len()]);
+        }
         let first = self.items.partition_point(|item| item.end() <= start);
         for item in self.items[first..].iter().take_while(|item| item.start < end) {
-            let headers = headers(tree, content, item.node);
+            let headers = headers(tree, self.store, item.node, item.first);
             let extent = Extent { start: item.start, len: headers.len() as u64 };
             if let Some((at, part)) = overlap(start, piece, extent) {
                 part.copy_from_slice(&headers[at..][..part.len()]);
@@ -145,6 +111,72 @@ impl Layout {
             }
         }
         Ok(())
+    }
+}
+
+/// The layout of a bundle's tar stream.
+pub(crate) struct BundleLayout {
+    tar: Layout,
+    /// The number of items that are files with their own content; they come first.
+    files: usize,
+    /// For each node, the position after its headers. For a file with its own content, the content starts there.
+    starts: Vec<u64>,
+}
+
+impl BundleLayout {
+    /// Lays out the tree: files in an order that compresses well; then duplicates, as hard links to them; then
+    /// the directories and symbolic links in the tree's order.
+    ///
+    /// Directories come after the files, depth first. A `tar` that does not run as root gives a directory its
+    /// final permissions 0555 at the next entry outside of it, and can then put no more files into it.
+    pub(crate) fn new(tree: &Tree, content: &Content) -> BundleLayout {
+        let mut order: Vec<u32> = tree.iter().map(|(number, _)| number).collect();
+        order.sort_by_cached_key(|number| match tree.node(*number).kind {
+            Kind::File { .. } if content.first(*number) == *number => {
+                (0, Some(similarity(tree, *number)))
+            }
+            Kind::File { .. } => (1, None),
+            Kind::Directory | Kind::Symlink { .. } => (2, None),
+        });
+        let is_own_file = |node: &&u32| {
+            matches!(tree.node(**node).kind, Kind::File { .. }) && content.first(**node) == **node
+        };
+        let files = order.iter().take_while(is_own_file).count();
+        let nodes = order.iter().map(|node| (*node, content.first(*node)));
+        let tar = Layout::new(tree, STORE, Vec::new(), nodes);
+        let mut starts = vec![0; order.len()];
+        for item in &tar.items {
+            starts[item.node as usize] = item.content.start;
+        }
+        BundleLayout { tar, files, starts }
+    }
+
+    /// The stream.
+    pub(crate) fn tar(&self) -> &Layout {
+        &self.tar
+    }
+
+    /// Cuts the stream into spans of at most `max` bytes.
+    ///
+    /// The entries after the files name every store path, so they change when any store path changes. They get
+    /// their own spans.
+    pub(crate) fn spans(&self, content: &Content, max: u64) -> Vec<Span> {
+        let boundary = |item: &Item| Boundary { end: item.end(), rank: content.rank(item.node) };
+        let (files, others) = self.tar.items.split_at(self.files);
+        let files: Vec<Boundary> = files.iter().map(boundary).collect();
+        let end = Boundary { end: self.tar.len, rank: 0 };
+        let others: Vec<Boundary> = others.iter().map(boundary).chain([end]).collect();
+        let start = files.last().map_or(0, |last| last.end);
+        [frame::cut(0, &files, max), frame::cut(start, &others, max)].concat()
+    }
+
+    /// Returns the position of a file's content in the stream.
+    pub(crate) fn extent(&self, tree: &Tree, content: &Content, file: u32) -> Extent {
+        let len = match tree.node(file).kind {
+            Kind::File { len, .. } => len,
+            _ => 0,
+        };
+        Extent { start: self.starts[content.first(file) as usize], len }
     }
 }
 
@@ -175,10 +207,14 @@ fn similarity(tree: &Tree, file: u32) -> Vec<u8> {
     dot.map(|dot| name[dot..].to_vec()).unwrap_or_default()
 }
 
-/// Makes the header blocks of a node's tar entry.
-fn headers(tree: &Tree, content: &Content, number: u32) -> Vec<u8> {
+/// The directory of the store in a bundle's tar stream.
+const STORE: &str = "nix/store/";
+
+/// Makes the header blocks of a node's tar entry; a hard link if `first` is another node.
+fn headers(tree: &Tree, store: &str, number: u32, first: u32) -> Vec<u8> {
     let node = tree.node(number);
-    let name = name(tree, number);
+    let name = |number| [store.as_bytes(), &tree.location(number)].concat();
+    let (name, first_name) = (name(number), || name(first));
     match &node.kind {
         Kind::Directory => {
             let name = [name.as_slice(), b"/"].concat();
@@ -187,25 +223,25 @@ fn headers(tree: &Tree, content: &Content, number: u32) -> Vec<u8> {
         Kind::Symlink { target } => entry(EntryType::Symlink, &name, target, 0o777, 0),
         Kind::File { executable, len } => {
             let permissions = if *executable { 0o555 } else { 0o444 };
-            match content.first(number) {
-                first if first == number => {
-                    entry(EntryType::Regular, &name, b"", permissions, *len)
-                }
-                first => entry(EntryType::Link, &name, &self::name(tree, first), permissions, 0),
+            if first == number {
+                entry(EntryType::Regular, &name, b"", permissions, *len)
+            } else {
+                entry(EntryType::Link, &name, &first_name(), permissions, 0)
             }
         }
     }
 }
 
-/// The name of a node in the archive: `nix/store/<hash>-<name>/…`.
-fn name(tree: &Tree, number: u32) -> Vec<u8> {
-    [STORE_DIR.trim_start_matches('/').as_bytes(), b"/", &tree.location(number)].concat()
-}
-
 /// Makes a header block, after GNU blocks for a name or target that is too long.
 ///
 /// POSIX blocks would need names in UTF-8, but names are any bytes.
-fn entry(kind: EntryType, name: &[u8], link: &[u8], permissions: u32, len: u64) -> Vec<u8> {
+pub(crate) fn entry(
+    kind: EntryType,
+    name: &[u8],
+    link: &[u8],
+    permissions: u32,
+    len: u64,
+) -> Vec<u8> {
     let mut blocks = Vec::new();
     let mut header = Header::new_ustar();
     if let Some(ustar) = header.as_ustar_mut() {
@@ -285,7 +321,7 @@ mod tests {
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
 
     /// Makes the whole stream in pieces of `piece_len` bytes; returns it with its layout.
-    fn stream(store: &TestStore, piece_len: usize) -> (Tree, Content, Layout, Vec<u8>) {
+    fn stream(store: &TestStore, piece_len: usize) -> (Tree, Content, BundleLayout, Vec<u8>) {
         let store = store.open();
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
         let hashes = Hashes::of_paths(&tree.paths);
@@ -300,11 +336,11 @@ mod tests {
             &Progress::hidden(),
         )
         .unwrap();
-        let layout = Layout::new(&tree, &content);
-        let mut stream = vec![0; usize::try_from(layout.len()).unwrap()];
+        let layout = BundleLayout::new(&tree, &content);
+        let mut stream = vec![0; usize::try_from(layout.tar().len()).unwrap()];
         for (number, piece) in stream.chunks_mut(piece_len).enumerate() {
             let start = (number * piece_len) as u64;
-            layout.fill(&store, &tree, &content, start, piece).unwrap();
+            layout.tar().fill(&store, &tree, start, piece).unwrap();
         }
         (tree, content, layout, stream)
     }

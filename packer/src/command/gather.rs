@@ -1,0 +1,85 @@
+//! The first steps of all commands that pack a closure: its store paths, its files and what is in them.
+
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+use crate::cli;
+use crate::elf::Machine;
+use crate::error::Result;
+use crate::plan::entry::{self, Program};
+use crate::plan::environment::{self, Rule};
+use crate::progress::Progress;
+use crate::scan::content::Content;
+use crate::scan::proof::Word;
+use crate::scan::secret::Secrets;
+use crate::source::closure::Closure;
+use crate::source::exclude::Exclude;
+use crate::source::installable;
+use crate::source::reference::Hashes;
+use crate::source::store::Store;
+use crate::source::tree::Tree;
+
+/// A closure with all that is known of it.
+pub(crate) struct Gathered {
+    pub(crate) store: Store,
+    pub(crate) closure: Closure,
+    pub(crate) tree: Tree,
+    pub(crate) content: Content,
+    /// The entries; the first is the default.
+    pub(crate) programs: Vec<Program>,
+    /// Rules for the environment, in order.
+    pub(crate) rules: Vec<Rule>,
+    /// The hashes of the whole closure, excluded store paths too: Nix scans the output for them.
+    pub(crate) hidden: Hashes,
+    pub(crate) threads: NonZeroUsize,
+}
+
+/// Finds and reads a closure; warns of patterns that match nothing.
+///
+/// # Errors
+///
+/// If an option is wrong, or a file cannot be read.
+pub(crate) fn gather(
+    options: &cli::Packed,
+    word: &Word,
+    machine: Machine,
+    progress: &Progress,
+) -> Result<Gathered> {
+    let threads = options.threads.unwrap_or(available_parallelism().unwrap_or(NonZeroUsize::MIN));
+
+    // Inputs: patterns, secrets, store; Nix builds the installables.
+    let exclude = Exclude::new(&options.exclude)?;
+    let secrets = Secrets::read(&options.secret)?;
+    let store = Store::open(options.store_root.as_deref())?;
+    let asked = installable::build(&options.closure)?;
+
+    // Closure: store paths, files, programs.
+    progress.start("scanning", None);
+    let graph = options.closure_graph.as_deref();
+    let closure = Closure::find(&store, &asked, graph, threads, progress)?;
+    let tree = Tree::read(&store, &closure.paths, &exclude)?;
+    let programs = entry::choose(&store, &tree, &closure.roots, &options.entry, machine)?;
+    let hashes = Hashes::of_paths(&tree.paths);
+    let hidden = Hashes::of_paths(&closure.paths);
+    let user_rules = environment::user_rules(&tree, &hidden, &options.env)?;
+
+    // Content: digests, references, order; it holds no secret.
+    progress.start("reading", Some(tree.len()));
+    let content = Content::read(&store, &tree, &hashes, word, &secrets, threads, progress)?;
+    let used = [
+        ("--exclude", &exclude, "no file"),
+        ("--no-relocate", &word.no_relocate, "no file"),
+        ("--relocate", &word.relocate, "no file that is in doubt"),
+    ];
+    for (option, patterns, nothing) in used {
+        for pattern in patterns.unused() {
+            progress.say(&format!("warning: {option} {pattern} matches {nothing}\n{PATTERNS}"));
+        }
+    }
+    let rules = user_rules.with_defaults(environment::defaults(&tree, content.variables()));
+    Ok(Gathered { store, closure, tree, content, programs, rules, hidden, threads })
+}
+
+/// The hint for a pattern that matches nothing.
+const PATTERNS: &str = "hint: a pattern is for a whole path below a store path, such as share/man/** or **/*.pyc, or \
+    begins with /nix/store; quote it from the shell";
