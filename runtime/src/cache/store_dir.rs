@@ -336,8 +336,13 @@ fn as_is(cache: &Cache, manifest: &Manifest) -> Result<(Location, StoreDir), Err
     Err(Error::unusable(&*cache.path, Unusable::TooManyStores))
 }
 
+/// Opens store directory `number`, which must exist.
+pub(super) fn open(stores: &OwnedFd, number: u32) -> Result<OwnedFd, Errno> {
+    file::open_directory(stores, &c_string(number.to_string()))
+}
+
 /// Opens store directory `number`, and the directory with the NAR hashes of its store paths.
-pub(super) fn open_pair(stores: &OwnedFd, number: u32) -> Result<(OwnedFd, OwnedFd), Error> {
+fn open_pair(stores: &OwnedFd, number: u32) -> Result<(OwnedFd, OwnedFd), Error> {
     let open = |name: String, permissions| {
         let name = c_string(name);
         file::ensure_directory(stores, &name, permissions).map_err(Error::file("create", &*name))

@@ -29,7 +29,7 @@ pub enum Removed {
 }
 
 /// The result of removing unused bundles.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// The number of bundles that were removed.
     pub removed: usize,
@@ -54,11 +54,12 @@ impl Cache {
     ///
     /// If a directory cannot be read or written.
     pub fn clear(&self, bundle: &Bundle, force: bool) -> Result<Removed, Error> {
-        let cleared = self.remove(|name, _| record::is_of(name, bundle), force)?;
-        Ok(match cleared {
-            Some(Collected { mut kept, .. }) if !kept.is_empty() => Removed::Kept(kept.remove(0).1),
-            Some(Collected { removed: 1.., .. }) => Removed::Gone,
-            _ => Removed::Absent,
+        let Collected { removed, kept } =
+            self.remove(|name, _| record::is_of(name, bundle), force)?;
+        Ok(match (kept.into_iter().next(), removed) {
+            (Some((_, kept)), _) => Removed::Kept(kept),
+            (None, 1..) => Removed::Gone,
+            (None, 0) => Removed::Absent,
         })
     }
 
@@ -100,21 +101,19 @@ impl Cache {
         let is_old = |_: &CStr, record: Option<&Record>| {
             record.is_some_and(|record| record.last_used < before)
         };
-        let none = Collected { removed: 0, kept: Vec::new() };
-        Ok(self.remove(is_old, force)?.unwrap_or(none))
+        self.remove(is_old, force)
     }
 
-    /// Removes the bundles whose record `is_chosen`, and then everything that no bundle uses. Returns `None` if there
-    /// is no record at all.
+    /// Removes the bundles whose record `is_chosen`, and then everything that no bundle uses.
     fn remove(
         &self,
         is_chosen: impl Fn(&CStr, Option<&Record>) -> bool,
         force: bool,
-    ) -> Result<Option<Collected>, Error> {
+    ) -> Result<Collected, Error> {
         let _lock = self.lock()?;
-        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(None) };
+        let mut collected = Collected::default();
+        let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(collected) };
         let records = record::all(self)?;
-        let mut collected = Collected { removed: 0, kept: Vec::new() };
         let mut released = Vec::new();
         for name in record::names(&bundles)? {
             let failed = || Error::file("remove", &*name);
@@ -138,7 +137,7 @@ impl Cache {
             }
         }
         self.sweep(released)?;
-        Ok(Some(collected))
+        Ok(collected)
     }
 
     /// Removes all store paths that no record lists and no process uses, and all unfinished files. The caller holds the
@@ -184,8 +183,9 @@ impl Cache {
                 let Some(number) = number.to_str().ok().and_then(|text| text.parse().ok()) else {
                     continue;
                 };
-                let (directory, _) = store_dir::open_pair(&stores, number)?;
-                let names = file::names(&directory).map_err(Error::file("list", STORES))?;
+                let names = store_dir::open(&stores, number)
+                    .and_then(file::names)
+                    .map_err(Error::file("list", STORES))?;
                 there.extend(names.into_iter().map(|name| (Location::Store(number), name)));
             }
         }

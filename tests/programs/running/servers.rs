@@ -17,18 +17,23 @@ fn ask(case: &Case, question: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&answer[..len]).into_owned())
 }
 
+/// A launcher starts a server without its descriptors, and ends; the server ends here, too.
+fn a_launched_server_is_kept(case: &Case) {
+    case.start("python3").arg("--version").run().expect_code(0);
+    let server = case.launch(&case.path("bin/python3"), &["-Bc", SERVER]);
+    case.answers("wave");
+    case.has_no_lease(server);
+    case.is_kept(&format!("in use by process {server} (python3)"));
+    case.answers("colorsys");
+    end(server);
+}
+
 #[test]
 fn a_server_of_subprocess_is_found() {
     let bundle = python();
     for mode in MODES {
         let case = Case::ordinary(&bundle, mode);
-        case.start("python3").arg("--version").run().expect_code(0);
-        let server = case.launch(&case.path("bin/python3"), &["-Bc", SERVER]);
-        case.answers("wave");
-        case.has_no_lease(server);
-        case.is_kept(&format!("in use by process {server} (python3)"));
-        case.answers("colorsys");
-        end(server);
+        a_launched_server_is_kept(&case);
         assert!(!case.cache(&["list"]).contains("running)"));
         case.is_cleared_by("clear");
     }
@@ -41,13 +46,7 @@ fn a_server_is_found_beside_other_store_paths() {
     for mode in MODES {
         for user in [User::ordinary(), User::root()] {
             let case = Case::new(Host::new(user, Nix::OtherPaths), &bundle, mode);
-            case.start("python3").arg("--version").run().expect_code(0);
-            let server = case.launch(&case.path("bin/python3"), &["-Bc", SERVER]);
-            case.answers("wave");
-            case.has_no_lease(server);
-            case.is_kept(&format!("in use by process {server} (python3)"));
-            case.answers("colorsys");
-            end(server);
+            a_launched_server_is_kept(&case);
             case.is_cleared_by("clear");
         }
     }
