@@ -221,17 +221,32 @@ impl<'a> Used<'a> {
 
     /// Looks at a directory of a process or a thread.
     fn look(process: &str, known: &Known<'a>) -> Result<Used<'a>, Errno> {
-        let mut used = Used { names: BTreeSet::new(), store: None };
+        let mut used = Used { names: BTreeSet::new(), store: mounted(process, &known.stores) };
+        match used.read(process, known) {
+            // It has ended meanwhile: what it used, another one may use that it has started.
+            Err(Errno::NOENT | Errno::SRCH) if !used.names.is_empty() => {}
+            result => result?,
+        }
+        // A program of the host that runs beside the bundle's and has its lease says whose it is.
+        if used.names.is_empty() && used.store.is_some() && has_lease(process, &known.leases) {
+            used.store = None;
+        }
+        Ok(used)
+    }
+
+    /// Reads the links and the mapped files of a process or a thread.
+    fn read(&mut self, process: &str, known: &Known<'a>) -> Result<(), Errno> {
+        let is_mounted = self.store.is_some();
         let mut add = |path: &[u8]| {
             let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
             let mut above = [&b""[..]; 2];
             for component in path.split(|byte| *byte == b'/') {
                 let text = |bytes| core::str::from_utf8(bytes).ok();
                 if let Some(name) = text(component).and_then(|name| known.names.get(name)) {
-                    used.names.insert(name);
+                    self.names.insert(name);
                     // Out of the cache itself, without a namespace.
-                    if above[0] == STORES.to_bytes() {
-                        used.store = text(above[1]).and_then(|number| number.parse().ok());
+                    if !is_mounted && above[0] == STORES.to_bytes() {
+                        self.store = text(above[1]).and_then(|number| number.parse().ok());
                     }
                 }
                 above = [above[1], component];
@@ -255,12 +270,7 @@ impl<'a> Used<'a> {
                 last = path;
             }
         }
-        used.store = mounted(process, &known.stores).or(used.store);
-        // A program of the host that runs beside the bundle's and has its lease says whose it is.
-        if used.names.is_empty() && used.store.is_some() && has_lease(process, &known.leases) {
-            used.store = None;
-        }
-        Ok(used)
+        Ok(())
     }
 
     /// Whether the process sees the store paths of a location.
