@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(lines[3], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
         assert!(lines[4].ends_with("of 72 B; 5 files in 2 store paths)"), "{}", lines[4]);
         assert!(lines[5].contains("in 2 frames; stub 8."), "{}", lines[5]);
-        assert_eq!(lines[9], format!("      64 B       1  /nix/store/{BASH}"));
+        assert_eq!(lines[9], format!("      64 B       2  /nix/store/{BASH}"));
         assert_eq!(lines[10], format!("       8 B       3  /nix/store/{GLIBC}"));
     }
 
