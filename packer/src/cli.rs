@@ -14,6 +14,7 @@ use clap_complete::Shell;
 use format::Argv0;
 
 use crate::error::{Error, Result};
+use crate::output::image::Compression;
 use crate::output::stub::Stub;
 
 /// Turns a Nix closure into one static executable.
@@ -28,6 +29,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Pack closures into one executable
     Build(Box<Build>),
+    /// Pack closures, or a bundle, as an OCI image
+    Image(Box<Image>),
     /// Show what a bundle contains
     Inspect(Inspect),
     /// Check all digests of a bundle, and that its parts agree
@@ -91,7 +94,7 @@ fn missing_option_names(words: &[OsString], kind: ErrorKind) -> Option<Error> {
 }
 
 /// What to pack: options of all commands that pack a closure.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Packed {
     /// What to pack: a store path, a link to one or a path below one; or an installable of `nix build` such as
     /// .#markov or nixpkgs#hello, which Nix builds first; may be repeated
@@ -186,6 +189,95 @@ impl Build {
             Some(b"entry") => Argv0::Entry,
             Some(name) => Argv0::Name(name.into()),
         }
+    }
+}
+
+/// Options of `packer image`.
+#[derive(Args, Debug)]
+#[command(mut_arg("closure", |arg| arg.required_unless_present_any(["closure_graph", "bundle"])))]
+pub(crate) struct Image {
+    /// A bundle whose closure, entries and environment rules the image gets
+    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root"])]
+    pub(crate) bundle: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) packed: Packed,
+
+    /// Image layout to write: a tar file if the name ends in .tar, else a directory
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+
+    /// Name and tag in the layout [default: the name of the first entry, with the tag latest]
+    #[arg(long, value_name = "NAME:TAG")]
+    pub(crate) name: Option<String>,
+
+    /// The largest number of layers, 3 to 127
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u8).range(3..=127))]
+    pub(crate) max_layers: u8,
+
+    /// How layers are compressed
+    #[arg(long, value_name = "gzip|zstd|none", default_value = "gzip")]
+    pub(crate) compression: String,
+
+    /// Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: 6, or 19]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub(crate) level: Option<i32>,
+
+    /// Number of the user who runs the program, and of the group
+    #[arg(long, value_name = "UID[:GID]", default_value = "1000:1000", value_parser = user)]
+    pub(crate) user: String,
+
+    /// The program's working directory; everybody may write to it
+    #[arg(long, value_name = "DIR", default_value = "/work", value_parser = directory)]
+    pub(crate) workdir: String,
+
+    /// Only the store: an image to be mounted at /nix/store
+    #[arg(long)]
+    pub(crate) store_only: bool,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Image {
+    /// The value of `--compression`, with that of `--level`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such compression or level.
+    pub(crate) fn compression(&self) -> Result<Compression> {
+        match (self.compression.as_str(), self.level) {
+            ("gzip", None) => Ok(Compression::Gzip(6)),
+            ("gzip", Some(level @ 1..=9)) => Ok(Compression::Gzip(level.unsigned_abs())),
+            ("zstd", level) => Ok(Compression::Zstd(level.unwrap_or(19))),
+            ("none", None) => Ok(Compression::None),
+            (name, level) => {
+                let level = level.map(|level| format!(" at level {level}")).unwrap_or_default();
+                Err(Error::Compression { name: format!("{name}{level}") })
+            }
+        }
+    }
+}
+
+/// Checks the value of `--user`.
+fn user(text: &str) -> std::result::Result<String, &'static str> {
+    let is_number = |part: &str| part.parse::<u32>().is_ok();
+    let mut parts = text.split(':');
+    match (parts.next().is_some_and(is_number), parts.next().is_none_or(is_number), parts.next()) {
+        (true, true, None) => Ok(text.to_owned()),
+        _ => Err("it is a number, or two with a colon between them"),
+    }
+}
+
+/// Checks the value of `--workdir`.
+fn directory(text: &str) -> std::result::Result<String, &'static str> {
+    let is_plain = |name: &str| !matches!(name, "." | "..") && !name.contains('\n');
+    match text.strip_prefix('/') {
+        Some(below) if below.split('/').all(is_plain) && !below.starts_with("nix") => {
+            Ok(text.to_owned())
+        }
+        _ => Err("it is an absolute path outside of /nix"),
     }
 }
 

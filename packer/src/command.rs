@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod extract;
 mod gather;
+pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod man;
 mod print;

@@ -110,6 +110,15 @@ pub(crate) enum Error {
     #[error("the closure cannot be relocated: {obstacle}")]
     NotRelocatable { obstacle: String },
 
+    #[error("there is no compression {name}")]
+    Compression { name: String },
+    #[error("{path} is not an image layout")]
+    NoLayout { path: String },
+    #[error("the value of {variable} has %BUNDLE% in it, and an image has no bundle")]
+    NoBundleInImage { variable: String },
+    #[error("{what} is not text in UTF-8: {text}")]
+    NoText { what: &'static str, text: String },
+
     #[error("{stub} is not a stub: {reason}")]
     NoStub { stub: String, reason: &'static str },
     #[error("{path} cannot be replaced: it is not a file")]
@@ -247,6 +256,16 @@ impl Error {
             Error::UnknownMode { .. } => "the modes are host, relocate, namespace and ram",
             Error::NotRelocatable { .. } => {
                 "leave relocate out of --mode, or the file out with --exclude; --relocate vouches for a file"
+            }
+            Error::Compression { .. } => {
+                "it is gzip with a level of 1 to 9, zstd with 1 to 22, or none"
+            }
+            Error::NoLayout { .. } => {
+                "choose another name with -o: an image replaces a layout or an empty directory only"
+            }
+            Error::NoBundleInImage { .. } => "set the variable to another value with --env",
+            Error::NoText { .. } => {
+                "the documents of an image are JSON: choose another name or value"
             }
             Error::NoStub { .. } => "give --stub a stub that was built for packer",
             Error::OutputTaken { .. } => "choose another name with -o",

@@ -16,13 +16,14 @@ mod source;
 use std::process::ExitCode;
 
 use cli::Command;
-use command::{build, cache, completions, extract, inspect, man, unit, verify};
+use command::{build, cache, completions, extract, image, inspect, man, unit, verify};
 
 /// Runs the command that the command line names; prints an error message if it fails.
 #[must_use]
 pub fn run() -> ExitCode {
     let result = cli::parse().and_then(|command| match command {
         Command::Build(options) => build::build(&options),
+        Command::Image(options) => image::image(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Verify(options) => verify::verify(&options),
         Command::Extract(options) => extract::extract(&options),

@@ -1,12 +1,12 @@
 //! Writes the output from the plan and the files.
 //!
-//! A bundle is one kind of output. Another kind gets a file beside `bundle.rs` and takes the same
-//! [`payload::Input`].
+//! A bundle is one kind of output, an OCI image is another. Both are made of the same tar entries.
 
 pub(crate) mod bundle;
 mod descriptor;
 mod file;
 pub(crate) mod frame;
+pub(crate) mod image;
 pub(crate) mod payload;
 pub(crate) mod stub;
 pub(crate) mod tar;

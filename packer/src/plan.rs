@@ -3,6 +3,7 @@
 pub(crate) mod content_key;
 pub(crate) mod entry;
 pub(crate) mod environment;
+pub(crate) mod layers;
 pub(crate) mod manifest;
 pub(crate) mod modes;
 pub(crate) mod verdict;

@@ -42,7 +42,7 @@ pub(crate) struct Gathered {
 pub(crate) fn gather(
     options: &cli::Packed,
     word: &Word,
-    machine: Machine,
+    machine: Option<Machine>,
     progress: &Progress,
 ) -> Result<Gathered> {
     let threads = options.threads.unwrap_or(available_parallelism().unwrap_or(NonZeroUsize::MIN));

@@ -25,7 +25,7 @@ pub(crate) fn write(
     let written = payload::write(&mut output, input, options, progress)?;
     // The stub is written last, because its descriptor has the positions of all sections.
     let descriptor = descriptor::descriptor(input.plan, &written)?;
-    output.write_head(&stub.fill(&descriptor)?)?;
+    output.write_at(&stub.fill(&descriptor)?, 0)?;
     output.check(input.hidden)?;
     output.publish()?;
     options.cache.sweep();

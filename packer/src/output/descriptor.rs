@@ -21,7 +21,7 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
     let mut table = Table { manifest, paths: Vec::new() };
     let entries = programs
         .iter()
-        .map(|Program { path, program }| {
+        .map(|Program { path, program, .. }| {
             Ok(Entry { path: table.number(path)?, program: program.clone() })
         })
         .collect::<Result<_>>()?;

@@ -16,7 +16,10 @@ use crate::show;
 use crate::source::reference::{Depth, Hashes, Scanner};
 
 /// Permissions of a new program before the umask applies, as a linker sets them.
-const PERMISSIONS: u32 = 0o777;
+const PROGRAM: u32 = 0o777;
+
+/// Permissions of any other new file.
+const DATA: u32 = 0o666;
 
 /// The prefix of temporary names.
 const PREFIX: &str = ".packer-";
@@ -34,17 +37,31 @@ pub(crate) struct OutputFile {
     name: Option<TempPath>,
     path: PathBuf,
     len: u64,
+    permissions: u32,
     /// While it exists, exceeding the file size limit is an error instead of the signal SIGXFSZ.
     _errors: FileSizeErrors,
 }
 
 impl OutputFile {
-    /// Creates the file for `path`. It reserves `head` bytes at the start for [`OutputFile::write_head`].
+    /// Creates a program for `path`. It reserves `head` bytes at the start for [`OutputFile::write_at`].
     ///
     /// # Errors
     ///
     /// If the directory cannot be written, or `path` exists and is not a regular file.
     pub(crate) fn create(path: &Path, head: u64) -> Result<OutputFile> {
+        OutputFile::with(path, head, PROGRAM)
+    }
+
+    /// Creates a file for `path` that is no program.
+    ///
+    /// # Errors
+    ///
+    /// As [`OutputFile::create`].
+    pub(crate) fn create_data(path: &Path) -> Result<OutputFile> {
+        OutputFile::with(path, 0, DATA)
+    }
+
+    fn with(path: &Path, head: u64, permissions: u32) -> Result<OutputFile> {
         // metadata() follows links, so a link to a device, such as /dev/stdout, is refused too.
         if path.metadata().is_ok_and(|there| !there.is_file()) {
             return Err(Error::OutputTaken { path: show::path(path) });
@@ -53,12 +70,12 @@ impl OutputFile {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let permissions = Mode::from_raw_mode(PERMISSIONS);
-        let (file, name) = match rustix::fs::open(dir(path), flags, permissions) {
+        let mode = Mode::from_raw_mode(permissions);
+        let (file, name) = match rustix::fs::open(dir(path), flags, mode) {
             Ok(fd) => (fd.into(), None),
             // The file system or the kernel does not support O_TMPFILE.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let (file, name) = named(path)?.into_parts();
+                let (file, name) = named(path, permissions)?.into_parts();
                 (file, Some(name))
             }
             Err(errno) => return Err(Error::io("write", path, errno.into())),
@@ -68,6 +85,7 @@ impl OutputFile {
             name,
             path: path.into(),
             len: head,
+            permissions,
             _errors: FileSizeErrors::begin(),
         };
         output.file.seek(SeekFrom::Start(head)).map_err(|error| output.failed("write", error))?;
@@ -90,13 +108,13 @@ impl OutputFile {
         self.len
     }
 
-    /// Writes the reserved bytes at the start.
+    /// Writes over bytes that are there.
     ///
     /// # Errors
     ///
     /// If they cannot be written.
-    pub(crate) fn write_head(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, 0).map_err(|error| self.failed("write", error))
+    pub(crate) fn write_at(&mut self, bytes: &[u8], at: u64) -> Result<()> {
+        self.file.write_all_at(bytes, at).map_err(|error| self.failed("write", error))
     }
 
     /// Checks that the file contains none of these hashes as text.
@@ -127,7 +145,9 @@ impl OutputFile {
     /// If the file cannot be synced or renamed.
     pub(crate) fn publish(mut self) -> Result<()> {
         let failed = |error| Error::io("write", &self.path, error);
-        let permissions = self.file.metadata().map_err(failed)?.permissions().mode() | 0o100;
+        // Who makes a program can run it, whatever the umask.
+        let needed = self.permissions & 0o100;
+        let permissions = self.file.metadata().map_err(failed)?.permissions().mode() | needed;
         self.file.set_permissions(Permissions::from_mode(permissions)).map_err(failed)?;
         self.file.sync_all().map_err(failed)?;
         let name = match self.name.take() {
@@ -149,7 +169,7 @@ impl OutputFile {
 
     /// Copies the file, which has no name, to one with a temporary name.
     fn copy(&mut self, permissions: u32) -> Result<TempPath> {
-        let (mut file, name) = named(&self.path)?.into_parts();
+        let (mut file, name) = named(&self.path, self.permissions)?.into_parts();
         self.file.seek(SeekFrom::Start(0)).map_err(|error| self.failed("read", error))?;
         io::copy(&mut self.file, &mut file)
             .and_then(|_| file.set_permissions(Permissions::from_mode(permissions)))
@@ -171,10 +191,10 @@ fn dir(path: &Path) -> &Path {
 }
 
 /// Creates a file with a temporary name in the directory of `path`.
-fn named(path: &Path) -> Result<NamedTempFile> {
+fn named(path: &Path, permissions: u32) -> Result<NamedTempFile> {
     Builder::new()
         .prefix(PREFIX)
-        .permissions(Permissions::from_mode(PERMISSIONS))
+        .permissions(Permissions::from_mode(permissions))
         .tempfile_in(dir(path))
         .map_err(|error| Error::io("write", path, error))
 }
@@ -215,7 +235,7 @@ mod tests {
         fs::write(&path, "old").unwrap();
         let mut output = OutputFile::create(&path, 4).unwrap();
         output.append(b"payload").unwrap();
-        output.write_head(b"stub").unwrap();
+        output.write_at(b"stub", 0).unwrap();
         assert_eq!(output.len(), 11);
         output.check(&hashes()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");

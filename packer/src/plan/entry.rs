@@ -30,6 +30,8 @@ pub(crate) struct Program {
     pub(crate) path: StorePath,
     /// The path below the store path, such as `/bin/markov`; empty if the store path itself is the program.
     pub(crate) program: Vec<u8>,
+    /// Its processor type; `None` before it was checked, and for a script whose interpreter is not in the closure.
+    pub(crate) machine: Option<Machine>,
 }
 
 impl Program {
@@ -39,7 +41,7 @@ impl Program {
     }
 
     /// The absolute path.
-    fn full_path(&self) -> Vec<u8> {
+    pub(crate) fn full_path(&self) -> Vec<u8> {
         [format!("{STORE_DIR}/{}", self.path).as_bytes(), &self.program].concat()
     }
 }
@@ -48,15 +50,16 @@ impl Program {
 ///
 /// # Errors
 ///
-/// If a program is missing or cannot run. The hint lists the available programs.
+/// If a program is missing or cannot run on this processor type (`None`: the first one's). The hint lists the available
+/// programs.
 pub(crate) fn choose(
     store: &Store,
     tree: &Tree,
     roots: &[StorePath],
     arguments: &[OsString],
-    machine: Machine,
+    mut machine: Option<Machine>,
 ) -> Result<Vec<Program>> {
-    let programs = if arguments.is_empty() {
+    let mut programs = if arguments.is_empty() {
         match &mut programs(tree, roots)[..] {
             [only] => vec![only.clone()],
             [] => {
@@ -72,11 +75,12 @@ pub(crate) fn choose(
         arguments.iter().map(find).collect::<Result<_>>()?
     };
     let mut taken = BTreeSet::new();
-    for program in &programs {
-        if !taken.insert(program.name()) {
+    for program in &mut programs {
+        if !taken.insert(program.name().to_vec()) {
             return Err(Error::SameName { name: Escaped(program.name()).to_string() });
         }
-        check(store, tree, program, machine)?;
+        program.machine = check(store, tree, program, machine)?;
+        machine = machine.or(program.machine);
     }
     Ok(programs)
 }
@@ -99,11 +103,14 @@ fn find(tree: &Tree, roots: &[StorePath], argument: &[u8]) -> Result<Program> {
     let candidates: Vec<Program> = if is_full_path {
         let rest = components.split_off(3);
         let path = StorePath::parse(components[2]).ok();
-        let program = |path| Program { path, program: below(&rest) };
+        let program = |path| Program { path, program: below(&rest), machine: None };
         path.filter(|path| tree.number_of(path).is_some()).map(program).into_iter().collect()
     } else {
-        let program =
-            |path: &StorePath| Program { path: path.clone(), program: below(&components) };
+        let program = |path: &StorePath| Program {
+            path: path.clone(),
+            program: below(&components),
+            machine: None,
+        };
         roots.iter().map(program).collect()
     };
     for program in candidates {
@@ -130,7 +137,7 @@ fn programs(tree: &Tree, roots: &[StorePath]) -> Vec<Program> {
     for path in roots {
         let Some(number) = tree.number_of(path) else { continue };
         let mut add = |below: Vec<u8>| {
-            let program = Program { path: path.clone(), program: below };
+            let program = Program { path: path.clone(), program: below, machine: None };
             let found = resolve(tree, &program.full_path()).map(|file| &tree.node(file).kind);
             if matches!(found, Ok(Kind::File { executable: true, .. })) {
                 programs.push(program);
@@ -155,8 +162,14 @@ fn programs(tree: &Tree, roots: &[StorePath]) -> Vec<Program> {
     programs
 }
 
-/// Checks that a kernel for the stub's processor type can run the program, or the interpreter of the script.
-fn check(store: &Store, tree: &Tree, program: &Program, machine: Machine) -> Result<()> {
+/// Checks that a kernel for this processor type can run the program, or the interpreter of the script; returns that of
+/// the program.
+fn check(
+    store: &Store,
+    tree: &Tree,
+    program: &Program,
+    machine: Option<Machine>,
+) -> Result<Option<Machine>> {
     let mut path = program.full_path();
     for _ in 0..INTERPRETERS {
         let file = resolve(tree, &path).map_err(|reason| unresolved(&path, reason))?;
@@ -175,13 +188,15 @@ fn check(store: &Store, tree: &Tree, program: &Program, machine: Machine) -> Res
                 Some(interpreter) if interpreter.starts_with(STORE_DIR.as_bytes()) => {
                     path = interpreter.to_vec();
                 }
-                Some(_) => return Ok(()),
+                Some(_) => return Ok(None),
                 None => return Err(Error::NotProgram { path: shown() }),
             }
         } else {
             return match Machine::of_program(&head) {
-                Some(found) if found == machine => Ok(()),
-                Some(found) => Err(Error::OtherMachine { path: shown(), found, machine }),
+                Some(found) => match machine.filter(|machine| *machine != found) {
+                    Some(machine) => Err(Error::OtherMachine { path: shown(), found, machine }),
+                    None => Ok(Some(found)),
+                },
                 None => Err(Error::NotProgram { path: shown() }),
             };
         }
@@ -259,7 +274,7 @@ mod tests {
         let roots: Vec<StorePath> =
             roots.iter().map(|root| StorePath::parse(root.as_bytes()).unwrap()).collect();
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        let programs = choose(&store, &tree, &roots, &arguments, Machine::X86_64)?;
+        let programs = choose(&store, &tree, &roots, &arguments, Some(Machine::X86_64))?;
         Ok(programs.iter().map(|program| Escaped(&program.program).to_string()).collect())
     }
 

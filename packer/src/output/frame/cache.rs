@@ -56,12 +56,25 @@ impl FrameCache {
     ///
     /// If [`compress`] fails.
     pub(crate) fn compress(&self, input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
-        let Some(dir) = &self.dir else { return compress(input, level, hashes) };
-        let key = key(input, level, hashes);
+        self.get(|| key(input, level, hashes), || compress(input, level, hashes))
+    }
+
+    /// Returns what `make` returns, from the frame cache if it is there. The key is a digest of all that it depends on.
+    ///
+    /// # Errors
+    ///
+    /// If `make` fails.
+    pub(crate) fn get(
+        &self,
+        key: impl FnOnce() -> Digest,
+        make: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        let Some(dir) = &self.dir else { return make() };
+        let key = key();
         if let Some(frame) = read(dir, &key) {
             return Ok(frame);
         }
-        let frame = compress(input, level, hashes)?;
+        let frame = make()?;
         let _ = write(dir, &key, &frame);
         Ok(frame)
     }
