@@ -6,42 +6,16 @@ mod documents;
 mod layer;
 mod place;
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 
-use format::Digest;
-
-use super::frame::FrameCache;
 use super::tar::Layout;
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::source::store::Store;
 use crate::source::tree::Tree;
 pub(crate) use documents::Description;
-pub(crate) use layer::{Compression, Front};
+pub(crate) use layer::{Compression, Front, Options, Written};
 use place::Place;
-
-/// A blob: what a descriptor says of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Blob {
-    pub(crate) digest: Digest,
-    pub(crate) len: u64,
-}
-
-/// A layer that is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub(crate) blob: Blob,
-    /// The digest of the tar stream, which the configuration names.
-    pub(crate) diff_id: Digest,
-}
-
-/// How to write an image.
-pub(crate) struct Options {
-    pub(crate) compression: Compression,
-    pub(crate) threads: NonZeroUsize,
-    pub(crate) cache: FrameCache,
-}
 
 /// Writes an image of these layers to `path`: to a tar file if its name ends in `.tar`, else to a directory. What is
 /// there is replaced as a whole.

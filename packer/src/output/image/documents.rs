@@ -3,7 +3,8 @@
 use format::Digest;
 use serde_json::{Map, Value, json};
 
-use super::{Blob, Written};
+use super::layer::Written;
+use super::place::Blob;
 
 /// The file `oci-layout`: the version of the layout.
 pub(crate) const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;

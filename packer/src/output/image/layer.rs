@@ -1,14 +1,15 @@
 //! Layers: tar streams that are compressed in pieces, on all threads.
 
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 
 use ::tar::EntryType;
 use flate2::{Compression as Level, GzBuilder};
 use format::{Digest, Hasher};
 
-use super::place::{Place, Writer};
-use super::{Options, Written};
+use super::place::{Blob, Place, Writer};
 use crate::error::{Error, Result};
+use crate::output::frame::FrameCache;
 use crate::output::tar::{self, Layout};
 use crate::parallel;
 use crate::progress::Progress;
@@ -65,6 +66,21 @@ impl Compression {
             Compression::None => Ok(piece.to_vec()),
         }
     }
+}
+
+/// A layer that is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) blob: Blob,
+    /// The digest of the tar stream, which the configuration names.
+    pub(crate) diff_id: Digest,
+}
+
+/// How to write an image.
+pub(crate) struct Options {
+    pub(crate) compression: Compression,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) cache: FrameCache,
 }
 
 /// Entries in front of a layer's store paths.

@@ -9,7 +9,6 @@ use format::{Digest, Hasher};
 use rustix::fs::{CWD, RenameFlags};
 use tempfile::TempDir;
 
-use super::Blob;
 use crate::error::{Error, Result};
 use crate::output::file::OutputFile;
 use crate::output::tar;
@@ -20,6 +19,13 @@ const BLOCK: usize = 512;
 
 /// The directory of the blobs.
 const BLOBS: &str = "blobs/sha256";
+
+/// A blob: what a descriptor says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blob {
+    pub(crate) digest: Digest,
+    pub(crate) len: u64,
+}
 
 /// A layout that is not published yet. Dropping it removes it.
 pub(super) enum Place {
