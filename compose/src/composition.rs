@@ -3,8 +3,8 @@
 //! The keys are those of docs/compose.md. `nix/compose.nix` checks what a user writes; this program refuses what it
 //! does not know, so that both stay the same.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -89,17 +89,38 @@ pub enum Check {
     Notify,
 }
 
-impl Check {
-    /// Returns the address of the port that is asked, in one spelling.
-    fn port(&self) -> Option<String> {
-        let address = match self {
-            Check::Tcp(address) => address,
-            Check::Http(url, _) => url.strip_prefix("http://")?.split('/').next()?,
-            _ => return None,
-        };
-        let (host, port) = address.rsplit_once(':').unwrap_or((address, "80"));
-        let host = if matches!(host, "" | "localhost") { "127.0.0.1" } else { host };
-        Some(format!("{host}:{port}"))
+/// Returns the address and the path of a URL.
+///
+/// # Errors
+///
+/// What it should be, if it is not of `http:`.
+pub fn http(url: &str) -> std::result::Result<(String, String), &'static str> {
+    let wrong = "is no http: URL, such as http://localhost:8000/";
+    let rest = url.strip_prefix("http://").ok_or(wrong)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A password would be for a server that wants one.
+    if authority.is_empty() || authority.contains('@') {
+        return Err(wrong);
+    }
+    // A colon in brackets is one of IPv6.
+    let has_port = authority.rfind(':') > authority.rfind(']');
+    let port = if has_port { "" } else { ":80" };
+    let path = path.split('#').next().unwrap_or_default();
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Ok((address(&format!("{authority}{port}"))?, format!("{slash}{path}")))
+}
+
+/// Returns an address with its host, which may be left out.
+///
+/// # Errors
+///
+/// What it should be, if it is not a host and a port.
+pub fn address(text: &str) -> std::result::Result<String, &'static str> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => {
+            Ok(format!("{}:{port}", if host.is_empty() { "localhost" } else { host }))
+        }
+        _ => Err("is no address, such as localhost:8000"),
     }
 }
 
@@ -225,8 +246,14 @@ impl TryFrom<String> for SignalName {
     }
 }
 
+/// Seconds at most: 30 years.
+const LONGEST: f64 = 1e9;
+
 fn seconds<'de, D: Deserializer<'de>>(number: D) -> std::result::Result<Duration, D::Error> {
-    Duration::try_from_secs_f64(f64::deserialize(number)?).map_err(D::Error::custom)
+    match f64::deserialize(number)? {
+        number if number > LONGEST => Err(D::Error::custom("more than a billion seconds")),
+        number => Duration::try_from_secs_f64(number).map_err(D::Error::custom),
+    }
 }
 
 /// Says where in a composition something is wrong: of a key or a value that is not known also what is near it.
@@ -256,7 +283,7 @@ impl Composition {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or has a key that is not known, a service that is not there, or a cycle.
+    /// If it cannot be read, or has a key that is not known.
     pub fn read(path: &Path) -> Result<Composition> {
         let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
         Composition::parse(&text)
@@ -268,81 +295,7 @@ impl Composition {
             serde_path_to_error::deserialize(&mut reader).map_err(|error| {
                 Error::Composition(explain(&error.path().to_string(), &error.inner().to_string()))
             })?;
-        composition.check()?;
         Ok(composition)
-    }
-
-    fn check(&self) -> Result<()> {
-        let wrong = |what: String| Err(Error::Composition(what));
-        if self.services.is_empty() {
-            return wrong("it has no services".to_owned());
-        }
-        let named = self.services.values().flat_map(|service| &service.after).chain(&self.main);
-        for name in named {
-            if !self.services.contains_key(name) {
-                return wrong(format!("there is no service {name}"));
-            }
-        }
-        // Files are named after them.
-        for name in self.services.keys().chain([&self.name]) {
-            if name.is_empty() || name.contains(['/', '\0', '\n']) {
-                return wrong(format!("{name:?} is no name"));
-            }
-        }
-        const OWN: [&str; 4] = ["STATE", "RUN", "CWD", "DATA"];
-        let mut placeholders = Placeholders::default();
-        OWN.iter().for_each(|name| placeholders.set(name, "/"));
-        let secrets = self.secrets.values().map(|variable| (variable, "/"));
-        let variables = self.variables.iter().map(|(name, default)| (name, default.as_str()));
-        for (name, value) in variables.chain(secrets) {
-            if OWN.contains(&name.as_str()) {
-                return wrong(format!("%{name}% stands for something else: choose another name"));
-            }
-            placeholders.set(name, value);
-        }
-        // The directory for sockets belongs to one user.
-        let users: BTreeSet<_> =
-            self.services.values().filter_map(|one| one.user.as_ref()).collect();
-        if let [one, other, ..] = users.into_iter().collect::<Vec<_>>()[..] {
-            return wrong(format!("services have two users: {one} and {other}"));
-        }
-        let mut files = BTreeMap::new();
-        let mut ports = BTreeMap::new();
-        for (name, service) in &self.services {
-            if service.argv.is_empty() {
-                return wrong(format!("{name} has no program"));
-            }
-            if service.oneshot && service.ready.is_some() {
-                return wrong(format!("{name}: a oneshot is ready when it has ended"));
-            }
-            let paths = service.configs.keys().chain(&service.state);
-            if let Some(path) = paths.clone().find(|path| !is_below(path)) {
-                return wrong(format!("{name}: {path} leads out of its directory"));
-            }
-            for file in service.configs.keys() {
-                if let Some(other) = files.insert(file, name) {
-                    return wrong(format!("{other} and {name} have the same file: {file}"));
-                }
-            }
-            let may_pass = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
-            if !service.signals.iter().all(|name| may_pass.contains(&name.0)) {
-                return wrong(format!("{name}: signals may be HUP, USR1 and USR2"));
-            }
-            let mut filled = service.clone();
-            filled.fill(name, &placeholders)?;
-            let port = filled.ready.as_ref().and_then(|ready| ready.check.port());
-            if let Some(port) = port
-                && let Some(other) = ports.insert(port.clone(), name)
-            {
-                return wrong(format!("{other} and {name} have the same port: {port}"));
-            }
-        }
-        match self.order().err() {
-            Some(cycle) => {
-                wrong(format!("services wait for each other: {}", cycle.join(" after ")))
-            }
-            None => Ok(()),
-        }
     }
 
     /// Returns the names of the services, each after those that it waits for.
@@ -403,25 +356,16 @@ impl Service {
     }
 }
 
-/// Whether a relative path stays below its directory.
-fn is_below(path: &str) -> bool {
-    let mut components = Path::new(path).components();
-    !path.is_empty() && components.all(|component| matches!(component, Component::Normal(_)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn composition(services: &str) -> Result<Composition> {
-        Composition::parse(&format!(r#"{{"name": "x", "services": {services}}}"#))
-    }
 
     #[test]
     fn services_come_after_what_they_wait_for() {
         let services = r#"{"a": {"argv": ["/a"], "after": ["c"]}, "b": {"argv": ["/b"]},
             "c": {"argv": ["/c"], "after": ["b"], "ready": {"tcp": "localhost:1", "timeout": 2}}}"#;
-        let composition = composition(services).unwrap();
+        let text = format!(r#"{{"name": "x", "services": {services}}}"#);
+        let composition = Composition::parse(&text).unwrap();
         assert_eq!(composition.order(), Ok(vec!["b", "c", "a"]));
         let ready = composition.services["c"].ready.as_ref().unwrap();
         assert_eq!(ready.check, Check::Tcp("localhost:1".into()));
@@ -429,32 +373,20 @@ mod tests {
     }
 
     #[test]
-    fn wrong_compositions_are_named() {
-        for (services, what) in [
-            (r#"{"a": {"argv": ["/a"], "after": ["b"]}}"#, "there is no service b"),
-            (r#"{"a": {"argv": []}}"#, "a has no program"),
-            (
-                r#"{"a": {"argv": ["/a"], "restar": {}}}"#,
-                "services.a.restar: unknown key; did you mean restart?",
-            ),
-            (
-                r#"{"a": {"argv": ["/a"], "after": ["b"]}, "b": {"argv": ["/b"], "after": ["a"]}}"#,
-                "services wait for each other: a after b after a",
-            ),
-            (r#"{"a": {"argv": ["/a"], "after": ["a"]}}"#, "a after a"),
-            (
-                r#"{"a": {"argv": ["/a"], "user": "x"}, "b": {"argv": ["/b"], "user": "y"}}"#,
-                "services have two users: x and y",
-            ),
-            (r#"{"a": {"argv": ["/a"], "state": "../x"}}"#, "a: ../x leads out of its directory"),
-            (r#"{"a": {"argv": ["/a"], "state": "/x"}}"#, "a: /x leads out of its directory"),
-            (
-                r#"{"a": {"argv": ["/a"], "configs": {"f": ""}}, "b": {"argv": ["/b"], "configs": {"f": ""}}}"#,
-                "a and b have the same file: f",
-            ),
+    fn urls_have_an_address_and_a_path() {
+        for (url, address, path) in [
+            ("http://localhost", "localhost:80", "/"),
+            ("http://:8000/a?b#c", "localhost:8000", "/a?b"),
+            ("http://[::1]:8000", "[::1]:8000", "/"),
+            ("http://[::1]/", "[::1]:80", "/"),
+            ("http://a?b", "a:80", "/?b"),
         ] {
-            let error = composition(services).unwrap_err().to_string();
-            assert!(error.contains(what), "{error}");
+            assert_eq!(http(url), Ok((address.into(), path.into())));
+        }
+        for url in
+            ["", "https://a/", "HTTP://a/", "a:80/", "http:///", "http://u:p@a/", "http://a:99999/"]
+        {
+            assert!(http(url).is_err(), "{url}");
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Questions to the instance that runs, over a socket that only its user can reach.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+/// Time for an answer; a stopped instance gives none.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A question: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,13 @@ pub enum Answer {
     Lines(Vec<String>),
     /// It is done, or has begun.
     Done,
+    /// A service cannot be started again now.
+    Refused {
+        /// Its name.
+        name: String,
+        /// What it is doing.
+        state: String,
+    },
     /// There is no such service.
     Unknown {
         /// What was asked for.
@@ -82,8 +93,9 @@ impl Question {
     pub fn ask(&self, path: &std::path::Path) -> Result<Answer> {
         let failed = || Error::file("ask at", path);
         let mut stream = UnixStream::connect(path).map_err(failed())?;
-        let line = serde_json::to_string(self).unwrap_or_default();
-        writeln!(stream, "{line}").map_err(failed())?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
+        let line = serde_json::to_string(self).unwrap_or_default() + "\n";
+        stream.write_all(line.as_bytes()).map_err(failed())?;
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer).map_err(failed())?;
         serde_json::from_str(&answer).map_err(|error| failed()(error.into()))
@@ -92,9 +104,10 @@ impl Question {
     /// Reads a question.
     #[must_use]
     pub fn receive(stream: &mut UnixStream) -> Option<Question> {
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).ok()?;
-        serde_json::from_str(&line).ok()
+        // It is sent at once; who sends it byte by byte is not waited for.
+        let mut buffer = [0; 4096];
+        let len = stream.read(&mut buffer).ok()?;
+        serde_json::from_slice(buffer[..len].strip_suffix(b"\n")?).ok()
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::composition::Composition;
 use crate::error::{Error, Result};
+use crate::signals::Signals;
 
 /// Bytes of a socket's path at most: `sun_path` of unix(7) without its NUL.
 pub const SOCKET_PATH_LEN: usize = 107;
@@ -66,22 +67,33 @@ pub fn state_path(composition: &Composition) -> PathBuf {
     of_unit("STATE_DIRECTORY").or_else(by_caller).unwrap_or_else(|| ".".into())
 }
 
-/// Makes a directory, and those above it, for this user alone.
+/// Makes a directory, and those above it, for one user alone: this process's, or another one.
 ///
 /// # Errors
 ///
 /// If it cannot be made.
-pub fn make_private(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file("use", path))
+pub fn make_private(path: &Path, user: Option<&User>) -> Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    for directory in missing.into_iter().rev() {
+        DirBuilder::new().mode(0o700).create(directory).map_err(Error::file("use", path))?;
+        own(directory, user)?;
+    }
+    // What is there may be a file.
+    DirBuilder::new().recursive(true).create(path).map_err(Error::file("use", path))
 }
 
 /// Returns the user of the services that have one, where root started the composition.
-fn user(composition: &Composition) -> Result<Option<User>> {
+///
+/// # Errors
+///
+/// If there is no such user.
+pub fn user(composition: &Composition) -> Result<Option<User>> {
     // They have no two.
     let name = composition.services.values().find_map(|service| service.user.as_ref());
     let Some(name) = name.filter(|_| Uid::effective().is_root()) else { return Ok(None) };
     let found = User::from_name(name).map_err(|errno| Error::System("look up a user", errno))?;
-    found.map(Some).ok_or_else(|| Error::Composition(format!("there is no user {name}")))
+    found.map(Some).ok_or_else(|| Error::User(name.clone()))
 }
 
 /// Gives a file to a user.
@@ -100,14 +112,33 @@ fn lock_path(composition: &Composition, state: &Path) -> PathBuf {
 }
 
 impl State {
-    /// Takes the directory for data.
+    /// Says in the lock's file who has the directory, and where its sockets are.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn announce(&mut self, run: &Path) -> Result<()> {
+        let text = format!("{}\n{}\n", getpid(), run.display());
+        self.lock
+            .set_len(0)
+            .and_then(|()| self.lock.rewind())
+            .and_then(|()| self.lock.write_all(text.as_bytes()))
+            .map_err(Error::file("use", &self.lock_path))
+    }
+
+    /// Takes the directory for data. It waits for one that is just being cleared away; `None` if a signal comes
+    /// meanwhile.
     ///
     /// # Errors
     ///
     /// If another instance has it, or it cannot be written.
-    pub fn take(composition: &Composition, run: &Path) -> Result<State> {
+    pub fn take(
+        composition: &Composition,
+        user: Option<&User>,
+        signals: &mut Signals,
+    ) -> Result<Option<State>> {
         let path = state_path(composition);
-        make_private(&path)?;
+        make_private(&path, user)?;
         let path = fs::canonicalize(&path).map_err(Error::file("use", &path))?;
         let lock_path = lock_path(composition, &path);
         let failed = || Error::file("use", &lock_path);
@@ -130,23 +161,19 @@ impl State {
                         continue;
                     }
                     // One that could not clear away its directory, nor could its guard. After a boot, it can be that of
-                    // another instance, or this one's, which has got the same number.
+                    // another instance, which has got the same number.
                     let stale = Holder::read(&mut lock).map_err(failed())?.run;
-                    if stale != run
-                        && !answers(&stale)
-                        && places().iter().any(|place| stale.parent() == Some(place))
+                    if !answers(&stale)
+                        && places(None).iter().any(|place| stale.parent() == Some(place))
                         && stale.file_name().is_some_and(|file| {
                             file.to_string_lossy().starts_with(&format!("{}-", composition.name))
                         })
                     {
                         let _ = fs::remove_dir_all(stale);
                     }
-                    let text = format!("{}\n{}\n", getpid(), run.display());
-                    lock.set_len(0)
-                        .and_then(|()| lock.rewind())
-                        .and_then(|()| lock.write_all(text.as_bytes()))
-                        .map_err(failed())?;
-                    return Ok(State { path, lock, lock_path });
+                    let mut state = State { path, lock, lock_path };
+                    state.announce(Path::new(""))?;
+                    return Ok(Some(state));
                 }
                 Err((mut file, Errno::EWOULDBLOCK)) => {
                     let holder = Holder::read(&mut file).map_err(failed())?;
@@ -154,6 +181,9 @@ impl State {
                         let name = composition.name.clone();
                         let process = holder.process;
                         return Err(Error::Running { name, directory: path, process });
+                    }
+                    if !signals.pending().is_empty() {
+                        return Ok(None);
                     }
                     thread::sleep(Duration::from_millis(5));
                 }
@@ -165,7 +195,7 @@ impl State {
 
 /// Whether an instance answers in a directory for sockets.
 fn answers(run: &Path) -> bool {
-    UnixStream::connect(run.join(CONTROL)).is_ok()
+    run.is_absolute() && UnixStream::connect(run.join(CONTROL)).is_ok()
 }
 
 impl Drop for State {
@@ -200,12 +230,14 @@ pub fn holder(composition: &Composition, state: &Path) -> Result<Option<Holder>>
 
 /// Returns where directories for sockets are made: in the unit's own directory of systemd's and in `$XDG_RUNTIME_DIR`, if
 /// they are this user's, and in /tmp.
-fn places() -> Vec<PathBuf> {
+fn places(user: Option<&User>) -> Vec<PathBuf> {
     let is_ours = |path: &PathBuf| {
         path.is_absolute()
             && fs::metadata(path).is_ok_and(|found| found.uid() == Uid::effective().as_raw())
     };
-    let found = [of_unit("RUNTIME_DIRECTORY"), named("XDG_RUNTIME_DIR")];
+    // root's is closed to other users.
+    let of_login = || named("XDG_RUNTIME_DIR").filter(|_| user.is_none());
+    let found = [of_unit("RUNTIME_DIRECTORY"), of_login()];
     found.into_iter().flatten().filter(is_ours).chain(["/tmp".into()]).collect()
 }
 
@@ -224,20 +256,19 @@ impl Run {
     /// # Errors
     ///
     /// If there is none.
-    pub fn make(composition: &Composition) -> Result<Run> {
-        let user = user(composition)?;
+    pub fn make(composition: &Composition, user: Option<User>) -> Result<Run> {
         let name = format!("{}-{}", composition.name, getpid());
         let mut last = None;
         let is_short = |place: &PathBuf| {
             place.as_os_str().len() + name.len() + "//".len() + SOCKET_NAME_LEN <= SOCKET_PATH_LEN
         };
-        for place in places().into_iter().filter(is_short) {
+        for place in places(user.as_ref()).into_iter().filter(is_short) {
             for attempt in 0..100 {
                 let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
                 let path = place.join(format!("{name}{suffix}"));
                 match DirBuilder::new().mode(0o700).create(&path) {
                     Ok(()) => {
-                        let run = Run { path, user };
+                        let run = Run { path, user: user.clone() };
                         return own(&run.path, run.user.as_ref()).map(|()| run);
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}

@@ -45,8 +45,19 @@ pub enum Error {
         /// The variable that names its file.
         variable: String,
     },
+    /// There is no such user.
+    User(String),
+    /// A path is not UTF-8, as JSON and the variables of services are here.
+    NoText(PathBuf),
     /// `COMPOSED` is not a command.
     Command(String),
+    /// A service cannot be started again now.
+    Refused {
+        /// Its name.
+        name: String,
+        /// What it is doing.
+        state: String,
+    },
     /// A command names a service that is not there.
     Service {
         /// What was named.
@@ -84,6 +95,9 @@ impl Error {
             Error::File { operation: "ask at", .. } => {
                 "ask as its user or root; the sockets of a unit with PrivateTmp= are in its RuntimeDirectory=".into()
             }
+            Error::File { operation: "read the secret", .. } => {
+                "name a file that this user may read, or pass a credential".into()
+            }
             Error::File { .. } => "name a directory that you may write to".into(),
             Error::Running { .. } => "stop it with COMPOSED=stop, or name another directory for data".into(),
             Error::NotRunning(_) => "start it, or run this where it was started".into(),
@@ -94,6 +108,9 @@ impl Error {
             Error::Secret { name, variable } => {
                 format!("set {variable} to the path of a file, or pass the credential {name}")
             }
+            Error::User(_) => "make it, or name another one in the composition".into(),
+            Error::NoText(_) => "use a path in UTF-8".into(),
+            Error::Refused { .. } => "COMPOSED=status says what it waits for".into(),
             Error::Command(_) => {
                 "it is status, logs=SERVICE, restart=SERVICE, stop or check; unset COMPOSED to start the services".into()
             }
@@ -129,6 +146,11 @@ impl fmt::Display for Error {
                 write!(f, "a path of a socket has 107 bytes at most: {}", path.display())?;
             }
             Error::Secret { name, .. } => write!(f, "the secret {name} is missing")?,
+            Error::User(name) => write!(f, "there is no user {name}")?,
+            Error::NoText(path) => write!(f, "this path is not text: {}", path.display())?,
+            Error::Refused { name, state } => {
+                write!(f, "{name} cannot be started again: it is {state}")?;
+            }
             Error::Command(command) => write!(f, "{command} is not a command")?,
             Error::Service { name, .. } => write!(f, "there is no service {name}")?,
             Error::Argument { argument, .. } => write!(f, "unknown argument: {argument}")?,

@@ -2,11 +2,11 @@
 //! removes the directory for sockets and the lock.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,7 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The supervisor's end. The guard is one of its children, and is killed as the last one of them.
 #[derive(Debug)]
-pub struct Guard(Child);
+pub struct Guard {
+    child: Child,
+    name: String,
+    run: PathBuf,
+    lock: File,
+    lock_path: PathBuf,
+}
 
 impl Guard {
     /// Starts it. It holds the lock as well, so that nobody starts before it is done.
@@ -39,18 +45,26 @@ impl Guard {
     pub fn start(name: &str, state: &State, run: &Run) -> Result<Guard> {
         let failed = || Error::file("start", "the guard");
         let lock = state.lock.try_clone().map_err(failed())?;
-        let guard = Command::new("/proc/self/exe")
-            .arg0(format!("{name}: {GUARD}"))
-            .args([&run.path, &state.lock_path])
-            .env("COMPOSED", GUARD)
-            // The guard of a composition around this one leaves it its work.
-            .env_remove(MARK)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(lock)
-            .stderr(Stdio::null())
-            .spawn();
-        Ok(Guard(guard.map_err(failed())?))
+        let child = spawn(name, &run.path, &lock, &state.lock_path).map_err(failed())?;
+        let (name, run, lock_path) = (name.to_owned(), run.path.clone(), state.lock_path.clone());
+        Ok(Guard { child, name, run, lock, lock_path })
+    }
+
+    /// Whether this is its process.
+    #[must_use]
+    pub fn is(&self, process: Pid) -> bool {
+        i32::try_from(self.child.id()).is_ok_and(|id| id == process.as_raw())
+    }
+
+    /// Starts another one, after somebody has killed it.
+    ///
+    /// # Errors
+    ///
+    /// If there are too many processes or descriptors.
+    pub fn start_again(&mut self, groups: impl Iterator<Item = Pid>) -> io::Result<()> {
+        self.child = spawn(&self.name, &self.run, &self.lock, &self.lock_path)?;
+        groups.for_each(|group| self.add(group));
+        Ok(())
     }
 
     /// Tells it of a process group.
@@ -65,8 +79,22 @@ impl Guard {
 
     fn tell(&mut self, line: &str) {
         // If somebody has killed it, there is none.
-        let _ = self.0.stdin.as_mut().map(|pipe| pipe.write_all(line.as_bytes()));
+        let _ = self.child.stdin.as_mut().map(|pipe| pipe.write_all(line.as_bytes()));
     }
+}
+
+fn spawn(name: &str, run: &Path, lock: &File, lock_path: &Path) -> io::Result<Child> {
+    Command::new("/proc/self/exe")
+        .arg0(format!("{name}: {GUARD}"))
+        .args([run, lock_path])
+        .env("COMPOSED", GUARD)
+        // The guard of a composition around this one leaves it its work.
+        .env_remove(MARK)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(lock.try_clone()?)
+        .stderr(Stdio::null())
+        .spawn()
 }
 
 /// Waits for the supervisor's end, and does what that could not do.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! composition   what is to run                      supervisor   the loop: what happens when
-//! placeholders  what stands for %STATE% and others  unit         one service, its process and its state
+//! check         what is wrong with it               unit         one service, its process and its state
+//! placeholders  what stands for %STATE% and others
 //! directories   data, sockets, the lock             probe        whether a service is ready
 //! control       questions to the one that runs      output       the one log
 //! guard         clears away after a SIGKILL         notify       sd_notify(3), in both directions
@@ -17,6 +18,7 @@
 //! If this program is killed by SIGKILL, its guard kills the services. Services begin with no signal blocked, with
 //! /dev/null as standard input, and ignore what the caller ignores.
 
+pub mod check;
 pub mod composition;
 pub mod control;
 pub mod directories;

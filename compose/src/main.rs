@@ -5,15 +5,16 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use compose::check::check;
 use compose::composition::Composition;
 use compose::control::{Answer, Question, Report};
-use compose::directories::{CONTROL, Run, State, holder, state_path};
+use compose::directories::{CONTROL, Run, State, holder, state_path, user};
 use compose::error::{Error, Result};
 use compose::guard::{GUARD, guard};
 use compose::output::{Format, Output, now};
@@ -41,7 +42,9 @@ fn program_name() -> String {
 }
 
 fn run() -> Result<u8> {
-    let command = env::var("COMPOSED").ok().or_else(named_command).unwrap_or_default();
+    let command = env::var_os("COMPOSED").filter(|command| !command.is_empty());
+    let command = command.map(|command| command.to_string_lossy().into_owned());
+    let command = command.or_else(named_command).unwrap_or_default();
     let mut arguments = env::args_os().skip(1).map(PathBuf::from);
     if let (GUARD, Some(run), Some(lock)) = (&*command, arguments.next(), arguments.next()) {
         guard(&run, &lock);
@@ -52,10 +55,10 @@ fn run() -> Result<u8> {
     let composition = Composition::read(&directory.join(COMPOSITION))?;
     let (command, service) =
         command.split_once('=').map_or((&*command, None), |(command, name)| (command, Some(name)));
+    check(&composition)?;
     let options = Options::read(&composition, !command.is_empty() && service.is_none())?;
     match (command, service.or(options.service.as_deref())) {
         ("", None) => start(&composition, &options),
-        // Reading it has checked it.
         ("check", None) => Ok(0),
         (command, service) => ask(&composition, &Question::parse(command, service)?, &options),
     }
@@ -85,7 +88,7 @@ impl Options {
             Err(Error::Argument { argument, variables })
         };
         let mut options = Options { format: Format::Text, json: false, service: None };
-        let mut arguments = env::args().skip(1);
+        let mut arguments = env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned());
         while let Some(argument) = arguments.next() {
             let (name, value) = match argument.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -110,17 +113,21 @@ impl Options {
 
 fn start(composition: &Composition, options: &Options) -> Result<u8> {
     // First, so that nothing is left if one comes now.
-    let signals = Signals::take()?;
-    let run = Run::make(composition)?;
-    let state = State::take(composition, &run.path)?;
+    let mut signals = Signals::take()?;
+    let user = user(composition)?;
+    let Some(mut state) = State::take(composition, user.as_ref(), &mut signals)? else {
+        return Ok(0);
+    };
+    let run = Run::make(composition, user)?;
+    state.announce(&run.path)?;
     let mut placeholders = Placeholders::default();
     for (name, value) in variables(composition) {
         placeholders.set(&name, value);
     }
     let cwd = env::current_dir().map_err(Error::file("find", "the current directory"))?;
-    placeholders.set("CWD", cwd.to_string_lossy());
-    placeholders.set("RUN", run.path.to_string_lossy());
-    placeholders.set("DATA", state.path.to_string_lossy());
+    for (name, path) in [("CWD", &cwd), ("RUN", &run.path), ("DATA", &state.path)] {
+        placeholders.set(name, path.to_str().ok_or_else(|| Error::NoText(path.clone()))?);
+    }
     for (name, variable) in &composition.secrets {
         placeholders.set(variable, secret(name, variable)?);
     }
@@ -141,8 +148,12 @@ fn secret(name: &str, variable: &str) -> Result<String> {
     let path = credential.filter(|path| path.is_file()).or(named);
     let path =
         path.ok_or_else(|| Error::Secret { name: name.to_owned(), variable: variable.to_owned() })?;
-    let path = fs::canonicalize(&path).map_err(Error::file("read", &path))?;
-    Ok(path.to_string_lossy().into_owned())
+    let failed = || Error::file("read the secret", &path);
+    let file = fs::canonicalize(&path).map_err(failed())?;
+    if file.is_dir() {
+        return Err(failed()(io::ErrorKind::IsADirectory.into()));
+    }
+    file.into_os_string().into_string().map_err(|path| Error::NoText(path.into()))
 }
 
 fn ask(composition: &Composition, question: &Question, options: &Options) -> Result<u8> {
@@ -160,6 +171,7 @@ fn ask(composition: &Composition, question: &Question, options: &Options) -> Res
         }
         Answer::Lines(lines) => lines.iter().map(|line| format!("{line}\n")).collect(),
         Answer::Unknown { name, services } => return Err(Error::Service { name, services }),
+        Answer::Refused { name, state } => return Err(Error::Refused { name, state }),
         Answer::Done => String::new(),
     };
     // A reader that closed the pipe is no error.

@@ -28,8 +28,11 @@ impl Systemd {
         let microseconds = env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok());
         let is_ours =
             env::var("WATCHDOG_PID").ok().is_none_or(|text| text.parse() == Ok(std::process::id()));
+        let socket = UnixDatagram::unbound().ok()?;
+        // Services need this process more than who does not read.
+        socket.set_write_timeout(Some(Duration::from_secs(1))).ok()?;
         Some(Systemd {
-            socket: UnixDatagram::unbound().ok()?,
+            socket,
             address: address.ok()?,
             watchdog: microseconds.filter(|_| is_ours).map(|all| Duration::from_micros(all) / 2),
         })

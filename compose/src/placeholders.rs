@@ -18,6 +18,12 @@ impl Placeholders {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Whether a character may be in a name.
+    #[must_use]
+    pub fn may_be_in_name(c: char) -> bool {
+        c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'
+    }
+
     /// Replaces all `%NAME%` in a text; `%%` is a `%`. What is no name stays: `%d`, `100 %`.
     ///
     /// # Errors
@@ -28,8 +34,7 @@ impl Placeholders {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('%') {
             filled.push_str(before);
-            let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-            let len = after.find(|c| !is_of_name(c)).unwrap_or(after.len());
+            let len = after.find(|c| !Placeholders::may_be_in_name(c)).unwrap_or(after.len());
             match after[len..].strip_prefix('%') {
                 Some(behind) if len == 0 => {
                     filled.push('%');

@@ -32,6 +32,9 @@ const SHOWN: usize = 10;
 /// How often the rest of a pipe is read: more than it holds, by pipe(7).
 const REST: usize = 16;
 
+/// Messages that a socket holds: `net.unix.max_dgram_qlen` of unix(7) is 10 or 512.
+const QUEUE: usize = 512;
+
 /// The services that run.
 pub struct Supervisor {
     name: String,
@@ -45,6 +48,8 @@ pub struct Supervisor {
     systemd: Option<Systemd>,
     /// What systemd was told last of all services.
     status: String,
+    /// When its watchdog was fed last.
+    fed: Instant,
     /// What threads have found out: the unit, its process at that time, and the answer.
     answers: (Sender<Asked>, Receiver<Asked>),
     wake: (UnixStream, UnixStream),
@@ -113,6 +118,7 @@ impl Supervisor {
             listener,
             systemd: Systemd::find(),
             status: String::new(),
+            fed: Instant::now(),
             answers: channel(),
             wake,
             stopping: None,
@@ -149,7 +155,8 @@ impl Supervisor {
                 all.units.iter().map(|unit| unit.state.clone()).collect()
             };
             let before = states(self);
-            (0..before.len()).for_each(|number| self.advance_unit(number, now));
+            let needed = self.needed();
+            (0..before.len()).for_each(|number| self.advance_unit(number, needed[number], now));
             if states(self) == before {
                 break;
             }
@@ -163,14 +170,15 @@ impl Supervisor {
         }
     }
 
-    fn advance_unit(&mut self, number: usize, now: Instant) {
+    /// Does what is due for one service; `is_needed` if one runs that waits for it.
+    fn advance_unit(&mut self, number: usize, is_needed: bool, now: Instant) {
         match self.units[number].state {
             State::Waiting | State::Delayed(_) if self.stopping.is_some() => {
                 self.units[number].enter(State::Ended(Ended::Never));
             }
             State::Waiting if self.may_start(number) => self.start(number),
             State::Delayed(until) if until <= now && self.may_start(number) => self.start(number),
-            State::Starting { .. } | State::Ready if self.must_stop(number) => {
+            State::Starting { .. } | State::Ready if self.stopping.is_some() && !is_needed => {
                 self.units[number].stop();
             }
             State::Starting { until: Some(until) } if until <= now => self.is_late(number),
@@ -198,19 +206,20 @@ impl Supervisor {
         self.units[number].service.after.iter().all(is_ready)
     }
 
-    /// Whether a service's turn to stop has come: those that wait for it have ended.
-    fn must_stop(&self, number: usize) -> bool {
-        self.stopping.is_some() && !self.is_needed(number)
-    }
-
-    /// Whether a service runs that waits for it, be it through others that have ended.
-    fn is_needed(&self, number: usize) -> bool {
-        let name = &self.units[number].name;
-        // Those that wait for it are behind it.
-        (number + 1..self.units.len()).any(|other| {
-            let unit = &self.units[other];
-            unit.service.after.contains(name) && (unit.is_running() || self.is_needed(other))
-        })
+    /// For each service, whether one runs that waits for it, be it through others that have ended.
+    fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.units.len()];
+        if self.stopping.is_some() {
+            // Those that wait for it are behind it.
+            for number in (0..needed.len()).rev() {
+                let name = &self.units[number].name;
+                needed[number] = (number + 1..needed.len()).any(|other| {
+                    let unit = &self.units[other];
+                    (unit.is_running() || needed[other]) && unit.service.after.contains(name)
+                });
+            }
+        }
+        needed
     }
 
     fn start(&mut self, number: usize) {
@@ -222,8 +231,8 @@ impl Supervisor {
                 self.say(&line);
             }
             Err(error) => {
-                let line =
-                    format!("{} cannot be started: {}: {error}", unit.name, unit.service.argv[0]);
+                let (name, program, directory) = unit.place();
+                let line = format!("{name} cannot be started: {program} in {directory}: {error}");
                 self.say(&line);
                 // As env(1) has it.
                 let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
@@ -253,15 +262,18 @@ impl Supervisor {
                 }
             }
             check => {
-                unit.is_asked = true;
                 let sender = self.answers.0.clone();
                 let wake = self.wake.1.try_clone();
-                thread::spawn(move || {
+                let asked = thread::Builder::new().spawn(move || {
                     let answer = probe::ask(&check);
                     // The receiver lives as long as the process.
                     let _ = sender.send((number, process, answer));
                     let _ = wake.and_then(|mut wake| wake.write(&[0]));
                 });
+                match asked {
+                    Ok(_) => unit.is_asked = true,
+                    Err(error) => unit.seen = format!("it could not be asked: {error}"),
+                }
             }
         }
     }
@@ -311,6 +323,8 @@ impl Supervisor {
             self.guard.remove(process);
         }
         unit.is_asked = false;
+        // What it said is not said of the next one.
+        while unit.heard().is_some() {}
         if self.stopping.is_some() {
             unit.enter(State::Ended(ended));
             return;
@@ -439,7 +453,7 @@ impl Supervisor {
             _ => None,
         };
         let watchdog = self.systemd.as_ref().and_then(|systemd| systemd.watchdog);
-        let watchdog = watchdog.and_then(|interval| Instant::now().checked_add(interval));
+        let watchdog = watchdog.and_then(|interval| self.fed.checked_add(interval));
         match self.units.iter().enumerate().filter_map(of_unit).chain(watchdog).min() {
             Some(at) => {
                 let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
@@ -491,18 +505,14 @@ impl Supervisor {
 
     /// Reads what a service says of itself: sd_notify(3).
     fn hear(&mut self, number: usize) {
-        let mut buffer = [0; 4096];
-        let Some(Ok(len)) =
-            self.units[number].notify.as_ref().map(|socket| socket.recv(&mut buffer))
-        else {
-            return;
-        };
-        let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
-        for line in text.lines() {
-            match line.split_once('=') {
-                Some(("READY", "1")) => self.is_ready(number),
-                Some(("STATUS", status)) => self.units[number].seen = status.to_owned(),
-                _ => {}
+        // All of it before its end, which is heard of last; not more than a queue holds.
+        for text in (0..QUEUE).map_while(|_| self.units[number].heard()).collect::<Vec<_>>() {
+            for line in text.lines() {
+                match line.split_once('=') {
+                    Some(("READY", "1")) => self.is_ready(number),
+                    Some(("STATUS", status)) => self.units[number].seen = status.to_owned(),
+                    _ => {}
+                }
             }
         }
     }
@@ -582,6 +592,9 @@ impl Supervisor {
                 (_, Some(signal)) => Ended::Signal(signal),
                 _ => continue,
             };
+            if self.guard.is(process) {
+                self.guard_has_ended();
+            }
             if let Some(number) = self.units.iter().position(|unit| unit.asking == Some(process)) {
                 self.units[number].asking = None;
                 match (ended, &self.units[number].service.ready) {
@@ -595,6 +608,15 @@ impl Supervisor {
             if let Some(number) = self.units.iter().position(|unit| unit.process == Some(process)) {
                 self.process_has_ended(number, ended);
             }
+        }
+    }
+
+    /// Somebody has killed the guard: services get another one.
+    fn guard_has_ended(&mut self) {
+        self.say("the guard has ended; another one is started");
+        let groups: Vec<_> = self.units.iter().filter_map(|unit| unit.process).collect();
+        if let Err(error) = self.guard.start_again(groups.into_iter()) {
+            self.say(&format!("the guard cannot be started: {error}"));
         }
     }
 
@@ -623,9 +645,11 @@ impl Supervisor {
         }
     }
 
-    fn feed_watchdog(&self) {
-        if let Some(systemd) = self.systemd.as_ref().filter(|systemd| systemd.watchdog.is_some()) {
+    fn feed_watchdog(&mut self) {
+        let Some(systemd) = &self.systemd else { return };
+        if systemd.watchdog.is_some_and(|interval| self.fed.elapsed() >= interval) {
             systemd.say("WATCHDOG=1");
+            self.fed = Instant::now();
         }
     }
 
@@ -652,25 +676,33 @@ impl Supervisor {
                 Answer::Lines(lines.into_iter().flatten().cloned().collect())
             }
             Question::Restart(name) => {
-                number(&name).into_iter().for_each(|number| self.restart(number));
-                Answer::Done
+                let is_done = number(&name).is_some_and(|number| self.restart(number));
+                let state = || self.report().into_iter().find(|report| report.name == name);
+                match is_done {
+                    true => Answer::Done,
+                    false => {
+                        let state = state().map(|report| report.state).unwrap_or_default();
+                        Answer::Refused { name, state }
+                    }
+                }
             }
         };
         answer.send(&mut stream);
     }
 
-    fn restart(&mut self, number: usize) {
+    /// Starts a service again, if nothing else is done with it.
+    fn restart(&mut self, number: usize) -> bool {
         let unit = &mut self.units[number];
         match unit.state {
+            _ if self.stopping.is_some() => return false,
             State::Starting { .. } | State::Ready => {
                 unit.again = true;
                 unit.stop();
             }
-            State::Delayed(_) | State::Ended(_) if self.stopping.is_none() => {
-                unit.enter(State::Delayed(Instant::now()));
-            }
-            _ => {}
+            State::Delayed(_) | State::Ended(_) => unit.enter(State::Delayed(Instant::now())),
+            State::Waiting | State::Stopping(_) => return false,
         }
+        true
     }
 
     fn report(&self) -> Vec<Report> {

@@ -165,9 +165,8 @@ impl Unit {
             Some(name) => state.join(name),
             None => state.to_owned(),
         };
-        if service.state.is_some() && !directory.is_dir() {
-            make_private(&directory)?;
-            own(&directory)?;
+        if service.state.is_some() {
+            make_private(&directory, user)?;
         }
         let mut placeholders = placeholders.clone();
         placeholders.set("STATE", directory.to_string_lossy());
@@ -240,6 +239,19 @@ impl Unit {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// Its name, its program and the directory in which that runs, for messages.
+    #[must_use]
+    pub fn place(&self) -> (&str, &str, std::path::Display<'_>) {
+        (&self.name, &self.service.argv[0], self.directory.display())
+    }
+
+    /// The next message at its `NOTIFY_SOCKET`.
+    pub fn heard(&mut self) -> Option<String> {
+        let mut buffer = [0; 4096];
+        let len = self.notify.as_ref()?.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..len]).into_owned())
     }
 
     /// Changes the state.

@@ -94,6 +94,43 @@ fn restart_starts_one_again() {
     assert_eq!(running.stop(Signal::SIGTERM).0, 0);
 }
 
+/// A stop goes on in its order, and what waits for others goes on waiting.
+#[test]
+fn restart_is_refused_when_something_else_is_done() {
+    let place = Place::new(&json!({
+        "a": {"argv": sh("trap 'echo A STOPS; exit' TERM; echo UP; while :; do sleep 0.05; done"), "ready": {"log": "UP"}},
+        "b": {"argv": sh("trap 'sleep 1; echo B SAVED; exit' TERM; echo UP; while :; do sleep 0.05; done"), "after": ["a"], "ready": {"log": "UP"}},
+        "c": {"argv": ["true"], "after": ["d"]},
+        "d": {"argv": ["sleep", "99"], "ready": {"log": "never"}},
+    }));
+    let running = place.start();
+    running.wait_for("b is ready");
+    let output = place.ask("restart=c", &[]);
+    assert_eq!(
+        error(&output),
+        "demo: c cannot be started again: it is waiting\nhint: COMPOSED=status says what it waits for\n"
+    );
+    running.signal(Signal::SIGTERM);
+    running.wait_for("stopping");
+    assert!(error(&place.ask("restart=a", &[])).starts_with("demo: a cannot be started again: "));
+    let (code, log) = running.end();
+    assert_eq!(code, 0, "{log}");
+    crate::harness::assert_order(&log, &["B SAVED", "A STOPS"]);
+}
+
+/// A question comes at once, and an answer in time.
+#[test]
+fn who_asks_byte_by_byte_holds_up_nothing() {
+    let place = place();
+    let running = place.start();
+    running.wait_for("web: exit status 0");
+    let run = std::fs::read_dir(place.path.join("run")).unwrap().next().unwrap().unwrap().path();
+    let mut slow = std::os::unix::net::UnixStream::connect(run.join("control")).unwrap();
+    std::io::Write::write_all(&mut slow, b"\"").unwrap();
+    assert!(text(&place.ask("status", &[])).starts_with("service "));
+    assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
 #[test]
 fn stop_returns_when_all_is_gone() {
     let place = Place::new(

@@ -50,17 +50,17 @@ fn a_signal_is_128_and_its_number() {
 
 #[test]
 fn a_program_that_cannot_be_started_is_named() {
-    for (program, status, why) in [
-        ("/nowhere/x", 127, "/nowhere/x: No such file"),
-        ("/etc/passwd", 126, "/etc/passwd: Permission denied"),
-    ] {
+    for (program, status, why) in
+        [("/nowhere/x", 127, "No such file"), ("/etc/passwd", 126, "Permission denied")]
+    {
         let place = Place::new(&json!({
             "a": {"argv": [program, "y"]},
             "b": {"argv": sh("echo SECOND"), "after": ["a"]},
         }));
         let (code, log) = place.run();
         assert_eq!(code, status, "{log}");
-        assert!(log.contains(&format!("a cannot be started: {why}")), "{log}");
+        let place = format!("{program} in {}", place.path.join("data").display());
+        assert!(log.contains(&format!("a cannot be started: {place}: {why}")), "{log}");
         assert!(!log.contains("SECOND"), "{log}");
     }
 }

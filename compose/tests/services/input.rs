@@ -1,6 +1,7 @@
 //! Compositions that are wrong, and placeholders.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::{Value, json};
 
@@ -83,6 +84,25 @@ fn wrong_compositions_are_refused_with_the_place() {
             "redis: a oneshot is ready when it has ended",
         ),
         (json!({"a/b": {"argv": ["true"]}}), "\"a/b\" is no name"),
+        (json!({"a b": {"argv": ["true"]}}), "\"a b\" is no name: it has letters, digits,"),
+        (json!({"-a": {"argv": ["true"]}}), "\"-a\" is no name"),
+        (a(json!({"state": "."})), "redis: . is no path below a directory"),
+        (a(json!({"configs": {"a//b": ""}})), "redis: a//b is no path below a directory"),
+        (a(json!({"configs": {"a/": ""}})), "redis: a/ is no path below a directory"),
+        (a(json!({"configs": {"control": ""}})), "redis: control is the name of a socket"),
+        (
+            a(json!({"configs": {"redis.notify": ""}})),
+            "redis: redis.notify is the name of a socket",
+        ),
+        (
+            json!({"a": {"argv": ["true"], "configs": {"a": ""}}, "b": {"argv": ["true"], "configs": {"a/b": ""}}}),
+            "a and b have the same file: a/b",
+        ),
+        (a(json!({"ready": {"tcp": "localhost"}})), "redis: \"localhost\" is no address, such as"),
+        (a(json!({"ready": {"tcp": "a:99999"}})), "redis: \"a:99999\" is no address"),
+        (a(json!({"ready": {"http": "https://a/"}})), "redis: \"https://a/\" is no http: URL"),
+        (a(json!({"ready": {"http": "127.0.0.1:80/"}})), "is no http: URL, such as"),
+        (a(json!({"stop": {"timeout": 1e19}})), "services.redis.stop.timeout: more than a billion"),
         (json!({"": {"argv": ["true"]}}), "\"\" is no name"),
         (both("localhost:80", "127.0.0.1:80"), "a and b have the same port: 127.0.0.1:80"),
         (
@@ -112,6 +132,37 @@ fn a_key_of_the_composition_itself_is_refused() {
             .unwrap()
             .contains("wrong: servics: unknown key; did you mean services?")
     );
+}
+
+#[test]
+fn names_of_a_composition_are_checked() {
+    for (key, value, expected) in [
+        ("variables", json!({"addr": "1"}), "\"addr\" is no variable: it has A to Z,"),
+        ("variables", json!({"RUN": "1"}), "%RUN% stands for something else"),
+        ("secrets", json!({"a/b": "A"}), "\"a/b\" is no name"),
+        ("name", json!("x".repeat(51)), "its name has more than 50 bytes"),
+    ] {
+        let mut composition = json!({"name": "demo", "services": {"a": {"argv": ["true"]}}});
+        composition[key] = value;
+        let error = String::from_utf8(Place::with(&composition).ask("check", &[]).stderr).unwrap();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn arguments_that_are_no_text_are_refused() {
+    let place = Place::new(&json!({"a": {"argv": ["true"]}}));
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    for command in [place.command().arg(odd), place.command().env("COMPOSED", odd)] {
+        let output = command.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(
+            error.contains("unknown argument: \u{fffd}\n")
+                || error.contains("\u{fffd} is not a command\n"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -191,8 +242,11 @@ fn a_secret_that_nobody_names_is_named() {
         log,
         "demo: the secret db-password is missing\nhint: set DB_PASSWORD_FILE to the path of a file, or pass the credential db-password"
     );
-    let (_, log) = place.start_by(place.command().env("DB_PASSWORD_FILE", "nothing")).end();
-    assert!(log.starts_with("demo: cannot read nothing: No such file"), "{log}");
+    for (path, why) in [("nothing", "No such file"), ("/etc", "is a directory")] {
+        let (_, log) = place.start_by(place.command().env("DB_PASSWORD_FILE", path)).end();
+        let expected = format!("demo: cannot read the secret {path}: {why}");
+        assert!(log.starts_with(&expected) && log.contains("hint: name a file"), "{log}");
+    }
 }
 
 #[test]

@@ -153,8 +153,27 @@ fn the_guard_is_no_child_that_counts() {
     running.wait_ready();
     let guard = place.processes().into_iter().find(|(_, line)| line.contains("guard"));
     kill(Pid::from_raw(guard.unwrap().0), Signal::SIGKILL).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    running.wait_for("the guard has ended; another one is started");
     assert_eq!(running.stop(Signal::SIGTERM).0, 0);
+}
+
+/// The second guard knows of all services, as the first one did.
+#[test]
+fn a_kill_after_that_of_the_guard_takes_the_services_along() {
+    let place = Place::new(
+        &json!({"a": {"argv": ["sleep", "99"]}, "b": {"argv": ["env", "-i", "sleep", "99"]}}),
+    );
+    let mut running = place.start();
+    running.wait_ready();
+    let guard = place.processes().into_iter().find(|(_, line)| line.contains("guard"));
+    kill(Pid::from_raw(guard.unwrap().0), Signal::SIGKILL).unwrap();
+    running.wait_for("another one is started");
+    running.child.kill().unwrap();
+    crate::harness::until("the end of all", || match place.processes() {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+    assert_eq!(running.end().0, 137);
 }
 
 /// Each guard has its own services; the inner one works on its own.

@@ -138,6 +138,96 @@ fn a_check_that_never_succeeds_is_named() {
     });
 }
 
+const ODD_HTTP: &str = "
+import socket, sys, time
+s = socket.create_server((sys.argv[1], int(sys.argv[2])), family=socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET)
+while True:
+    c = s.accept()[0]
+    c.recv(9999)
+    c.sendall(sys.argv[3].encode().decode('unicode_escape').encode())
+    if sys.argv[3].endswith('endless'):
+        keep = c
+";
+
+/// Only the status counts: of redirects as well, and of an answer that never ends.
+#[test]
+fn the_first_line_of_an_answer_is_enough() {
+    let answer =
+        |status: &str| format!("HTTP/1.1 {status} x\\r\\nLocation: /elsewhere\\r\\n\\r\\nendless");
+    for (address, line, status, is_ready) in [
+        ("127.0.0.1", answer("200"), None, true),
+        ("::1", answer("204"), None, true),
+        ("127.0.0.1", answer("301"), Some(301), true),
+        ("127.0.0.1", answer("301"), Some(302), false),
+        ("127.0.0.1", answer("500"), None, false),
+        ("127.0.0.1", "no HTTP\\r\\n".to_owned(), None, false),
+    ] {
+        let port = free_port().to_string();
+        let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        let mut ready = json!({"http": format!("http://{host}:{port}/x?y"), "timeout": if is_ready { 60 } else { 2 }});
+        if let Some(status) = status {
+            ready["status"] = json!(status);
+        }
+        let argv = with(python(ODD_HTTP), &[address.into(), port, line.clone()]);
+        let place = Place::new(&json!({"a": {"argv": argv, "ready": ready}}));
+        let running = place.start();
+        if is_ready {
+            running.wait_ready();
+            assert_eq!(running.stop(Signal::SIGTERM).0, 0, "{line}");
+        } else {
+            let (code, log) = running.end();
+            assert_eq!(code, 1, "{log}");
+            let seen = if line.starts_with("no") {
+                "no answer of HTTP".into()
+            } else {
+                format!("status {}", &line[9..12])
+            };
+            assert!(log.contains(&seen), "{log}");
+        }
+    }
+}
+
+/// What a process has said before its end is nothing about the next one.
+#[test]
+fn what_the_one_before_said_makes_nobody_ready() {
+    let place = Place::new(&json!({
+        "a": {
+            "argv": python("import os, socket, sys\nfirst = not os.path.exists('first')\nopen('first', 'w')\n\
+                s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+                if not first:\n    import time\n    time.sleep(99)\n\
+                for n in range(9):\n    s.sendto(b'STATUS=x', os.environ['NOTIFY_SOCKET'])\n\
+                s.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])\nsys.exit(1)"),
+            "ready": {"notify": true, "timeout": 3},
+            "restart": {"when": "always", "delay": 0, "limit": 1},
+        },
+    }));
+    let (code, log) = place.run();
+    assert_eq!(code, 1, "{log}");
+    assert!(
+        log.matches("a is ready").count() <= 1 && log.contains("a is not ready after 3 s"),
+        "{log}"
+    );
+}
+
+/// Threads cannot be made where processes are too many; the other services need the supervisor.
+#[test]
+fn a_service_that_cannot_be_asked_stops_nobody() {
+    let place = Place::new(&json!({
+        "a": {"argv": ["sleep", "99"], "ready": {"tcp": "127.0.0.1:1", "timeout": 1}},
+    }));
+    assert!(nix::unistd::Uid::effective().is_root(), "root: to be another user with few processes");
+    let uid = "1342177001";
+    for directory in ["data", "run"] {
+        nix::unistd::chown(&place.path.join(directory), Some(1_342_177_001.into()), None).unwrap();
+    }
+    // Itself, the guard and the service.
+    let mut command =
+        place.command_by(&["setpriv", "--reuid", uid, "--clear-groups", "prlimit", "--nproc=3"]);
+    let (code, log) = place.start_by(&mut command).end();
+    assert_eq!(code, 1, "{log}");
+    assert!(log.contains("last seen: it could not be asked: "), "{log}");
+}
+
 #[test]
 fn a_oneshot_ends_before_others_start() {
     let place = Place::with(&json!({

@@ -52,6 +52,38 @@ fn a_signal_during_the_start_stops_what_has_started() {
     assert!(!log.contains("| A"), "{log}");
 }
 
+/// Each of many waits for all before it: the ways through them are too many to go each.
+#[test]
+fn a_stop_takes_no_longer_with_many_ways() {
+    let mut services = json!({"base": {"argv": ["sleep", "99"]}});
+    let mut before = vec!["base".to_owned()];
+    for number in 0..40 {
+        let name = format!("m{number:02}");
+        services[&name] = json!({"argv": ["true"], "oneshot": true, "after": before});
+        before.push(name);
+    }
+    let place = Place::new(&services);
+    let running = place.start();
+    running.wait_ready();
+    let (code, log, _) = running.stop(Signal::SIGTERM);
+    assert_eq!(code, 0, "{log}");
+}
+
+/// It waits for a lock, which an instance that is cleared away holds.
+#[test]
+fn a_signal_ends_one_that_waits_to_begin() {
+    let place = Place::new(&json!({"a": {"argv": ["sleep", "99"]}}));
+    let lock = std::fs::File::create(place.data(".demo.lock")).unwrap();
+    let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    let mut running = place.start();
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    std::fs::remove_file(place.data(".demo.lock")).unwrap();
+    drop(lock);
+    place.assert_nothing_left();
+}
+
 #[test]
 fn who_ignores_the_signal_is_killed_after_its_time() {
     let place = Place::new(&json!({

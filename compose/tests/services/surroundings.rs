@@ -162,6 +162,17 @@ fn systemd_hears_what_all_services_do() {
 /// Its data, its files and its sockets are its own. What an ordinary user starts runs as that user.
 #[test]
 fn a_service_of_another_user_can_use_its_directories() {
+    // Made by root, one in the other.
+    for state in [json!(null), json!("deep/own")] {
+        let place = Place::with(&json!({
+            "name": "demo",
+            "stateVariable": "DEMO_DATA_DIR",
+            "services": {"a": {"argv": sh("touch here"), "user": "nobody", "state": state, "oneshot": true}},
+        }));
+        let new = place.data("new/data");
+        let (code, log) = place.start_by(place.command().env("DEMO_DATA_DIR", &new)).end();
+        assert_eq!(code, 0, "{log}");
+    }
     let script = "id -un >who; echo $HOME >home; cat $RUN/etc/file >copy; : >$RUN/made; test -w .";
     let place = Place::new(&json!({
         "a": {

@@ -58,6 +58,9 @@ pub(crate) fn unit(options: &cli::Unit) -> Result<()> {
     let composition = composition.and_then(|text| serde_json::from_slice(&text).ok());
     let descriptor = &bundle.header.descriptor;
     let name = Escaped(descriptor.entries[0].name(&descriptor.paths)).to_string();
+    // A path in which a space or a % would be more than itself: systemd.unit(5).
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+    let name: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     print::text(&text(&name, &path, descriptor.modes, composition.as_ref(), options.user))
 }
 
