@@ -29,7 +29,7 @@ SOURCE_PACKAGES := bison dpkg-dev gawk make
 CORPUS_PACKAGES := $(SOURCE_PACKAGES) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 # The other tools that the benchmarks compare with.
-PEERS := bubblewrap fuse3 makeself squashfs-tools squashfuse
+PEERS := bubblewrap buildah fuse3 makeself squashfs-tools squashfuse
 WRAPPE_VERSION := 1.0.6
 WRAPPE := $(abspath $(TARGET))/tools/wrappe-$(WRAPPE_VERSION)/bin/wrappe
 

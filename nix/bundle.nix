@@ -36,31 +36,63 @@ let
   named = builtins.match "[0-9a-z]{32}-(.+)" program;
   legal = builtins.concatStringsSep "-" (builtins.filter builtins.isString (builtins.split "[^[:alnum:]+._?=-]+"
     (if named == null then program else builtins.head named)));
-in
-derivation {
-  name = if name != null then name else legal;
-  inherit system;
-  builder = "${packer}/bin/packer";
-  args = [ "build" "--closure-graph" ".attrs.json" "--output" (builtins.placeholder "out") "--no-cache" ]
-    ++ option "--closure" closures
+
+  common = option "--closure" closures
     ++ option "--entry" entry
-    ++ option "--argv0" argv0
     ++ option "--env" env
     ++ option "--exclude" exclude
-    ++ option "--level" level
-    ++ option "--mode" mode
-    ++ option "--relocate" relocate
-    ++ option "--no-relocate" no-relocate
     ++ option "--secret" secret
-    ++ option "--stub" stub
     ++ option "--threads" threads;
 
-  # Nix passes the closure in .attrs.json, since the sizes of the environment and the command line are limited.
-  __structuredAttrs = true;
-  exportReferencesGraph.closure = closures;
-  # The bundle refers to no store path.
-  outputChecks.out.allowedReferences = [ ];
-} // {
+  packed = { name, command, args, checks ? { } }: derivation {
+    inherit name system;
+    builder = "${packer}/bin/packer";
+    args = [ command "--closure-graph" ".attrs.json" "--output" (builtins.placeholder "out") "--no-cache" ] ++ common ++ args;
+    # Nix passes the closure in .attrs.json, since the sizes of the environment and the command line are limited.
+    __structuredAttrs = true;
+    exportReferencesGraph.closure = closures;
+    outputChecks.out = checks;
+  };
+
+  # The same as an OCI image. Its documents name store paths, so it refers to them.
+  imageWith =
+    { compression ? null
+    , level ? null
+    , max-layers ? null
+    , name ? null
+    , store-only ? false
+    , user ? null
+    , workdir ? null
+    }: packed {
+      # The end of the name makes it a tar file.
+      name = "${bundleName}.oci.tar";
+      command = "image";
+      args = option "--compression" compression
+        ++ option "--level" level
+        ++ option "--max-layers" max-layers
+        ++ option "--name" name
+        ++ (if store-only then [ "--store-only" ] else [ ])
+        ++ option "--user" user
+        ++ option "--workdir" workdir;
+    };
+
+  bundleName = if name != null then name else legal;
+in
+packed
+  {
+    name = bundleName;
+    command = "build";
+    args = option "--argv0" argv0
+      ++ option "--level" level
+      ++ option "--mode" mode
+      ++ option "--relocate" relocate
+      ++ option "--no-relocate" no-relocate
+      ++ option "--stub" stub;
+    # The bundle refers to no store path.
+    checks.allowedReferences = [ ];
+  } // {
   # The input of the bundle, as in `nix build .#markov.closure`.
   closure = drv;
+  inherit imageWith;
+  image = imageWith { };
 }

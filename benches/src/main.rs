@@ -9,6 +9,7 @@
 //!   size     the size of bundles          picture charts → docs/benchmarks.svg
 //!   scale    many files, large files
 //!   compose  services that start together
+//!   image    OCI images
 //! ```
 //!
 //! Each part compares cases in the same run. One round starts every case once; the order changes from round to
@@ -24,6 +25,7 @@ mod first;
 mod fixture;
 mod floor;
 mod generate;
+mod image;
 mod machine;
 mod pack;
 mod part;
@@ -50,7 +52,7 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 7] = [
+const PARTS: [(&str, Measure); 8] = [
     ("start", start::measure),
     ("first", first::measure),
     ("update", update::measure),
@@ -58,6 +60,7 @@ const PARTS: [(&str, Measure); 7] = [
     ("size", size::measure),
     ("scale", scale::measure),
     ("compose", compose::measure),
+    ("image", image::measure),
 ];
 
 fn main() -> ExitCode {
