@@ -53,7 +53,7 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     let first = programs.first();
     let program = first.map(|program| Escaped(program.name()).to_string()).unwrap_or_default();
     let is_root = !options.store_only;
-    let layouts = layouts(&gathered, options);
+    let (layouts, paths) = layouts(&gathered, options);
     let machine = programs.iter().find_map(|program| program.machine);
     let description = Description {
         name: options.name.clone().unwrap_or_else(|| name(&program)),
@@ -74,22 +74,35 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     let packing = Options { compression: options.compression()?, threads: *threads, cache };
     let written = image::write(path, (store, tree), &layouts, &description, &packing, &progress)?;
     drop(progress);
-    report(options, tree, &written, started)
+    report(options, tree, &written, &paths, started)
 }
 
-fn report(options: &cli::Image, tree: &Tree, written: &[Written], started: Instant) -> Result<()> {
+fn report(
+    options: &cli::Image,
+    tree: &Tree,
+    written: &[Written],
+    paths: &[Vec<usize>],
+    started: Instant,
+) -> Result<()> {
     let bytes: u64 = written.iter().map(|layer| layer.blob.len).sum();
     let (output, seconds) = (show::path(&options.output), summary::seconds(started.elapsed()));
     let (files, before, layers) = (tree.file_count(), tree.len(), written.len());
     if options.json {
-        let layer = |layer: &Written| json!({ "digest": format!("sha256:{}", layer.blob.digest), "bytes": layer.blob.len });
+        let layer = |(layer, paths): (&Written, &Vec<usize>)| {
+            let path = |number: &usize| format!("{STORE_DIR}/{}", tree.paths[*number]);
+            json!({
+                "digest": format!("sha256:{}", layer.blob.digest),
+                "bytes": layer.blob.len,
+                "store_paths": paths.iter().map(path).collect::<Vec<_>>(),
+            })
+        };
         return print::json(&json!({
             "output": output,
             "store_paths": tree.paths.len(),
             "files": files,
             "bytes_before": before,
             "bytes_after": bytes,
-            "layers": written.iter().map(layer).collect::<Vec<_>>(),
+            "layers": written.iter().zip(paths).map(layer).collect::<Vec<_>>(),
             "seconds": seconds,
         }));
     }
@@ -155,7 +168,8 @@ fn rules(bundle: &Bundle) -> Vec<Rule> {
 }
 
 /// Lays out the layers: what is no store path, in front of those that are the same for many images, or in the last one.
-fn layouts(gathered: &Gathered, options: &cli::Image) -> Vec<Layout> {
+/// Returns with them the numbers of their store paths.
+fn layouts(gathered: &Gathered, options: &cli::Image) -> (Vec<Layout>, Vec<Vec<usize>>) {
     let Gathered { tree, content, programs, .. } = gathered;
     let entries: Vec<_> =
         programs.iter().filter_map(|program| tree.number_of(&program.path)).collect();
@@ -168,9 +182,10 @@ fn layouts(gathered: &Gathered, options: &cli::Image) -> Vec<Layout> {
         .collect();
     if options.store_only {
         let layers = layers::choose(&parts, options.max_layers.into());
-        return layers.iter().map(|layer| layout(tree, content, "", Vec::new(), layer)).collect();
+        let layout = |layer: &Vec<usize>| layout(tree, content, "", Vec::new(), layer);
+        return (layers.iter().map(layout).collect(), layers);
     }
-    let layers = layers::choose(&parts, usize::from(options.max_layers) - 1);
+    let mut layers = layers::choose(&parts, usize::from(options.max_layers) - 1);
     let last = layers.len() - 1;
     let base = Layout::new(tree, STORE, base(options).into_bytes(), [].into_iter());
     let store = layers.iter().enumerate().map(|(number, layer)| {
@@ -182,7 +197,9 @@ fn layouts(gathered: &Gathered, options: &cli::Image) -> Vec<Layout> {
         front.directory("nix/store", 0o755);
         layout(tree, content, STORE, front.into_bytes(), layer)
     });
-    [base].into_iter().chain(store).collect()
+    let layouts = [base].into_iter().chain(store).collect();
+    layers.insert(0, Vec::new());
+    (layouts, layers)
 }
 
 /// Lays out store paths; files that are the same within a layer are hard links.
