@@ -116,8 +116,8 @@ fn the_entry_has_a_default() {
 }
 
 /// Those that the command line has, without what a build decides itself.
-fn options() -> BTreeSet<String> {
-    let help = run(Command::new(packer()).args(["build", "--help"])).stdout();
+fn options(command: &str) -> BTreeSet<String> {
+    let help = run(Command::new(packer()).args([command, "--help"])).stdout();
     // Descriptions stand further right.
     let lines = help.lines().filter(|line| line.starts_with("      --") || line.starts_with("  -"));
     let names = lines.filter_map(|line| line.split(' ').find_map(|word| word.strip_prefix("--")));
@@ -141,10 +141,45 @@ fn every_option_is_an_attribute() {
     let names = run(command.args(["--eval", "--strict", "--json", "-E", &expression])).text();
     let names: BTreeSet<String> = serde_json::from_str(&names).expect("Nix prints JSON");
     // The first closure is `drv`, each further one is in `extra`; the derivation has a name.
-    let mut expected = options();
+    let mut expected = options("build");
     assert!(expected.remove("closure"), "{expected:?}");
     expected.extend(["drv", "extra", "name"].map(str::to_owned));
     assert_eq!(names, expected);
+
+    // An image takes what it shares with the bundle from that.
+    let (hello, _) = example("hello");
+    let image = format!("({} {{ drv = {hello}; }}).imageWith", bundle());
+    let expression = format!("builtins.attrNames (builtins.functionArgs {image})");
+    let mut command = nix_command("nix-instantiate");
+    let own = run(command.args(["--eval", "--strict", "--json", "-E", &expression])).text();
+    let own: BTreeSet<String> = serde_json::from_str(&own).expect("Nix prints JSON");
+    let mut all = options("image");
+    assert!(all.remove("closure"), "{all:?}");
+    let shared = &names - &own;
+    assert_eq!(&own - &shared, &all - &shared);
+}
+
+#[test]
+fn an_image_is_a_derivation() {
+    let (hello, closure) = example("hello");
+    for (attribute, options) in [
+        ("image", &[][..]),
+        (
+            "imageWith { compression = \"zstd\"; level = 3; user = \"7:8\"; name = \"greeter:1\"; }",
+            &["--compression", "zstd", "--level", "3", "--user", "7:8", "--name", "greeter:1"],
+        ),
+        ("imageWith { store-only = true; max-layers = 3; }", &["--store-only", "--max-layers", "3"]),
+    ] {
+        let expression = format!("({} {{ drv = {hello}; }}).{attribute}", bundle());
+        let (built, _) = nix_build(&expression, &[]);
+        assert!(built.to_string_lossy().ends_with("-hello.oci.tar"), "{}", built.display());
+        let directory = tempfile::tempdir().expect("make a directory");
+        let by_hand = directory.path().join("hello.oci.tar");
+        let mut image = Command::new(packer());
+        image.args(["image", "--entry", "/bin/hello", "--closure"]).arg(&closure.path);
+        run(image.args(options).arg("--output").arg(&by_hand)).expect_code(0);
+        assert!(fs::read(&built).unwrap() == fs::read(&by_hand).unwrap(), "{attribute}");
+    }
 }
 
 #[test]
