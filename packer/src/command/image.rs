@@ -350,3 +350,51 @@ fn architecture(machine: Option<&str>) -> String {
     }
     .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::store::tests::GLIBC;
+
+    #[test]
+    fn rules_become_variables() {
+        let path = || Piece::Path(format::StorePath::parse(GLIBC.as_bytes()).unwrap());
+        let bytes = |text: &str| Piece::Bytes(text.into());
+        let rule = |action, name: &str, value| Rule { action, name: name.into(), value };
+        let rules = [
+            rule(Action::Remove, "LD_PRELOAD", vec![]),
+            rule(Action::SetIfExists, "TZDIR", vec![bytes("/usr/share/zoneinfo")]),
+            rule(Action::SetIfExists, "TZDIR", vec![path(), bytes("/share/zoneinfo")]),
+            rule(Action::SetIfExists, "TZDIR", vec![path(), bytes("/other")]),
+            rule(Action::Set, "A", vec![bytes("1")]),
+            rule(Action::SetUnlessSet, "A", vec![bytes("2")]),
+            rule(Action::SetUnlessSet, "PATH", vec![path(), bytes("/bin")]),
+            rule(Action::Set, "A", vec![bytes("3=4")]),
+        ];
+        let store = format!("/nix/store/{GLIBC}");
+        let expected =
+            [format!("TZDIR={store}/share/zoneinfo"), format!("PATH={store}/bin"), "A=3=4".into()];
+        assert_eq!(variables(&rules).unwrap(), expected);
+        assert_eq!(variables(&[]).unwrap(), ["PATH=/bin"]);
+
+        let error = variables(&[rule(Action::Set, "SELF", vec![Piece::Bundle])]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the value of SELF has %BUNDLE% in it, and an image has no bundle"
+        );
+        let odd = rule(Action::Set, "A", vec![Piece::Bytes(vec![0xff])]);
+        assert!(variables(&[odd]).unwrap_err().to_string().contains("A=\\xff"));
+    }
+
+    #[test]
+    fn names_are_those_that_registries_take() {
+        for (program, expected) in [
+            ("markov", "markov:latest"),
+            ("My Program", "my-program:latest"),
+            ("", "image:latest"),
+            ("-", "image:latest"),
+        ] {
+            assert_eq!(name(program), expected);
+        }
+    }
+}
