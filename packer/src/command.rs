@@ -7,6 +7,8 @@ pub(crate) mod extract;
 pub(crate) mod inspect;
 pub(crate) mod man;
 mod print;
+pub(crate) mod pull;
+pub(crate) mod push;
 mod summary;
 pub(crate) mod unit;
 pub(crate) mod verify;

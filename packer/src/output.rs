@@ -5,7 +5,7 @@
 
 pub(crate) mod bundle;
 mod descriptor;
-mod file;
+pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod payload;
 pub(crate) mod stub;

@@ -19,7 +19,7 @@ use crate::source::reference::{Depth, Hashes, Scanner};
 const PERMISSIONS: u32 = 0o777;
 
 /// The prefix of temporary names.
-const PREFIX: &str = ".packer-";
+pub(crate) const PREFIX: &str = ".packer-";
 
 /// Bytes read at once.
 const BUFFER_LEN: usize = 1 << 20;
@@ -163,7 +163,8 @@ impl OutputFile {
     }
 }
 
-fn dir(path: &Path) -> &Path {
+/// The directory of a file.
+pub(crate) fn dir(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
