@@ -16,8 +16,8 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # The Debian packages that the build, Nix, the examples and the tests use, except essential ones.
-PACKAGES := bubblewrap bzip2 ca-certificates curl g++ gcc libc6-dev musl-tools nix-bin openssh-client patchelf python3 \
-	python3-pip strace sudo tar xz-utils zstd
+PACKAGES := bubblewrap bzip2 ca-certificates curl docker-registry g++ gcc libc6-dev musl-tools nix-bin openssh-client \
+	openssl patchelf python3 python3-pip skopeo strace sudo tar umoci xz-utils zstd
 
 # What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11.
 HOST_PACKAGES := crun debian-archive-keyring debootstrap e2fsprogs podman qemu-system-x86 uidmap

@@ -54,7 +54,7 @@ rec {
       $out/bin/packer completions zsh > $share/zsh/site-functions/_packer
       $out/bin/packer completions fish > $share/fish/vendor_completions.d/packer.fish
       $out/bin/packer man > $share/man/man1/packer.1
-      for command in build inspect verify extract cache unit; do
+      for command in build inspect verify extract push pull cache unit; do
         $out/bin/packer man $command > $share/man/man1/packer-$command.1
       done
     '';

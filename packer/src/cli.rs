@@ -16,6 +16,7 @@ use format::Argv0;
 use crate::error::{Error, Result};
 use crate::output::image::Compression;
 use crate::output::stub::Stub;
+use crate::registry::Transport;
 
 /// Turns a Nix closure into one static executable.
 #[derive(Debug, Parser)]
@@ -40,6 +41,10 @@ pub(crate) enum Command {
     /// List or remove the bundles that this user's starts have unpacked
     #[command(subcommand)]
     Cache(Cache),
+    /// Send an OCI image or a bundle to a registry
+    Push(Push),
+    /// Get a bundle from a registry
+    Pull(Pull),
     /// Print a systemd unit file for a bundle
     Unit(Unit),
     /// Print a completion script for a shell
@@ -204,8 +209,15 @@ pub(crate) struct Image {
     pub(crate) packed: Packed,
 
     /// Image layout to write: a tar file if the name ends in .tar, else a directory
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "PATH", required_unless_present = "push")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Send the image to a registry, as packer push does; without -o, no layout is left
+    #[arg(long, value_name = "REGISTRY/NAME:TAG")]
+    pub(crate) push: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) transport: Plain,
 
     /// Name and tag in the layout [default: the name of the first entry, with the tag latest]
     #[arg(long, value_name = "NAME:TAG")]
@@ -308,6 +320,53 @@ pub(crate) struct Extract {
     /// Directory to write to
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
+}
+
+/// Options of `packer push`.
+#[derive(Args, Debug)]
+pub(crate) struct Push {
+    /// What to send: an OCI image layout, as a directory or a tar archive; or a bundle, if TO begins with oci://
+    #[arg(value_name = "LAYOUT|BUNDLE")]
+    pub(crate) source: PathBuf,
+
+    /// Where to: REGISTRY/NAME:TAG for an image, oci://REGISTRY/NAME:TAG for a bundle
+    #[arg(value_name = "TO")]
+    pub(crate) target: String,
+
+    /// A repository of the same registry that may have some of the layers: they are not sent then
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mount_from: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) transport: Plain,
+}
+
+/// Options of `packer pull`.
+#[derive(Args, Debug)]
+pub(crate) struct Pull {
+    /// The bundle: oci://REGISTRY/NAME:TAG or oci://REGISTRY/NAME@sha256:DIGEST
+    #[arg(value_name = "FROM")]
+    pub(crate) source: String,
+
+    /// File to write [default: the last part of NAME, in the current directory]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) transport: Plain,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Plain {
+    /// Speak with the registry without TLS: everybody in between reads passwords, and can change what is sent
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+}
+
+impl Plain {
+    pub(crate) fn transport(self) -> Transport {
+        if self.plain_http { Transport::Plain } else { Transport::Tls }
+    }
 }
 
 /// Options of `packer unit`.

@@ -9,6 +9,8 @@ pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod man;
 mod print;
+pub(crate) mod pull;
+pub(crate) mod push;
 mod summary;
 pub(crate) mod unit;
 pub(crate) mod verify;

@@ -112,8 +112,8 @@ pub(crate) enum Error {
 
     #[error("there is no compression {name}")]
     Compression { name: String },
-    #[error("{path} is not an image layout")]
-    NoLayout { path: String },
+    #[error("{path} cannot be replaced: it is no image layout")]
+    LayoutTaken { path: String },
     #[error("the value of {variable} has %BUNDLE% in it, and an image has no bundle")]
     NoBundleInImage { variable: String },
     #[error("{what} is not text in UTF-8: {text}")]
@@ -142,6 +142,54 @@ pub(crate) enum Error {
     /// The digests match, but the parts disagree: the packer that wrote the bundle has a bug.
     #[error("{path} contradicts itself: {what}")]
     Contradiction { path: String, what: String },
+
+    #[error("{text} is not the name of an image in a registry: {reason}")]
+    NoReference { text: String, reason: &'static str },
+    #[error("packer pulls bundles only, and {text} does not begin with oci://")]
+    NoArtifact { text: String },
+    #[error("{path} is not an OCI image layout: {reason}")]
+    NoLayout { path: String, reason: String },
+    #[error("{path} has several images")]
+    SeveralImages { path: String, names: String },
+    /// Without this error, the registry's would say only that a digest is wrong.
+    #[error("{path} is damaged: a blob is not {digest}")]
+    DamagedBlob { path: String, digest: String },
+    #[error("the manifest has the type {media_type}, which packer does not know")]
+    UnknownManifest { media_type: String },
+    #[error("{path} is too large for a signature")]
+    NoSignature { path: String },
+    #[error("{reference} is not a bundle, but has the type {found}")]
+    NotBundle { reference: String, found: String },
+    #[error("cannot use the credentials in {file}: {reason}")]
+    Credentials { file: String, reason: String },
+    #[error("cannot read the certificates of authorities: {reason}")]
+    Authorities { reason: String },
+    #[error("cannot reach {registry}: {reason}")]
+    Unreachable { registry: String, reason: String },
+    #[error("{registry} answers without TLS")]
+    WithoutTls { registry: String },
+    /// Without this error, somebody in between could read passwords.
+    #[error("the connection to {registry} is not safe: {reason}")]
+    Tls { registry: String, reason: String },
+    #[error("the connection to {registry} broke off {attempts} times: {reason}")]
+    BrokenOff { registry: String, reason: String, attempts: u32 },
+    #[error("{}{message}", match file {
+        Some(file) => format!("{registry} does not accept the credentials in {file}"),
+        None => format!("{registry} asks for a name and a password"),
+    })]
+    Unauthorized { registry: String, file: Option<String>, message: String },
+    #[error("{reference}: the registry does not allow this{message}")]
+    Forbidden { reference: String, message: String },
+    #[error("{reference} is not in the registry{message}")]
+    NotInRegistry { reference: String, message: String },
+    #[error("{registry} has had too many requests{message}")]
+    TooManyRequests { registry: String, message: String, seconds: Option<u64> },
+    #[error("{registry} answers {status}{message}")]
+    Answer { registry: String, status: String, message: String },
+    /// Without this error, packer would write or run what nobody pushed.
+    #[error("{registry} sends {what}")]
+    Lie { registry: String, what: String },
+
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
 }
@@ -260,7 +308,7 @@ impl Error {
             Error::Compression { .. } => {
                 "it is gzip with a level of 1 to 9, zstd with 1 to 22, or none"
             }
-            Error::NoLayout { .. } => {
+            Error::LayoutTaken { .. } => {
                 "choose another name with -o: an image replaces a layout or an empty directory only"
             }
             Error::NoBundleInImage { .. } => "set the variable to another value with --env",
@@ -286,6 +334,55 @@ impl Error {
             Error::Damaged { .. } => "copy it again, or pack it again",
             Error::Contradiction { .. } => {
                 "this is a bug in the packer that wrote it: please report it, and pack again"
+            }
+            Error::NoReference { .. } => {
+                "write REGISTRY/NAME:TAG, such as registry.example.org/markov:1.0 or docker.io/me/markov:1.0"
+            }
+            Error::NoArtifact { .. } => {
+                "put oci:// in front of a bundle's name; for an image, use podman pull or skopeo copy"
+            }
+            Error::NoLayout { .. } => {
+                "give one as a directory or tar file, as podman save --format oci-archive writes; a bundle goes to oci://REGISTRY/NAME:TAG"
+            }
+            Error::SeveralImages { path, names } => {
+                return format!(
+                    "copy one of them: skopeo copy oci:{path}:NAME oci:DIRECTORY (names: {names})"
+                );
+            }
+            Error::DamagedBlob { .. } => "write it again; nothing has been tagged",
+            Error::UnknownManifest { .. } => "copy it in the OCI form: skopeo copy --format oci",
+            Error::NoSignature { .. } => "put another file there, or none",
+            Error::NotBundle { .. } => {
+                "use podman pull or skopeo copy for an image; packer push BUNDLE oci://… makes what packer pulls"
+            }
+            Error::Credentials { file, .. } => {
+                return format!("log in again with podman login or docker login, or repair {file}");
+            }
+            Error::Authorities { .. } => "check the file that SSL_CERT_FILE names",
+            Error::Unreachable { .. } => "check the registry's name and port, and the network",
+            Error::WithoutTls { .. } => {
+                "check the port; if the network between is yours alone, use --plain-http"
+            }
+            // openssl's default for `req -x509`: the same certificate is the authority's and the server's.
+            Error::Tls { reason, .. } if reason.contains("CaUsedAsEndEntity") => {
+                "make its certificate again with basicConstraints=critical,CA:FALSE, or sign it with an authority of its own"
+            }
+            Error::Tls { .. } => {
+                "if the registry has an authority of its own, name its certificate: SSL_CERT_FILE=FILE"
+            }
+            Error::BrokenOff { .. } => "try again: blobs that have arrived are not sent again",
+            Error::Unauthorized { registry, .. } => {
+                return format!("log in with podman login {registry} or docker login {registry}");
+            }
+            Error::Forbidden { .. } => "ask the owner of this name, or log in as another user",
+            Error::NotInRegistry { .. } => "check the name and the tag",
+            Error::TooManyRequests { seconds: Some(seconds), .. } => {
+                return format!("try again in {seconds} seconds");
+            }
+            Error::TooManyRequests { seconds: None, .. } => "try again in some minutes",
+            Error::Answer { .. } => "try again later, or ask who runs the registry",
+            Error::Lie { .. } => {
+                "ask who runs the registry: it is broken, or somebody changed its data"
             }
             Error::Runtime(error) => return error.hint().to_string(),
         };

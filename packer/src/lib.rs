@@ -9,6 +9,7 @@ mod output;
 mod parallel;
 mod plan;
 mod progress;
+mod registry;
 mod scan;
 mod show;
 mod source;
@@ -16,7 +17,7 @@ mod source;
 use std::process::ExitCode;
 
 use cli::Command;
-use command::{build, cache, completions, extract, image, inspect, man, unit, verify};
+use command::{build, cache, completions, extract, image, inspect, man, pull, push, unit, verify};
 
 /// Runs the command that the command line names; prints an error message if it fails.
 #[must_use]
@@ -28,6 +29,8 @@ pub fn run() -> ExitCode {
         Command::Verify(options) => verify::verify(&options),
         Command::Extract(options) => extract::extract(&options),
         Command::Cache(command) => cache::cache(command),
+        Command::Push(options) => push::push(&options),
+        Command::Pull(options) => pull::pull(&options),
         Command::Unit(options) => unit::unit(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::Man(options) => man::man(&options),

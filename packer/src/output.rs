@@ -4,7 +4,7 @@
 
 pub(crate) mod bundle;
 mod descriptor;
-mod file;
+pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod image;
 pub(crate) mod payload;

@@ -1,6 +1,6 @@
 //! A progress bar on a terminal; nothing elsewhere.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -43,6 +43,21 @@ impl Progress {
     /// Adds to the number of bytes that are done.
     pub(crate) fn advance(&self, bytes: usize) {
         self.0.inc(bytes as u64);
+    }
+
+    /// Counts what is read from `reader`.
+    pub(crate) fn watch<'a>(&self, reader: impl Read + 'a) -> impl Read + 'a {
+        self.0.wrap_read(reader)
+    }
+
+    /// The number of bytes that are done.
+    pub(crate) fn position(&self) -> u64 {
+        self.0.position()
+    }
+
+    /// Goes back to a number of bytes: the rest is done again.
+    pub(crate) fn back_to(&self, position: u64) {
+        self.0.set_position(position);
     }
 }
 

@@ -15,3 +15,8 @@ pub(crate) fn path(path: &Path) -> String {
 pub(crate) fn os(text: &OsStr) -> String {
     Escaped(text.as_bytes()).to_string()
 }
+
+/// Escapes what another program or machine says.
+pub(crate) fn text(text: &str) -> String {
+    Escaped(text.as_bytes()).to_string()
+}

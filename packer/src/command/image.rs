@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use format::{Action, Digest, STORE_DIR};
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::gather::{Gathered, gather};
+use super::push::push;
 use super::{print, summary};
 use crate::error::{Error, Result};
 use crate::output::frame::FrameCache;
@@ -68,26 +69,54 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
         labels: labels(programs, &program),
         annotations: annotations(&gathered, bundle.as_ref()),
     };
-    let path = &options.output;
+    // Without a name to keep it by, it is on the way to a registry.
+    let on_the_way = match options.output {
+        Some(_) => None,
+        None => Some(temporary()?),
+    };
+    let path = match (&options.output, &on_the_way) {
+        (Some(path), _) => path.clone(),
+        (None, directory) => {
+            directory.as_ref().map(|directory| directory.path().join("image")).unwrap_or_default()
+        }
+    };
     progress.start("packing", Some(layouts.iter().map(Layout::len).sum()));
     let cache = if packed.no_cache { FrameCache::none() } else { FrameCache::open() };
     let packing = Options { compression: options.compression()?, threads: *threads, cache };
-    let written = image::write(path, (store, tree), &layouts, &description, &packing, &progress)?;
+    let written = image::write(&path, (store, tree), &layouts, &description, &packing, &progress)?;
     drop(progress);
-    report(options, tree, &written, &paths, started)
+    let output = options.output.as_deref().or(options.push.as_deref().map(Path::new));
+    let output = output.map(show::path).unwrap_or_default();
+    report(&output, options.json, tree, &written, &paths, started)?;
+    match &options.push {
+        Some(target) => push(&cli::Push {
+            source: path,
+            target: target.clone(),
+            mount_from: None,
+            transport: options.transport,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Makes a directory that is removed at the end.
+fn temporary() -> Result<TempDir> {
+    tempfile::tempdir()
+        .map_err(|source| Error::Temporary { directory: show::path(&std::env::temp_dir()), source })
 }
 
 fn report(
-    options: &cli::Image,
+    output: &str,
+    is_json: bool,
     tree: &Tree,
     written: &[Written],
     paths: &[Vec<usize>],
     started: Instant,
 ) -> Result<()> {
     let bytes: u64 = written.iter().map(|layer| layer.blob.len).sum();
-    let (output, seconds) = (show::path(&options.output), summary::seconds(started.elapsed()));
+    let seconds = summary::seconds(started.elapsed());
     let (files, before, layers) = (tree.file_count(), tree.len(), written.len());
-    if options.json {
+    if is_json {
         let layer = |(layer, paths): (&Written, &Vec<usize>)| {
             let path = |number: &usize| format!("{STORE_DIR}/{}", tree.paths[*number]);
             json!({
@@ -121,10 +150,7 @@ struct Unpacked {
 
 impl Unpacked {
     fn of(bundle: &Bundle, options: &cli::Image) -> Result<Unpacked> {
-        let directory = tempfile::tempdir().map_err(|source| Error::Temporary {
-            directory: show::path(&std::env::temp_dir()),
-            source,
-        })?;
+        let directory = temporary()?;
         let root = directory.path().as_os_str().as_bytes();
         bundle.run(|payload| command::extract(payload, root))?;
         let descriptor = &bundle.header.descriptor;
@@ -325,7 +351,7 @@ fn annotations(gathered: &Gathered, bundle: Option<&Bundle>) -> Map<String, Valu
         add("packer.key", key);
     }
     if let Some(bundle) = bundle {
-        add("packer.bundle", &bundle.header.id);
+        add("packer.bundle.id", &bundle.header.id);
     }
     annotations
 }

@@ -22,7 +22,7 @@ const PROGRAM: u32 = 0o777;
 const DATA: u32 = 0o666;
 
 /// The prefix of temporary names.
-const PREFIX: &str = ".packer-";
+pub(crate) const PREFIX: &str = ".packer-";
 
 /// Bytes read at once.
 const BUFFER_LEN: usize = 1 << 20;
@@ -183,7 +183,8 @@ impl OutputFile {
     }
 }
 
-fn dir(path: &Path) -> &Path {
+/// The directory of a file.
+pub(crate) fn dir(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),

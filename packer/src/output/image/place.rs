@@ -73,7 +73,7 @@ impl Place {
             Err(_) => path.symlink_metadata().is_err(),
         };
         if !is_free {
-            return Err(Error::NoLayout { path: show::path(path) });
+            return Err(Error::LayoutTaken { path: show::path(path) });
         }
         let above = match path.parent() {
             Some(above) if above != Path::new("") => above,
