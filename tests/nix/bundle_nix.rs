@@ -168,7 +168,10 @@ fn an_image_is_a_derivation() {
             "imageWith { compression = \"zstd\"; level = 3; user = \"7:8\"; name = \"greeter:1\"; }",
             &["--compression", "zstd", "--level", "3", "--user", "7:8", "--name", "greeter:1"],
         ),
-        ("imageWith { store-only = true; max-layers = 3; }", &["--store-only", "--max-layers", "3"]),
+        (
+            "imageWith { store-only = true; max-layers = 3; }",
+            &["--store-only", "--max-layers", "3"],
+        ),
     ] {
         let expression = format!("({} {{ drv = {hello}; }}).{attribute}", bundle());
         let (built, _) = nix_build(&expression, &[]);

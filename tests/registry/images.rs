@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tests::run;
+use tests::{Store, probe, run};
 
 use crate::calls::Home;
 use crate::debian::Registry;
@@ -163,4 +163,44 @@ fn a_damaged_layout_is_not_sent() {
         "{what}"
     );
     assert!(hint.contains("podman pull"), "{hint}");
+}
+
+/// `packer image --push`: two images of programs that share their libraries send these once.
+#[test]
+fn an_image_of_ours_is_pushed_as_it_is_made() {
+    let (registry, home) = (Registry::plain(), Home::new());
+    let store = Store::new();
+    let (shared, own) = (Store::OTHER, Store::PATH);
+    store.file(format!("{shared}/lib/data"), &vec![7; 2 << 20]);
+    let program = |text: &str| {
+        store.program(format!("{own}/bin/probe"), &probe());
+        store.file(format!("{own}/share/text"), format!("/nix/store/{shared}\n{text}").as_bytes());
+    };
+    let root = store.root().to_str().expect("text").to_owned();
+    let closure = format!("/nix/store/{own}");
+    let image = |name: &str, more: &[&str]| {
+        let options = ["image", "--store-root", &root, "--closure", &closure, "--push", name];
+        let printed = home.packer(&[&options[..], more].concat()).stdout();
+        printed.lines().last().expect("it says what is sent").to_owned()
+    };
+    program("one");
+    let name = registry.name("shared/image:1");
+    let first = image(&name, &[]);
+    assert!(first.starts_with(&format!("{name} is sha256:")), "{first}");
+    assert!(first.contains(": 4 of 4 blobs sent, "), "{first}");
+    // Nothing is left of the layout.
+    assert!(
+        fs::read_dir(home.path())
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().contains("image") })
+    );
+    program("two");
+    let second = image(&registry.name("shared/image:2"), &["-o", "kept.tar"]);
+    assert!(second.contains(": 2 of 4 blobs sent, "), "{second}");
+    assert!(home.path().join("kept.tar").is_file());
+    let remote = format!("docker://{name}");
+    let info = skopeo(&home, &["inspect", "--tls-verify=false", &remote]);
+    let info: Value = serde_json::from_str(&info).expect("skopeo prints JSON");
+    assert_eq!(info["Layers"].as_array().map(Vec::len), Some(3));
+    assert_eq!(info["Labels"]["packer.entries"], "probe");
 }
