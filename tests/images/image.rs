@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{Closure, Store, packer, run};
+use tests::{Closure, Store, examples, nix_build, packer, run};
 
 /// How an image is packed.
 pub(crate) struct Packing(Command);
@@ -236,4 +236,21 @@ pub(crate) fn assert_has(store: &Path, closure: &Closure) {
     let difference =
         expected.lines().zip(found.lines()).find(|(expected, found)| expected != found);
     assert!(expected == found, "{difference:?}");
+}
+
+/// A program in Python; `script` is an expression of Nix.
+pub(crate) fn python(name: &str, script: &str) -> Closure {
+    let _ = Closure::example("python-example");
+    let examples = examples();
+    let expression = format!(
+        r##"let made = {examples}; in made.pkgs.runCommand "{name}" {{
+            python = made.pkgs.python3;
+            text = {script};
+        }} ''
+            mkdir -p $out/bin
+            printf '#!%s/bin/python3 -IB\n%s\n' $python "$text" > $out/bin/{name}
+            chmod +x $out/bin/{name}
+        ''"##
+    );
+    Closure { path: nix_build(&expression, &["--option", "sandbox", "false"]).0 }
 }

@@ -1,24 +1,13 @@
 //! What a new version of one store path changes, and what images share.
 
-use tests::{Closure, examples, nix_build};
+use tests::Closure;
 
-use crate::image::{Image, Packing, assert_has};
+use crate::image::{Image, Packing, assert_has, python};
 
-/// A program in Python that prints a version, and a text in a store path of its own.
+/// A program that prints a version, and a text in a store path of its own.
 fn program(version: u32, text: &str) -> Closure {
-    let _ = Closure::example("python-example");
-    let expression = format!(
-        r#"let made = {}; in made.pkgs.runCommand "program" {{
-            python = made.pkgs.python3;
-            text = builtins.toFile "text" "{text}\n";
-        }} ''
-            mkdir -p $out/bin
-            printf '#!%s/bin/python3 -IB\nprint({version}, open("%s").read(), end="")\n' $python $text > $out/bin/program
-            chmod +x $out/bin/program
-        ''"#,
-        examples()
-    );
-    Closure { path: nix_build(&expression, &["--option", "sandbox", "false"]).0 }
+    let text = format!(r#"${{builtins.toFile "text" "{text}"}}"#);
+    python("program", &format!(r#""print({version}, open('{text}').read())""#))
 }
 
 fn image(closure: &Closure) -> Image {
