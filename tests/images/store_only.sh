@@ -5,7 +5,7 @@ program=$1
 podman load --quiet --input store.tar
 printf 'FROM scratch\nCOPY sh /bin/sh\nWORKDIR /work\n' >Containerfile
 podman build --quiet --isolation=chroot --tag base .
-mount=type=image,source=localhost/markov:latest,destination=/nix/store
+mount=type=image,source=registry.example.org/markov-store:1.0,destination=/nix/store
 podman run --rm --log-driver=passthrough --mount $mount base /bin/sh -c 'ls /nix/store; ! echo >/nix/store/new' >listed
 # As a pod, the container has a place for data, one for temporary files and a user of its own.
 podman run --detach --name markov --mount $mount --volume data:/work --tmpfs /tmp:mode=1777 --user 1000 --read-only \
