@@ -1,5 +1,7 @@
 //! What a new version of one store path changes, and what images share.
 
+use std::fs;
+
 use tests::Closure;
 
 use crate::image::{Image, Packing, assert_has, python};
@@ -85,6 +87,14 @@ fn there_are_never_more_layers_than_wanted() {
     }
 }
 
+/// A text alone.
+fn library() -> Closure {
+    let directory = tempfile::tempdir().expect("make a directory");
+    let path = directory.path().join("text");
+    fs::write(&path, "no program\n").expect("write a file");
+    Closure::added(&path)
+}
+
 #[test]
 fn an_image_of_the_store_alone_has_nothing_else() {
     let closure = Closure::example("hello");
@@ -95,4 +105,14 @@ fn an_image_of_the_store_alone_has_nothing_else() {
     assert!(run.get("Entrypoint").is_none() && run.get("User").is_none(), "{run}");
     let whole = Packing::of(&closure).entry("/bin/hello").image();
     assert_ne!(whole.digests(), image.digests());
+    // Many programs, or none: none is run. What was asked for is last.
+    for (closure, name) in [(Closure::example("coreutils"), "coreutils-9-1"), (library(), "text")] {
+        let image = Packing::of(&closure).flag("--store-only").image();
+        assert_has(image.unpack().path(), &closure);
+        let annotations = &image.index["manifests"][0]["annotations"];
+        let named = annotations["org.opencontainers.image.ref.name"].as_str().unwrap();
+        assert_eq!(named, format!("{name}:latest"));
+        let path = closure.path.strip_prefix("/nix/store").unwrap().to_str().unwrap();
+        assert!(has(&image.layers.last().unwrap().names, path), "{image:?}");
+    }
 }
