@@ -49,7 +49,12 @@ impl Engine {
 
     /// Where a file of that directory is.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
-        self.host.outside(IMAGES).join(name)
+        self.outside(IMAGES).join(name)
+    }
+
+    /// Where a directory of the machine's own is.
+    pub(crate) fn outside(&self, path: &str) -> PathBuf {
+        self.host.outside(path)
     }
 
     /// Runs a script in that directory, with these arguments; each of its commands must end well. Returns what it

@@ -50,6 +50,8 @@ fn odd_names_long_names_and_duplicates_are_there() {
     file(b"block", &[7; 512]);
     file(b"large", &vec![1; 9 << 20]);
     store.executable(format!("{}/bin/run", Store::PATH), b"#!/bin/sh\n");
+    // The same, but for the permissions.
+    file(b"text/run", b"#!/bin/sh\n");
     fs::create_dir(store.at(format!("{}/directory", Store::PATH))).unwrap();
     store.link(format!("{}/dangling", Store::PATH), &[b'x'; 300]);
     let image = Packing::of_store(&store, Store::PATH).entry("/bin/run").image();

@@ -2,6 +2,8 @@
 //!
 //! Tests that need engines are ignored tests: `make test-hosts` runs them.
 
+/// Images that containerd runs.
+mod containerd;
 /// Programs that run images: podman, buildah, skopeo, umoci, crun.
 mod engine;
 /// Each file of the closure is in the image, whatever form that has.

@@ -13,7 +13,7 @@ const PACK: &str =
     r#"exec "$PACKER" image --closure "$CLOSURE" --entry /bin/python-example --level 1"#;
 
 fn pack(script: &str, name: &str, cache: &Path) -> Vec<u8> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("make a directory");
     let mut command = Command::new("bash");
     command.args(["-euc", script]).env("PACKER", packer()).env("XDG_CACHE_HOME", cache);
     command.env("CLOSURE", Closure::example("python-example").path);
@@ -24,7 +24,7 @@ fn pack(script: &str, name: &str, cache: &Path) -> Vec<u8> {
         let image = Image::open(&path);
         return format!("{}\n{}\n{}", image.index, image.manifest, image.config).into_bytes();
     }
-    fs::read(path).unwrap()
+    fs::read(path).expect("read an image")
 }
 
 #[test]
