@@ -18,7 +18,7 @@ const WHO: &str = "import os, pwd, socket, tempfile\n\
 #[ignore = "podman"]
 fn podman_runs_them() {
     let who = python("who", &format!("{WHO:?}"));
-    for engine in Engine::both(&["slirp4netns"]) {
+    for engine in Engine::both(&["curl"]) {
         let markov = Closure::example("markov");
         engine.pack(Packing::of(&markov).entry("/bin/markov").option("--level", "1"), "markov.tar");
         let tools = Packing::of(&Closure::example("coreutils"));

@@ -21,7 +21,7 @@ fn a_container_of_another_image_runs_the_program() {
     let closure = Closure::example("markov");
     let program = closure.path.join("bin/markov");
     let shell = Closure::example("programs.busybox").path.join("bin/busybox");
-    for engine in Engine::both(&["buildah"]) {
+    for engine in Engine::both(&["curl"]) {
         let packing = Packing::of(&closure).flag("--store-only").option("--name", NAME);
         engine.pack(packing, "store.tar");
         fs::copy(&shell, engine.at("sh")).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ::tar::EntryType;
 use format::{Digest, Hasher};
 use runtime::system::call::FileSizeErrors;
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{Access, CWD, RenameFlags};
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
@@ -85,8 +85,11 @@ impl Place {
             Some(above) if above != Path::new("") => above,
             _ => Path::new("."),
         };
-        let directory = tempfile::Builder::new().prefix(".packer-").tempdir_in(above);
-        let directory = directory.map_err(failed)?;
+        // Asked first, since tempfile's error ends with a name that nobody gave.
+        rustix::fs::access(above, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|errno| failed(errno.into()))?;
+        let directory =
+            tempfile::Builder::new().prefix(".packer-").tempdir_in(above).map_err(failed)?;
         fs::create_dir_all(directory.path().join(BLOBS)).map_err(failed)?;
         let path = path.to_owned();
         Ok(Place::Directory { directory, path, _errors: FileSizeErrors::begin() })
