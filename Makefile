@@ -1,7 +1,8 @@
 # One command for each check, the same for people and for CI.
 #
 #   make test    installs what the tests need, then runs them; needs root or sudo; lists what it does not run
-#   make test-hosts  runs what make test leaves out: containers and older systems, which need larger packages
+#   make test-hosts  runs what make test leaves out: containers, images and older systems, which need
+#                larger packages
 #   make test-long  runs the slow tests: every error at every system call of a first start; gcc, PostgreSQL, coreutils;
 #                200 starts of compositions
 #   make test-corpus  relocates programs of all kinds; builds them first, some from source; takes an hour and 15 GB
@@ -19,8 +20,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PACKAGES := bubblewrap bzip2 ca-certificates curl docker-registry g++ gcc libc6-dev musl-tools nix-bin openssh-client \
 	openssl patchelf python3 python3-pip skopeo strace sudo tar umoci xz-utils zstd
 
-# What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11.
-HOST_PACKAGES := crun debian-archive-keyring debootstrap e2fsprogs podman qemu-system-x86 uidmap
+# What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11. And what takes
+# images.
+HOST_PACKAGES := buildah catatonit crun debian-archive-keyring debootstrap e2fsprogs iproute2 podman qemu-system-x86 \
+	skopeo slirp4netns uidmap umoci
 
 # What programs are built from source with.
 SOURCE_PACKAGES := bison dpkg-dev gawk make
@@ -52,7 +55,7 @@ AS_ROOT = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 CARGO_TEST := cargo test --locked --workspace
 
 # The test programs with long tests in them; what is ignored in the others is for targets of their own.
-LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/corpus/%,$(wildcard tests/*/main.rs)))
+LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/corpus/%,$(wildcard tests/*/main.rs)))
 
 .PHONY: all build programs test test-hosts test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
@@ -72,6 +75,8 @@ test: setup programs
 	$(AS_ROOT) $(CARGO_TEST) --tests --no-fail-fast
 	@echo "Not run: these hosts, each with every bundle. make test-hosts runs them:"
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored | sed -n '/: test$$/ { s///; s,/[^/]*$$,,; s/^/  /p }' | uniq
+	@echo "Not run: images in these engines. make test-hosts runs them:"
+	@$(CARGO_TEST) --quiet --test images -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: these slow tests. make test-long runs them:"
 	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: programs of these kinds. make test-corpus runs them:"
@@ -79,8 +84,8 @@ test: setup programs
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
-	$(CARGO_TEST) --test hosts --no-run
-	$(AS_ROOT) $(CARGO_TEST) --test hosts -- --ignored
+	$(CARGO_TEST) --test hosts --test images --no-run
+	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --no-fail-fast -- --ignored
 
 test-long: PACKAGES += $(SOURCE_PACKAGES)
 test-long: setup programs

@@ -274,7 +274,8 @@ impl Image {
 
 /// Checks the value of `--user`.
 fn user(text: &str) -> std::result::Result<String, &'static str> {
-    let is_number = |part: &str| part.parse::<u32>().is_ok();
+    // Engines read no sign.
+    let is_number = |part: &str| part.parse::<u32>().is_ok() && !part.starts_with('+');
     let mut parts = text.split(':');
     match (parts.next().is_some_and(is_number), parts.next().is_none_or(is_number), parts.next()) {
         (true, true, None) => Ok(text.to_owned()),
@@ -284,12 +285,16 @@ fn user(text: &str) -> std::result::Result<String, &'static str> {
 
 /// Checks the value of `--workdir`.
 fn directory(text: &str) -> std::result::Result<String, &'static str> {
-    let is_plain = |name: &str| !matches!(name, "." | "..") && !name.contains('\n');
+    // As a field of /etc/passwd, it ends at a colon or at the end of the line.
+    let is_plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains([':', '\n']);
     match text.strip_prefix('/') {
-        Some(below) if below.split('/').all(is_plain) && below.split('/').next() != Some("nix") => {
+        Some("") => Ok(text.to_owned()),
+        Some(below)
+            if below.split('/').all(is_plain) && !below.starts_with("nix/") && below != "nix" =>
+        {
             Ok(text.to_owned())
         }
-        _ => Err("it is an absolute path outside of /nix"),
+        _ => Err("it is an absolute path outside of /nix, without colons"),
     }
 }
 

@@ -6,9 +6,8 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-use tests::{Bundle, Closure, packer, run};
+use tests::{Bundle, Closure, need, packer, run};
 
-use crate::needed::need;
 use crate::services::{HAS_OTHER_ID, TAKE_ID, write};
 use crate::virtual_machine::{NEEDED, Shared, VirtualMachine};
 

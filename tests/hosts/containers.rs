@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::Trial;
-use tests::{Host, Nix, User, once, probe, run};
+use tests::{Host, Nix, User, need, once, probe, run};
 
-use crate::needed::need;
 use crate::refusals::{DOCKER_READ_ONLY, DOCKER_READ_ONLY_FIXED, UNSHARE_EPERM};
 use crate::row::Expected::{Installs, Runs};
 use crate::row::{Machine, Row};

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use tests::{Bundle, Closure};
+use tests::{Bundle, Closure, need};
 
 use crate::containers::{NEEDED, container};
-use crate::needed::need;
 
 /// As root and as an ordinary user, each with a real podman.
 pub(crate) fn trials() -> Vec<Trial> {

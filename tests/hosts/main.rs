@@ -26,8 +26,6 @@ mod kernels;
 mod limits;
 /// Rows: namespaces that cannot be made, and sandboxes.
 mod namespaces;
-/// Programs that some rows need.
-mod needed;
 /// Rows: root without all of root's capabilities.
 mod powers;
 /// What the launcher says where it gives up.

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{Directory, Ended, Host, Start};
+use tests::{Directory, Ended, Host, Start, need};
 
 use crate::column::{Form, Packed};
-use crate::needed::need;
 use crate::table::Cell;
 
 /// A kind of host, and what is expected of bundles there.

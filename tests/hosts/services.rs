@@ -3,9 +3,8 @@
 use std::fs;
 
 use libtest_mimic::Trial;
-use tests::{Ended, source};
+use tests::{Ended, need, source};
 
-use crate::needed::need;
 use crate::refusals::UNSHARE_EPERM;
 use crate::row::Expected::{self, RunsFrom};
 use crate::row::{PREFIX, Row};

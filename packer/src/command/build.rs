@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use runtime::error::Escaped;
 
-use super::gather::{Gathered, gather};
+use super::gather::{Entries, Gathered, gather};
 use super::summary::{self, Summary};
 use crate::error::Result;
 use crate::output::bundle;
@@ -37,7 +37,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         relocate: Exclude::new(&options.relocate)?,
         no_relocate: Exclude::new(&options.no_relocate)?,
     };
-    let gathered = gather(&options.packed, &word, Some(stub.machine()), &progress)?;
+    let gathered = gather(&options.packed, &word, (Entries::Run, Some(stub.machine())), &progress)?;
     let Gathered { store, closure, tree, content, programs, rules, hidden, threads } = gathered;
     let findings = content.findings();
     let modes = modes::choose(&options.mode, &findings)?;

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use crate::cli;
 use crate::elf::Machine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::entry::{self, Program};
 use crate::plan::environment::{self, Rule};
 use crate::progress::Progress;
@@ -34,6 +34,15 @@ pub(crate) struct Gathered {
     pub(crate) threads: NonZeroUsize,
 }
 
+/// What a command does with the entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entries {
+    /// It runs the first.
+    Run,
+    /// It names the result after the first. Without `--entry`, there may be none.
+    Name,
+}
+
 /// Finds and reads a closure; warns of patterns that match nothing.
 ///
 /// # Errors
@@ -42,7 +51,7 @@ pub(crate) struct Gathered {
 pub(crate) fn gather(
     options: &cli::Packed,
     word: &Word,
-    machine: Option<Machine>,
+    (entries, machine): (Entries, Option<Machine>),
     progress: &Progress,
 ) -> Result<Gathered> {
     let threads = options.threads.unwrap_or(available_parallelism().unwrap_or(NonZeroUsize::MIN));
@@ -58,7 +67,14 @@ pub(crate) fn gather(
     let graph = options.closure_graph.as_deref();
     let closure = Closure::find(&store, &asked, graph, threads, progress)?;
     let tree = Tree::read(&store, &closure.paths, &exclude)?;
-    let programs = entry::choose(&store, &tree, &closure.roots, &options.entry, machine)?;
+    let programs = match entry::choose(&store, &tree, &closure.roots, &options.entry, machine) {
+        Err(Error::NoProgram { .. } | Error::SeveralPrograms { .. })
+            if entries == Entries::Name =>
+        {
+            Vec::new()
+        }
+        programs => programs?,
+    };
     let hashes = Hashes::of_paths(&tree.paths);
     let hidden = Hashes::of_paths(&closure.paths);
     let user_rules = environment::user_rules(&tree, &hidden, &options.env)?;

@@ -5,13 +5,13 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use format::{Action, Digest, STORE_DIR};
+use format::{Action, Digest, STORE_DIR, StorePath};
 use runtime::command;
 use runtime::error::{Escaped, Size};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::gather::{Gathered, gather};
+use super::gather::{Entries, Gathered, gather};
 use super::push::push;
 use super::{print, summary};
 use crate::error::{Error, Result};
@@ -45,14 +45,20 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     let bundle = options.bundle.as_deref().map(Bundle::open).transpose()?;
     let unpacked = bundle.as_ref().map(|bundle| Unpacked::of(bundle, options)).transpose()?;
     let packed = unpacked.as_ref().map_or(&options.packed, |unpacked| &unpacked.packed);
-    let mut gathered = gather(packed, &Word::default(), None, &progress)?;
+    let compression = options.compression()?;
+    let entries = if options.store_only { Entries::Name } else { Entries::Run };
+    let mut gathered = gather(packed, &Word::default(), (entries, None), &progress)?;
     if let Some(bundle) = &bundle {
         gathered.rules = rules(bundle);
     }
-    let Gathered { store, tree, programs, rules, threads, .. } = &gathered;
+    let Gathered { store, closure, tree, programs, rules, threads, .. } = &gathered;
 
     let first = programs.first();
-    let program = first.map(|program| Escaped(program.name()).to_string()).unwrap_or_default();
+    let program = match (first, closure.roots.first()) {
+        (Some(program), _) => Escaped(program.name()).to_string(),
+        (None, Some(root)) => root.name().to_owned(),
+        (None, None) => String::new(),
+    };
     let is_root = !options.store_only;
     let (layouts, paths) = layouts(&gathered, options);
     let machine = programs.iter().find_map(|program| program.machine);
@@ -82,7 +88,7 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     };
     progress.start("packing", Some(layouts.iter().map(Layout::len).sum()));
     let cache = if packed.no_cache { FrameCache::none() } else { FrameCache::open() };
-    let packing = Options { compression: options.compression()?, threads: *threads, cache };
+    let packing = Options { compression, threads: *threads, cache };
     let written = image::write(&path, (store, tree), &layouts, &description, &packing, &progress)?;
     drop(progress);
     let output = options.output.as_deref().or(options.push.as_deref().map(Path::new));
@@ -154,7 +160,7 @@ impl Unpacked {
         let root = directory.path().as_os_str().as_bytes();
         bundle.run(|payload| command::extract(payload, root))?;
         let descriptor = &bundle.header.descriptor;
-        let in_store = |path: &format::StorePath| format!("{STORE_DIR}/{path}").into_bytes();
+        let in_store = |path: &StorePath| format!("{STORE_DIR}/{path}").into_bytes();
         let entry = descriptor.entries.iter().map(|entry| {
             let path = &descriptor.paths[usize::from(entry.path)].path;
             OsString::from_vec([in_store(path), entry.program.clone()].concat())
@@ -193,17 +199,24 @@ fn rules(bundle: &Bundle) -> Vec<Rule> {
     descriptor.environment.iter().map(rule).collect()
 }
 
+/// The store paths of the entries; without one, those that were asked for.
+fn tops(gathered: &Gathered) -> Vec<&StorePath> {
+    match &gathered.programs[..] {
+        [] => gathered.closure.roots.iter().collect(),
+        programs => programs.iter().map(|program| &program.path).collect(),
+    }
+}
+
 /// Lays out the layers: what is no store path, in front of those that are the same for many images, or in the last one.
 /// Returns with them the numbers of their store paths.
 fn layouts(gathered: &Gathered, options: &cli::Image) -> (Vec<Layout>, Vec<Vec<usize>>) {
     let Gathered { tree, content, programs, .. } = gathered;
-    let entries: Vec<_> =
-        programs.iter().filter_map(|program| tree.number_of(&program.path)).collect();
+    let tops: Vec<_> = tops(gathered).into_iter().filter_map(|path| tree.number_of(path)).collect();
     let parts: Vec<Part<'_>> = (0..tree.paths.len())
         .map(|number| Part {
             len: tree.path_len(number),
             references: &content.paths[number].references,
-            is_entry: entries.contains(&number),
+            is_entry: tops.contains(&number),
         })
         .collect();
     if options.store_only {
@@ -340,14 +353,14 @@ fn labels(programs: &[entry::Program], name: &str) -> Map<String, Value> {
 }
 
 fn annotations(gathered: &Gathered, bundle: Option<&Bundle>) -> Map<String, Value> {
-    let Gathered { tree, content, programs, .. } = gathered;
+    let Gathered { tree, content, .. } = gathered;
     let keys = content_key::keys(&tree.paths, &content.paths);
-    let key = |program: &entry::Program| tree.number_of(&program.path).and_then(|at| keys.get(at));
+    let key = |path: &&StorePath| tree.number_of(path).and_then(|at| keys.get(at));
     let mut annotations = Map::new();
     let mut add = |name: &str, digest: &Digest| {
         annotations.insert(name.into(), json!(format!("sha256:{digest}")));
     };
-    if let Some(key) = programs.first().and_then(key) {
+    if let Some(key) = tops(gathered).first().and_then(key) {
         add("packer.key", key);
     }
     if let Some(bundle) = bundle {

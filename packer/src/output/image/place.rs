@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ::tar::EntryType;
 use format::{Digest, Hasher};
-use rustix::fs::{CWD, RenameFlags};
+use runtime::system::call::FileSizeErrors;
+use rustix::fs::{Access, CWD, RenameFlags};
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
@@ -30,7 +31,12 @@ pub(crate) struct Blob {
 /// A layout that is not published yet. Dropping it removes it.
 pub(super) enum Place {
     Tar(OutputFile),
-    Directory { directory: TempDir, path: PathBuf },
+    Directory {
+        directory: TempDir,
+        path: PathBuf,
+        /// While it exists, exceeding the file size limit is an error instead of the signal SIGXFSZ.
+        _errors: FileSizeErrors,
+    },
 }
 
 /// A blob that is being written: its name is known at its end.
@@ -79,10 +85,14 @@ impl Place {
             Some(above) if above != Path::new("") => above,
             _ => Path::new("."),
         };
+        // Asked first, since tempfile's error ends with a name that nobody gave.
+        rustix::fs::access(above, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|errno| failed(errno.into()))?;
         let directory =
             tempfile::Builder::new().prefix(".packer-").tempdir_in(above).map_err(failed)?;
         fs::create_dir_all(directory.path().join(BLOBS)).map_err(failed)?;
-        Ok(Place::Directory { directory, path: path.to_owned() })
+        let path = path.to_owned();
+        Ok(Place::Directory { directory, path, _errors: FileSizeErrors::begin() })
     }
 
     /// Begins a blob.
@@ -93,7 +103,7 @@ impl Place {
                 output.append(&[0; BLOCK])?;
                 Target::Tar(at)
             }
-            Place::Directory { directory, path } => {
+            Place::Directory { directory, path, .. } => {
                 let name = directory.path().join("blob");
                 let file = File::create(&name).map_err(|error| Error::io("write", path, error))?;
                 Target::File(BufWriter::new(file), name)
@@ -126,7 +136,7 @@ impl Place {
                 output.write_at(&header, at)?;
                 pad(output, len)?;
             }
-            (Place::Directory { directory, path }, Target::File(file, temporary)) => {
+            (Place::Directory { directory, path, .. }, Target::File(file, temporary)) => {
                 let failed = |error| Error::io("write", path, error);
                 let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
                 file.sync_all().map_err(failed)?;
@@ -153,8 +163,10 @@ impl Place {
                 output.append(bytes)?;
                 pad(output, len)
             }
-            Place::Directory { directory, path } => fs::write(directory.path().join(name), bytes)
-                .map_err(|error| Error::io("write", path, error)),
+            Place::Directory { directory, path, .. } => {
+                fs::write(directory.path().join(name), bytes)
+                    .map_err(|error| Error::io("write", path, error))
+            }
         }
     }
 
@@ -170,7 +182,7 @@ impl Place {
                 output.append(&[0; 2 * BLOCK])?;
                 output.publish()
             }
-            Place::Directory { directory, path } => {
+            Place::Directory { directory, path, .. } => {
                 let failed = |error| Error::io("write", &path, error);
                 let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
                 fs::set_permissions(directory.path(), permissions).map_err(failed)?;

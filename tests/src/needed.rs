@@ -1,10 +1,10 @@
-//! Programs that some rows need and `make test` does not install.
+//! Programs that some tests need and `make test` does not install.
 
 use std::env;
 
 /// Checks that programs are on PATH.
 #[track_caller]
-pub(crate) fn need(programs: &[&str]) {
+pub fn need(programs: &[&str]) {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_missing = |program: &&&str| {
         !env::split_paths(&path).any(|directory| directory.join(program).is_file())
