@@ -51,8 +51,8 @@ fn what_is_no_layout_is_left() {
     fs::write(directory.path().join("file"), "precious").unwrap();
     let before = tree::list(directory.path()).unwrap();
     for (name, what) in [
-        ("files", "is not an image layout"),
-        ("file", "is not an image layout"),
+        ("files", "cannot be replaced: it is no image layout"),
+        ("file", "cannot be replaced: it is no image layout"),
         ("directory.tar", "cannot be replaced: it is not a file"),
         ("nowhere/image", "nowhere/image: No such file or directory (os error 2)"),
         ("nowhere/image.tar", "nowhere/image.tar: No such file or directory (os error 2)"),

@@ -358,7 +358,7 @@ fn annotations(gathered: &Gathered, bundle: Option<&Bundle>) -> Map<String, Valu
     let key = |path: &&StorePath| tree.number_of(path).and_then(|at| keys.get(at));
     let mut annotations = Map::new();
     let mut add = |name: &str, digest: &Digest| {
-        annotations.insert(name.into(), json!(format!("sha256:{digest}")));
+        annotations.insert(name.into(), json!(digest.to_string()));
     };
     if let Some(key) = tops(gathered).first().and_then(key) {
         add("packer.key", key);
