@@ -130,6 +130,9 @@ fn options(command: &str) -> BTreeSet<String> {
         "no-cache",
         "json",
         "help",
+        // A build has no network.
+        "push",
+        "plain-http",
     ];
     names.filter(|name| !fixed.contains(name)).map(str::to_owned).collect()
 }
