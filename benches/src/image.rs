@@ -18,8 +18,10 @@ use crate::table::Table;
 const ROUNDS: usize = 5;
 
 const GZIP: &str = "tar | gzip -9";
-const BUILDAH: &str = "buildah from scratch, copy, commit";
+const BUILDAH: &str = "buildah commit";
+const BUILDAH_GZIP: &str = "buildah commit, compressed";
 const PACKER: &str = "packer image";
+const PACKER_NONE: &str = "packer image --compression none";
 
 /// The closures whose layers are compared.
 const CLOSURES: [&str; 3] = ["markov", "markov-circus", "blog"];
@@ -63,14 +65,19 @@ fn time(part: &mut Part) {
         command.args(["-ec", script, "sh"]).arg(&files).arg(&work);
         command
     };
-    let buildah = "cd \"$2\"; b='buildah --root store --runroot run --storage-driver vfs'
-        c=$($b from scratch); $b copy -q $c \"$1\" / >/dev/null
-        $b commit -q $c oci-archive:image.tar >/dev/null; $b rm $c >/dev/null";
-    let cases: [Case<'_>; 5] = [
+    let buildah = |options: &str| {
+        shell(&format!(
+            "cd \"$2\"; b='buildah --root store --runroot run --storage-driver vfs'
+            c=$($b from scratch); $b copy -q $c \"$1\" / >/dev/null
+            $b commit -q {options} $c oci-archive:image.tar >/dev/null; $b rm $c >/dev/null"
+        ))
+    };
+    let cases: [Case<'_>; 6] = [
         (GZIP, Box::new(|| shell("tar -C \"$1\" -c . | gzip -9 > \"$2/image.tar\""))),
-        (BUILDAH, Box::new(|| shell(buildah))),
+        (BUILDAH, Box::new(|| buildah(""))),
+        (BUILDAH_GZIP, Box::new(|| buildah("--disable-compression=false"))),
+        (PACKER_NONE, Box::new(|| image(&["--compression", "none"]))),
         (PACKER, Box::new(|| image(&[]))),
-        ("packer image --level 9", Box::new(|| image(&["--level", "9"]))),
         ("packer image --compression zstd", Box::new(|| image(&["--compression", "zstd"]))),
     ];
     let mut seconds = vec![Vec::new(); cases.len()];
@@ -105,8 +112,9 @@ fn time(part: &mut Part) {
         ]);
     }
     part.tables.push(table);
-    part.limit(format!("{PACKER} / {GZIP}, time"), ratio(2, 0).median, 1.0);
-    part.limit(format!("{PACKER} / {BUILDAH}, time"), ratio(2, 1).median, 1.0);
+    part.limit(format!("{PACKER} / {GZIP}, time"), ratio(4, 0).median, 1.0);
+    part.limit(format!("{PACKER} / {BUILDAH_GZIP}, time"), ratio(4, 2).median, 1.0);
+    part.limit(format!("{PACKER_NONE} / {BUILDAH}, time"), ratio(3, 1).median, 1.0);
     fixture::shell("rm -rf \"$1\"", &[&work]);
 }
 
