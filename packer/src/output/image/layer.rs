@@ -41,8 +41,10 @@ impl Compression {
     /// All that the compressed bytes depend on, beside the input.
     fn name(self) -> String {
         match self {
-            // The version of the compressor is that of packer, which fixes it.
-            Compression::Gzip(level) => format!("gzip {level} {}", env!("CARGO_PKG_VERSION")),
+            // packer's version fixes that of the compressor.
+            Compression::Gzip(level) => {
+                format!("gzip {level} zlib-rs {}", env!("CARGO_PKG_VERSION"))
+            }
             Compression::Zstd(level) => format!("zstd {level} {}", zstd_safe::version_number()),
             Compression::None => "none".to_owned(),
         }
