@@ -309,33 +309,16 @@ fn put(field: &mut [u8], bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
-    use std::num::NonZeroUsize;
     use std::os::unix::ffi::OsStrExt as _;
 
     use super::*;
-    use crate::progress::Progress;
-    use crate::scan::proof::Word;
-    use crate::scan::secret::Secrets;
-    use crate::source::exclude::Exclude;
-    use crate::source::reference::Hashes;
+    use crate::scan::content;
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
 
     /// Makes the whole stream in pieces of `piece_len` bytes; returns it with its layout.
     fn stream(store: &TestStore, piece_len: usize) -> (Tree, Content, BundleLayout, Vec<u8>) {
         let store = store.open();
-        let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
-        let hashes = Hashes::of_paths(&tree.paths);
-        let threads = NonZeroUsize::MIN;
-        let content = Content::read(
-            &store,
-            &tree,
-            &hashes,
-            &Word::default(),
-            &Secrets::default(),
-            threads,
-            &Progress::hidden(),
-        )
-        .unwrap();
+        let (tree, content) = content::tests::read(&store);
         let layout = BundleLayout::new(&tree, &content);
         let mut stream = vec![0; usize::try_from(layout.tar().len()).unwrap()];
         for (number, piece) in stream.chunks_mut(piece_len).enumerate() {

@@ -226,18 +226,18 @@ fn rank(digest: &Digest) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::source::exclude::Exclude;
     use crate::source::store::tests::{BASH, GLIBC, MARKOV, TestStore};
 
-    fn read(store: &TestStore) -> (Tree, Content) {
-        let store = store.open();
-        let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
+    /// Reads all of a store, which has no secret.
+    pub(crate) fn read(store: &Store) -> (Tree, Content) {
+        let tree = Tree::read(store, &store.paths().unwrap(), &Exclude::default()).unwrap();
         let hashes = Hashes::of_paths(&tree.paths);
         let threads = NonZeroUsize::new(3).unwrap();
         let content = Content::read(
-            &store,
+            store,
             &tree,
             &hashes,
             &Word::default(),
@@ -255,7 +255,7 @@ mod tests {
         store.file(&format!("{GLIBC}/a"), GLIBC).file(&format!("{BASH}/{GLIBC}"), "");
         store.file(&format!("{MARKOV}/bin/x"), format!("#!/nix/store/{BASH}/bin/sh\n"));
         store.link(&format!("{MARKOV}/lib"), &format!("/nix/store/{GLIBC}/lib"));
-        let (_, content) = read(&store);
+        let (_, content) = read(&store.open());
         let references: Vec<&[u32]> =
             content.paths.iter().map(|path| path.references.as_slice()).collect();
         assert_eq!(references, [&[][..], &[0], &[0, 1]]);
@@ -267,7 +267,7 @@ mod tests {
         store.file(&format!("{GLIBC}/a"), "same").file(&format!("{GLIBC}/b"), "same");
         store.file(&format!("{GLIBC}/c"), "").file(&format!("{GLIBC}/d"), "");
         store.program(&format!("{GLIBC}/e"), "same").file(BASH, "same");
-        let (_, content) = read(&store);
+        let (_, content) = read(&store.open());
         let first: Vec<u32> = (0..7).map(|number| content.first(number)).collect();
         assert_eq!(first, [0, 1, 1, 3, 4, 5, 1]);
     }

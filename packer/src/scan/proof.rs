@@ -430,31 +430,15 @@ fn is_debug_section(file: &File, at: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-    use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::progress::Progress;
-    use crate::scan::content::Content;
-    use crate::scan::secret::Secrets;
-    use crate::source::exclude::Exclude;
+    use crate::scan::content;
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
 
     /// What is in the way or doubtful, and how many references can be rewritten.
     fn survey(store: &TestStore) -> (Vec<String>, usize) {
         let store = store.file(&format!("{GLIBC}/lib/libc.so"), "").open();
-        let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
-        let hashes = Hashes::of_paths(&tree.paths);
-        let (threads, word) = (NonZeroUsize::MIN, Word::default());
-        let content = Content::read(
-            &store,
-            &tree,
-            &hashes,
-            &word,
-            &Secrets::default(),
-            threads,
-            &Progress::hidden(),
-        )
-        .unwrap();
+        let (_, content) = content::tests::read(&store);
         let findings = content.findings();
         let lists = [&findings.obstacles, &findings.doubts];
         (lists.into_iter().flatten().cloned().collect(), content.count_references().0)
