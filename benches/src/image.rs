@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use serde_json::Value;
 use tests::{Closure, packer, run};
@@ -12,8 +11,8 @@ use tests::{Closure, packer, run};
 use crate::closures::Subject;
 use crate::fixture::{self, directory, extracted};
 use crate::part::Part;
-use crate::spread::Spread;
 use crate::table::Table;
+use crate::turns::{Case, Turns};
 
 const ROUNDS: usize = 5;
 
@@ -28,9 +27,6 @@ const CLOSURES: [&str; 3] = ["markov", "markov-circus", "blog"];
 
 /// Layers at most, as nixpkgs' `buildLayeredImage` has it, and packer.
 const MAX_LAYERS: usize = 100;
-
-/// A case: its name, and how to make its command.
-type Case<'a> = (&'static str, Box<dyn Fn() -> Command + 'a>);
 
 /// Measures images.
 pub(crate) fn measure() -> Part {
@@ -80,41 +76,23 @@ fn time(part: &mut Part) {
         (PACKER, Box::new(|| image(&[]))),
         ("packer image --compression zstd", Box::new(|| image(&["--compression", "zstd"]))),
     ];
-    let mut seconds = vec![Vec::new(); cases.len()];
     let mut bytes = vec![0; cases.len()];
-    // The first round only fills the page cache.
-    for round in 0..=ROUNDS {
-        for turn in 0..cases.len() {
-            let case = (turn + round) % cases.len();
-            let begin = Instant::now();
-            run(&mut cases[case].1()).expect_code(0);
-            if round > 0 {
-                seconds[case].push(begin.elapsed().as_secs_f64());
-            }
-            let image = work.join("image.tar");
-            bytes[case] = fs::metadata(&image).expect("it is made").len();
-            fs::remove_file(image).expect("remove an image");
-        }
-    }
-    let ratio = |case: usize, other: usize| {
-        Spread::of(seconds[case].iter().zip(&seconds[other]).map(|(own, other)| own / other))
-    };
+    let turns = Turns::of(&cases, ROUNDS, |case| {
+        let image = work.join("image.tar");
+        bytes[case] = fs::metadata(&image).expect("it is made").len();
+        fs::remove_file(image).expect("remove an image");
+    });
     let head = ["case", "of tar and gzip", "median s", "MB"];
     let mut table = Table::new("The markov-circus closure as an image", &head);
     for (case, (name, _)) in cases.iter().enumerate() {
-        let share = ratio(case, 0);
-        let median = Spread::of(seconds[case].iter().copied()).median;
-        table.row([
-            (*name).to_owned(),
-            format!("{:.2} ({:.2} – {:.2})", share.median, share.low, share.high),
-            format!("{median:.2}"),
-            format!("{:.1}", bytes[case] as f64 / 1e6),
-        ]);
+        let [share, median] = turns.cells(case);
+        let megabytes = format!("{:.1}", bytes[case] as f64 / 1e6);
+        table.row([(*name).to_owned(), share, median, megabytes]);
     }
     part.tables.push(table);
-    part.limit(format!("{PACKER} / {GZIP}, time"), ratio(4, 0).median, 1.0);
-    part.limit(format!("{PACKER} / {BUILDAH_GZIP}, time"), ratio(4, 2).median, 1.0);
-    part.limit(format!("{PACKER_NONE} / {BUILDAH}, time"), ratio(3, 1).median, 1.0);
+    part.limit(format!("{PACKER} / {GZIP}, time"), turns.ratio(4, 0).median, 1.0);
+    part.limit(format!("{PACKER} / {BUILDAH_GZIP}, time"), turns.ratio(4, 2).median, 1.0);
+    part.limit(format!("{PACKER_NONE} / {BUILDAH}, time"), turns.ratio(3, 1).median, 1.0);
     fixture::shell("rm -rf \"$1\"", &[&work]);
 }
 

@@ -39,6 +39,7 @@ mod spread;
 mod stage;
 mod start;
 mod table;
+mod turns;
 mod update;
 mod worker;
 

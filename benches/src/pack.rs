@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Instant;
 use std::{env, fs};
-
-use tests::run;
 
 use crate::closures::Subject;
 use crate::fixture::{directory, extracted};
 use crate::part::Part;
-use crate::spread::Spread;
 use crate::table::Table;
+use crate::turns::{Case, Turns};
 
 const ROUNDS: usize = 9;
 const LEVEL: &str = "3";
@@ -23,16 +20,13 @@ const TAR: &str = "tar | zstd -3 -T0";
 const PACKER: &str = "packer build --level 3";
 const OTHER: &str = "the packer before";
 
-/// A case: its name, and how to make its command.
-type Case = (&'static str, Box<dyn Fn() -> Command>);
-
 /// Measures packing the markov-circus closure.
 pub(crate) fn measure() -> Part {
     let mut part = Part::new("Packing");
     let output = directory().join("packed");
     let closure = extracted(&Subject::of("markov-circus", 1).bundle);
     let packed = output.clone();
-    let mut cases: Vec<Case> = vec![
+    let mut cases: Vec<Case<'_>> = vec![
         (TAR, Box::new(move || tar(&closure, &packed))),
         (
             PACKER,
@@ -46,35 +40,16 @@ pub(crate) fn measure() -> Part {
         let output = output.clone();
         cases.push((OTHER, Box::new(move || packer(Some(PathBuf::from(&other)), &output))));
     }
-    let mut seconds = vec![Vec::new(); cases.len()];
-    // The first round only fills the page cache.
-    for round in 0..=ROUNDS {
-        for turn in 0..cases.len() {
-            let case = (turn + round) % cases.len();
-            let begin = Instant::now();
-            run(&mut cases[case].1()).expect_code(0);
-            if round > 0 {
-                seconds[case].push(begin.elapsed().as_secs_f64());
-            }
-        }
-    }
-    let ratio = |case: usize, other: usize| {
-        Spread::of(seconds[case].iter().zip(&seconds[other]).map(|(own, other)| own / other))
-    };
+    let turns = Turns::of(&cases, ROUNDS, |_| ());
     let mut table =
         Table::new("The markov-circus closure", &["case", "of tar and zstd", "median s"]);
     for (case, (name, _)) in cases.iter().enumerate() {
-        let share = ratio(case, 0);
-        let median = Spread::of(seconds[case].iter().copied()).median;
-        table.row([
-            (*name).to_owned(),
-            format!("{:.2} ({:.2} – {:.2})", share.median, share.low, share.high),
-            format!("{median:.2}"),
-        ]);
+        let [share, median] = turns.cells(case);
+        table.row([(*name).to_owned(), share, median]);
     }
     part.tables.push(table);
     if cases.len() > 2 {
-        part.limit(format!("{PACKER} / {OTHER}"), ratio(1, 2).median, 1.05);
+        part.limit(format!("{PACKER} / {OTHER}"), turns.ratio(1, 2).median, 1.05);
     }
     part.note(format!("Without the frame cache, on all processors. Set {BEFORE} to another packer to compare with it \
         in the same run."));
