@@ -223,7 +223,9 @@ fn says_what_it_does(machine: &mut VirtualMachine) {
 
     machine.run("rm /var/lib/secret/go").expect_code(0);
     SECRET.ask(machine, "restart=server");
+    // From the moment at which it is asked to stop.
     assert_eq!(says(machine, "starting server again"), "active");
+    wait(machine, "[ -e /var/lib/secret/stopped ]");
     run_all(machine, &["rm /var/lib/secret/stopped", "touch /var/lib/secret/go"]);
     assert_eq!(says(machine, "all services are ready"), "active");
 
