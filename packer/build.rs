@@ -1,17 +1,22 @@
-//! Builds the stub that packer embeds, so that a plain `cargo build` is enough.
+//! Builds the stubs that packer embeds, one for each processor type, so that a plain `cargo build` is enough.
 //!
-//! `PACKER_STUB=FILE` embeds that file instead. Nix uses it, because it builds the stub separately. It also
-//! serves builds for another processor type.
+//! The stub for this machine must be built. Another one is left out, with a warning, if its Rust target or its C
+//! compiler is not installed.
+//!
+//! `PACKER_STUB=FILE` embeds that file instead, or several with `:` between them. Nix uses it, because it builds the
+//! stubs separately.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 /// C compiler flags for zstd. nix/packer.nix reads the same file.
 ///
 /// They keep one decoder of each kind, and the choice of BMI2 at run time. They omit unwind tables, because
-/// the stub aborts on panic. This reduces the stub from 411 to 333 KB; the decoding time stays the same.
+/// the stub aborts on panic. This reduces the stub from 411 to 333 KB; the decoding time stays the same. They omit
+/// glibc's checks of buffers, since a compiler for glibc may have to do; zstd uses nothing that musl lacks.
 const CFLAGS: &str = include_str!("../runtime/cflags");
 
 /// Compiler flags for the stub. Paths are relative to the workspace, where cargo runs the linker.
@@ -20,13 +25,20 @@ const CFLAGS: &str = include_str!("../runtime/cflags");
 /// segment as the code, so a start maps two segments instead of four and has fewer page faults.
 const RUSTFLAGS: &str = include_str!("../runtime/rustflags");
 
+/// The processor types that packer has stubs for, with the first word of the Rust target.
+const PROCESSORS: [(&str, &str); 3] =
+    [("x86_64", "x86_64"), ("aarch64", "aarch64"), ("riscv64", "riscv64gc")];
+
+/// What a stub is built for and with.
+struct Toolchain {
+    target: String,
+    compiler: OsString,
+}
+
 fn main() -> ExitCode {
     println!("cargo::rerun-if-env-changed=PACKER_STUB");
-    match stub() {
-        Ok(stub) => {
-            println!("cargo::rustc-env=PACKER_STUB_FILE={}", stub.display());
-            ExitCode::SUCCESS
-        }
+    match stubs().and_then(|stubs| list(&stubs)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             message.lines().for_each(|line| println!("cargo::error={line}"));
             ExitCode::FAILURE
@@ -34,70 +46,130 @@ fn main() -> ExitCode {
     }
 }
 
-fn stub() -> Result<PathBuf, String> {
-    if let Some(file) = env::var_os("PACKER_STUB") {
-        let shown = Path::new(&file).display().to_string();
-        let file = std::path::absolute(&file)
-            .and_then(|file| file.metadata().map(|_| file))
-            .map_err(|error| format!("PACKER_STUB={shown}: {error}"))?;
-        println!("cargo::rerun-if-changed={}", file.display());
-        return Ok(file);
+/// Writes the list that `output/stub.rs` includes.
+fn list(stubs: &[PathBuf]) -> Result<(), String> {
+    let file = |stub: &PathBuf| format!("    include_bytes!({stub:?}),\n");
+    let list: String = stubs.iter().map(file).collect();
+    let path = Path::new(&variable("OUT_DIR")?).join("stubs.rs");
+    fs::write(&path, format!("&[\n{list}]\n"))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+fn stubs() -> Result<Vec<PathBuf>, String> {
+    if let Some(files) = env::var_os("PACKER_STUB") {
+        return env::split_paths(&files).map(|file| given(&file)).collect();
     }
     let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
     for source in ["runtime", "format", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }
-    let arch = variable("CARGO_CFG_TARGET_ARCH")?;
-    let target = format!("{arch}-unknown-linux-musl");
-    check_target(&target)?;
-    let compiler = c_compiler(&arch, &target)?;
-    build(&workspace, &target, &compiler)
+    let own = variable("CARGO_CFG_TARGET_ARCH")?;
+    let mut stubs = Vec::new();
+    let mut omitted = Vec::new();
+    for (processor, architecture) in PROCESSORS {
+        match toolchain(processor, architecture)? {
+            Ok(toolchain) => stubs.push(build(&workspace, &toolchain)?),
+            Err(missing) if processor == own => return Err(missing.to_string()),
+            Err(missing) => omitted.push(format!("{processor} ({})", missing.hint)),
+        }
+    }
+    if !PROCESSORS.iter().any(|(processor, _)| *processor == own) {
+        return Err(format!("there is no stub for {own}\nhint: build with PACKER_STUB=FILE"));
+    }
+    if !omitted.is_empty() {
+        println!("cargo::warning=this packer has no stub for {}", omitted.join(", "));
+    }
+    Ok(stubs)
 }
 
-/// Checks that the standard library of the musl target is installed.
-fn check_target(target: &str) -> Result<(), String> {
+/// Checks a file that `PACKER_STUB` names.
+fn given(file: &Path) -> Result<PathBuf, String> {
+    let found = std::path::absolute(file)
+        .and_then(|file| file.metadata().map(|_| file))
+        .map_err(|error| format!("PACKER_STUB={}: {error}", file.display()))?;
+    println!("cargo::rerun-if-changed={}", found.display());
+    Ok(found)
+}
+
+/// What is not installed.
+struct Missing {
+    what: String,
+    hint: String,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Missing { what, hint } = self;
+        write!(f, "the stub needs {what}\nhint: {hint}   (or build with PACKER_STUB=FILE)")
+    }
+}
+
+/// Finds what builds the stub for a processor type.
+fn toolchain(processor: &str, architecture: &str) -> Result<Result<Toolchain, Missing>, String> {
+    let target = format!("{architecture}-unknown-linux-musl");
+    if !has_library(&target)? {
+        return Ok(Err(Missing {
+            what: format!("the Rust target {target}, which is not installed"),
+            hint: format!("rustup target add {target}"),
+        }));
+    }
+    Ok(c_compiler(processor, &target).map(|compiler| Toolchain { target, compiler }))
+}
+
+/// Whether the standard library of a Rust target is installed.
+fn has_library(target: &str) -> Result<bool, String> {
     let output = Command::new(variable("RUSTC")?)
         .args(["--print", "target-libdir", "--target", target])
         .stderr(Stdio::null())
         .output()
         .map_err(|error| format!("cannot run rustc: {error}"))?;
-    let dir = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && Path::new(dir.trim()).is_dir() {
-        return Ok(());
-    }
-    Err(format!(
-        "the stub needs the Rust target {target}, which is not installed\n\
-         hint: rustup target add {target}   (or build with PACKER_STUB=FILE)"
-    ))
+    let directory = String::from_utf8_lossy(&output.stdout);
+    let directory = Path::new(directory.trim());
+    // It is there after `rustup target remove`, with nothing in it.
+    let has_core = || {
+        fs::read_dir(directory).is_ok_and(|files| {
+            files.flatten().any(|file| file.file_name().as_encoded_bytes().starts_with(b"libcore-"))
+        })
+    };
+    Ok(output.status.success() && has_core())
 }
 
-/// Finds a C compiler with musl's headers, for zstd's C code.
-fn c_compiler(arch: &str, target: &str) -> Result<OsString, String> {
+/// Whether the machine that builds has this target's processor type.
+fn is_own(target: &str) -> bool {
+    let architecture = |target: &str| target.split('-').next().map(str::to_owned);
+    env::var("HOST").is_ok_and(|host| architecture(&host) == architecture(target))
+}
+
+/// Finds a C compiler for zstd's C code, which also links: one for musl, or for another processor Debian's for glibc.
+fn c_compiler(processor: &str, target: &str) -> Result<OsString, Missing> {
     let variable = format!("CC_{}", target.replace('-', "_"));
     println!("cargo::rerun-if-env-changed={variable}");
     if let Some(compiler) = env::var_os(&variable) {
         return Ok(compiler);
     }
     let mut names =
-        vec![format!("{arch}-linux-musl-gcc"), format!("{arch}-unknown-linux-musl-gcc")];
-    if env::var("HOST").is_ok_and(|host| host.starts_with(arch)) {
+        ["linux-musl", "unknown-linux-musl"].map(|kind| format!("{processor}-{kind}-gcc")).to_vec();
+    let package = if is_own(target) {
         names.insert(0, "musl-gcc".to_owned());
-    }
+        "musl-tools".to_owned()
+    } else {
+        names.push(format!("{processor}-linux-gnu-gcc"));
+        format!("gcc-{}-linux-gnu", processor.replace('_', "-"))
+    };
     let works = |name: &&String| {
         let mut version = Command::new(name);
         version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         version.status().is_ok_and(|status| status.success())
     };
-    names.iter().find(works).map(OsString::from).ok_or_else(|| {
-        format!(
-            "the stub needs a C compiler for musl; none of these is installed: {}\n\
-             hint: apt install musl-tools   (or set {variable}, or build with PACKER_STUB=FILE)",
-            names.join(", ")
-        )
+    names.iter().find(works).map(OsString::from).ok_or_else(|| Missing {
+        what: format!("a C compiler for musl; none of these is installed: {}", names.join(", ")),
+        hint: format!("apt install {package}, or set {variable}"),
     })
 }
 
-fn build(workspace: &Path, target: &str, compiler: &OsStr) -> Result<PathBuf, String> {
+fn build(workspace: &Path, toolchain: &Toolchain) -> Result<PathBuf, String> {
+    let Toolchain { target, compiler } = toolchain;
+    let name = target.replace('-', "_");
     let target_dir = PathBuf::from(variable("OUT_DIR")?).join("stub");
     let mut cargo = Command::new(variable("CARGO")?);
     for (name, _) in env::vars_os() {
@@ -105,11 +177,17 @@ fn build(workspace: &Path, target: &str, compiler: &OsStr) -> Result<PathBuf, St
             cargo.env_remove(name);
         }
     }
+    // The machine's own linker is the right one for its own processor type alone.
+    let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
+    println!("cargo::rerun-if-env-changed={linker}");
+    if !is_own(target) && env::var_os(&linker).is_none() {
+        cargo.env(linker, compiler);
+    }
     let status = cargo
         .current_dir(workspace)
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace)?)
-        .env(format!("CC_{}", target.replace('-', "_")), compiler)
-        .env(format!("CFLAGS_{}", target.replace('-', "_")), CFLAGS.trim_end())
+        .env(format!("CC_{name}"), compiler)
+        .env(format!("CFLAGS_{name}"), CFLAGS.trim_end())
         // --locked: the outer build has already updated the lock file.
         .args(["build", "--locked", "--package=runtime", "--bin=runtime", "--features=stub"])
         .args(["--profile=stub", "--target", target, "--target-dir"])

@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use format::Argv0;
 
+use crate::elf::Machine;
 use crate::error::{Error, Result};
 use crate::output::image::Compression;
 use crate::output::stub::Stub;
@@ -53,11 +54,15 @@ pub(crate) enum Command {
     Man(Man),
 }
 
-/// Returns the text of `--version`: packer's version, the bundle format's version and the stub's target.
+/// Returns the text of `--version`: packer's version, the bundle format's version and the processor types of its stubs.
 fn version() -> String {
-    let stub = Stub::load(None).map_or_else(|_| "none".to_owned(), |stub| stub.target());
+    let stubs: Vec<String> = Stub::machines().map(|machine| machine.to_string()).collect();
     let version = env!("CARGO_PKG_VERSION");
-    format!("{version} (bundle format {}, stub {stub})", format::BUNDLE_VERSION)
+    format!("{version} (bundle format {}, stubs for {})", format::BUNDLE_VERSION, stubs.join(", "))
+}
+
+fn system(name: &str) -> Result<Machine> {
+    Machine::of_system(name).ok_or_else(|| Error::UnknownSystem { name: name.to_owned() })
 }
 
 /// Parses the command line of this process; exits after `--help` and `--version`.
@@ -134,6 +139,11 @@ pub(crate) struct Packed {
     /// Read the store at DIR/nix/store, and find the closure by scanning files instead of asking Nix
     #[arg(long, value_name = "DIR")]
     pub(crate) store_root: Option<PathBuf>,
+
+    /// What the closure is for, as Nix names it: x86_64-linux, aarch64-linux or riscv64-linux; programs for others are
+    /// then only kept [default: what the entry is for]
+    #[arg(long, value_name = "SYSTEM", value_parser = system)]
+    pub(crate) system: Option<Machine>,
 
     /// Number of threads; it does not change the output [default: one for each core]
     #[arg(long, value_name = "N")]

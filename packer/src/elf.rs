@@ -17,6 +17,7 @@ use object::{Endianness, LittleEndian};
 pub(crate) enum Machine {
     X86_64,
     Aarch64,
+    Riscv64,
     /// Any other type, by its number in ELF (`e_machine`).
     Other(elf::Machine),
 }
@@ -26,6 +27,31 @@ impl Machine {
     pub(crate) fn of_program(head: &[u8]) -> Option<Machine> {
         of_header::<FileHeader64<Endianness>>(head)
             .or_else(|| of_header::<FileHeader32<Endianness>>(head))
+    }
+
+    /// Returns the processor type of what Nix calls a system, such as `x86_64-linux`.
+    pub(crate) fn of_system(name: &str) -> Option<Machine> {
+        Some(match name.strip_suffix("-linux")? {
+            "x86_64" => Machine::X86_64,
+            "aarch64" => Machine::Aarch64,
+            "riscv64" => Machine::Riscv64,
+            _ => return None,
+        })
+    }
+
+    /// The processor type that packer was built for.
+    pub(crate) fn own() -> Machine {
+        let system = format!("{}-linux", std::env::consts::ARCH);
+        Machine::of_system(&system).unwrap_or(Machine::X86_64)
+    }
+
+    /// Whether its kernels run the programs of an older processor type too.
+    pub(crate) fn runs(self, other: Machine) -> bool {
+        self == other
+            || matches!(
+                (self, other),
+                (Machine::X86_64, Machine::Other(EM_386)) | (Machine::Aarch64, Machine::Other(EM_ARM))
+            )
     }
 }
 
@@ -39,6 +65,7 @@ fn of_header<H: FileHeader<Endian = Endianness>>(head: &[u8]) -> Option<Machine>
     Some(match header.e_machine(endian) {
         EM_X86_64 if is_usual => Machine::X86_64,
         EM_AARCH64 if is_usual => Machine::Aarch64,
+        EM_RISCV if is_usual => Machine::Riscv64,
         other => Machine::Other(other),
     })
 }
@@ -48,9 +75,10 @@ impl fmt::Display for Machine {
         match self {
             Machine::X86_64 => f.write_str("x86_64"),
             Machine::Aarch64 => f.write_str("aarch64"),
+            Machine::Riscv64 => f.write_str("riscv64"),
             Machine::Other(EM_386) => f.write_str("i386"),
             Machine::Other(EM_ARM) => f.write_str("arm"),
-            Machine::Other(EM_RISCV) => f.write_str("riscv"),
+            Machine::Other(EM_RISCV) => f.write_str("riscv32"),
             Machine::Other(number) => write!(f, "machine number {}", number.0),
         }
     }
@@ -74,4 +102,13 @@ pub(crate) fn note<'a>(data: impl ReadRef<'a>) -> Option<&'a [u8; DESCRIPTOR_LEN
         }
     }
     None
+}
+
+/// Returns the alignment of each segment that the kernel maps.
+#[cfg(test)]
+pub(crate) fn alignments<'a>(data: impl ReadRef<'a>) -> Vec<u64> {
+    let header = FileHeader64::<LittleEndian>::parse(data).unwrap();
+    let segments = header.program_headers(LittleEndian, data).unwrap().iter();
+    let mapped = segments.filter(|segment| segment.p_type(LittleEndian) == elf::PT_LOAD);
+    mapped.map(|segment| segment.p_align(LittleEndian)).collect()
 }

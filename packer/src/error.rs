@@ -97,8 +97,15 @@ pub(crate) enum Error {
     NotExecutable { path: String },
     #[error("{path} is neither an ELF program nor a script")]
     NotProgram { path: String },
-    #[error("{path} is for {found}, but the stub is for {machine}")]
+    #[error("{path} is for {found}, but the bundle is for {machine}")]
     OtherMachine { path: String, found: Machine, machine: Machine },
+    /// The start would succeed, and fail later where one program runs the other.
+    #[error("{path} is for {found}, but {other} is for {machine}")]
+    MixedMachines { path: String, found: Machine, other: String, machine: Machine },
+    #[error("packer has no stub for {machine}")]
+    NoStubFor { machine: Machine },
+    #[error("'{name}' is not a system")]
+    UnknownSystem { name: String },
 
     #[error("'{rule}' is not a rule for an environment variable")]
     MalformedRule { rule: String },
@@ -294,7 +301,18 @@ impl Error {
             }
             Error::LinkLoop { .. } => "repair these links, or choose another --entry",
             Error::NotExecutable { .. } | Error::NotProgram { .. } => "choose another --entry",
-            Error::OtherMachine { .. } => "give --stub a stub for the program's processor type",
+            Error::OtherMachine { .. } => {
+                "leave out --stub and --system: the entry decides for which processor type the bundle is"
+            }
+            Error::MixedMachines { machine, .. } => {
+                return format!(
+                    "pack a closure for each processor type; if the first is not run, only kept, give --system {machine}-linux"
+                );
+            }
+            Error::NoStubFor { .. } => {
+                "packer --version lists its stubs; give --stub one for this processor type, or build packer where its Rust target and a C compiler are installed"
+            }
+            Error::UnknownSystem { .. } => "it is x86_64-linux, aarch64-linux or riscv64-linux",
             Error::MalformedRule { .. } => {
                 "write K=V to set a variable, K?=V to set it only if it is unset, K- to remove it, or K to keep the caller's value against a default rule"
             }

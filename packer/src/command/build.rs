@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use runtime::error::Escaped;
 
-use super::gather::{Entries, Gathered, gather};
+use super::gather::{self, Entries, Gathered};
 use super::summary::{self, Summary};
 use crate::error::Result;
 use crate::output::bundle;
@@ -32,12 +32,15 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let progress = Progress::new();
 
     // Inputs, closure, content.
-    let stub = Stub::load(options.stub.as_deref())?;
+    let given = options.stub.as_deref().map(Stub::read).transpose()?;
     let word = Word {
         relocate: Exclude::new(&options.relocate)?,
         no_relocate: Exclude::new(&options.no_relocate)?,
     };
-    let gathered = gather(&options.packed, &word, (Entries::Run, Some(stub.machine())), &progress)?;
+    let machine = given.as_ref().map(Stub::machine);
+    let found = gather::find(&options.packed, Entries::Run, machine, &progress)?;
+    let stub = given.map_or_else(|| Stub::embedded(found.machine), Ok)?;
+    let gathered = found.read(&options.packed, &word, &progress)?;
     let Gathered { store, closure, tree, content, programs, rules, hidden, threads } = gathered;
     let findings = content.findings();
     let modes = modes::choose(&options.mode, &findings)?;

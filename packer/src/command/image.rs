@@ -11,9 +11,10 @@ use runtime::error::{Escaped, Size};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::gather::{Entries, Gathered, gather};
+use super::gather::{self, Entries, Gathered};
 use super::push::push;
 use super::{print, summary};
+use crate::elf::Machine;
 use crate::error::{Error, Result};
 use crate::output::frame::FrameCache;
 use crate::output::image::{self, Description, Front, Options, Written};
@@ -47,7 +48,9 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     let packed = unpacked.as_ref().map_or(&options.packed, |unpacked| &unpacked.packed);
     let compression = options.compression()?;
     let entries = if options.store_only { Entries::Name } else { Entries::Run };
-    let mut gathered = gather(packed, &Word::default(), (entries, None), &progress)?;
+    let found = gather::find(packed, entries, None, &progress)?;
+    let machine = found.machine;
+    let mut gathered = found.read(packed, &Word::default(), &progress)?;
     if let Some(bundle) = &bundle {
         gathered.rules = rules(bundle);
     }
@@ -61,10 +64,9 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     };
     let is_root = !options.store_only;
     let (layouts, paths) = layouts(&gathered, options);
-    let machine = programs.iter().find_map(|program| program.machine);
     let description = Description {
         name: options.name.clone().unwrap_or_else(|| name(&program)),
-        architecture: architecture(machine.map(|machine| machine.to_string()).as_deref()),
+        architecture: architecture(machine),
         entrypoint: match first {
             Some(program) if is_root => vec![text(&program.full_path(), "the entry")?],
             _ => Vec::new(),
@@ -380,8 +382,8 @@ fn name(program: &str) -> String {
 }
 
 /// The name that Go has for a processor type: GOARCH.
-fn architecture(machine: Option<&str>) -> String {
-    match machine.unwrap_or(std::env::consts::ARCH) {
+fn architecture(machine: Machine) -> String {
+    match machine.to_string().as_str() {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "i386" => "386",

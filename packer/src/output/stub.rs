@@ -9,8 +9,8 @@ use crate::elf::{self, Machine};
 use crate::error::{Error, Result};
 use crate::show;
 
-/// The stub inside packer, which build.rs builds.
-const EMBEDDED: &[u8] = include_bytes!(env!("PACKER_STUB_FILE"));
+/// The stubs inside packer, which build.rs builds.
+const EMBEDDED: &[&[u8]] = include!(concat!(env!("OUT_DIR"), "/stubs.rs"));
 
 /// A stub with an empty descriptor.
 pub(crate) struct Stub {
@@ -21,29 +21,40 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    /// Reads the stub from `file`; without one, takes the stub inside packer.
+    /// Reads a stub from a file.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or is not a stub.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Stub> {
-        match file {
-            None => Stub::parse(EMBEDDED.to_vec(), "the stub inside packer".to_owned()),
-            Some(path) => {
-                if path.metadata().is_ok_and(|meta| !meta.is_file()) {
-                    let stub = show::path(path);
-                    return Err(Error::NoStub { stub, reason: "it is not a file" });
-                }
-                let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
-                Stub::parse(bytes, show::path(path))
-            }
+    pub(crate) fn read(path: &Path) -> Result<Stub> {
+        if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+            return Err(Error::NoStub { stub: show::path(path), reason: "it is not a file" });
         }
+        let bytes = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+        Stub::parse(bytes, show::path(path))
+    }
+
+    /// Takes the stub for a processor type from inside packer.
+    ///
+    /// # Errors
+    ///
+    /// If packer has none.
+    pub(crate) fn embedded(machine: Machine) -> Result<Stub> {
+        match EMBEDDED.iter().find(|bytes| Machine::of_program(bytes) == Some(machine)) {
+            Some(bytes) => Stub::parse(bytes.to_vec(), "the stub inside packer".to_owned()),
+            None => Err(Error::NoStubFor { machine }),
+        }
+    }
+
+    /// The processor types of the stubs inside packer.
+    pub(crate) fn machines() -> impl Iterator<Item = Machine> {
+        EMBEDDED.iter().filter_map(|bytes| Machine::of_program(bytes))
     }
 
     fn parse(bytes: Vec<u8>, name: String) -> Result<Stub> {
         let refused = |reason: &'static str| Error::NoStub { stub: name.clone(), reason };
         let machine = match Machine::of_program(&bytes) {
-            Some(machine @ (Machine::X86_64 | Machine::Aarch64)) => machine,
+            Some(machine @ (Machine::X86_64 | Machine::Aarch64 | Machine::Riscv64)) => machine,
             Some(Machine::Other(_)) => return Err(refused("it is for another processor type")),
             None => return Err(refused("it is not an ELF program")),
         };
@@ -63,11 +74,6 @@ impl Stub {
     /// The processor type that it runs on.
     pub(crate) fn machine(&self) -> Machine {
         self.machine
-    }
-
-    /// The Rust target that it was built for: a stub is always static and linked to musl.
-    pub(crate) fn target(&self) -> String {
-        format!("{}-unknown-linux-musl", self.machine)
     }
 
     /// Returns the bytes of the stub with this descriptor in it.
@@ -130,8 +136,26 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn embedded_stub_is_one() {
-        Stub::load(None).unwrap();
+    fn embedded_stubs_are_some() {
+        let machines: Vec<_> = Stub::machines().collect();
+        assert_eq!(machines.len(), EMBEDDED.len());
+        assert!(machines.iter().any(|machine| machine.to_string() == std::env::consts::ARCH));
+        for machine in machines {
+            assert_eq!(Stub::embedded(machine).unwrap().machine(), machine);
+        }
+    }
+
+    #[test]
+    fn segments_are_aligned_for_the_largest_pages() {
+        for bytes in EMBEDDED {
+            // The sizes that Linux has: 4, 16 and 64 KiB on aarch64.
+            let page = match Machine::of_program(bytes) {
+                Some(Machine::Aarch64) => 0x1_0000,
+                _ => 0x1000,
+            };
+            let alignments = elf::alignments(*bytes);
+            assert!(!alignments.is_empty() && alignments.iter().all(|align| align % page == 0));
+        }
     }
 
     #[test]
