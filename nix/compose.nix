@@ -2,7 +2,12 @@
 #
 # docs/compose.md explains the keys. `compose` is a package with bin/compose, the supervisor; of the package set only
 # `runCommand` and `writeShellScript` are used, and `lib` and `writeText` if a service has `imports`.
-{ pkgs, bundle, compose }:
+{ pkgs
+, bundle
+, compose
+  # What runs the supervisor where the build has another processor type than the bundle.
+, emulator ? ""
+}:
 
 { name
 , services ? { }
@@ -66,7 +71,7 @@ let
     for command in ${toString commands}; do
       ln -s ../bin/${name} $out/libexec/${name}-$command
     done
-    COMPOSED=check $out/bin/${name}
+    COMPOSED=check ${emulator} $out/bin/${name}
   '';
 in
 bundle (builtins.intersectAttrs forBundle options // {

@@ -1,4 +1,4 @@
-# All attributes for nix/build ATTRIBUTE.
+# All attributes for nix/build ATTRIBUTE. `system` is what they are for; this machine builds them.
 #
 # `pkgs` is the Debian-made set by default; the expressions below use only names that nixpkgs has too.
 { inputs ? ../target/nix-inputs
@@ -29,7 +29,12 @@ rec {
     program = builtins.path { name = "compose-program"; path = inputs + "/compose"; };
   };
   # The closure of a composition; `packer build` packs it.
-  compose = import ./compose.nix { inherit pkgs; compose = supervisor; bundle = { drv, ... }: drv; };
+  compose = import ./compose.nix {
+    inherit pkgs;
+    compose = supervisor;
+    bundle = { drv, ... }: drv;
+    emulator = pkgs.emulator or "";
+  };
   markov = import ../examples/markov/composition.nix { inherit pkgs compose markov-server; };
   worker = import ../examples/worker/composition.nix { inherit pkgs compose; };
   blog = import ../examples/blog/composition.nix {

@@ -29,7 +29,7 @@ fi
 for place in $dependencies "$out"; do
     for python in "$place"/bin/python3 "$place"/bin/python3.*[0-9]; do
         if [ -x "$python" ] && [ -d "$out/lib/python3" ] || [ "$place" = "$out" ] && [ -x "$python" ]; then
-            PYTHONHASHSEED=0 "$python" -IB -m compileall -qq -f -j 1 --invalidation-mode unchecked-hash "$out/lib" || true
+            PYTHONHASHSEED=0 $emulator "$python" -IB -m compileall -qq -f -j 1 --invalidation-mode unchecked-hash "$out/lib" || true
         fi
     done
 done

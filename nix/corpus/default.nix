@@ -6,12 +6,14 @@
 
 let
   lock = builtins.fromJSON (builtins.readFile (inputs + "/lock.json"));
-  inherit (import ../debian/names.nix { inherit inputs system; }) triplet legal source programVersion;
+  inherit (import ../debian/names.nix { inherit inputs system; }) triplet emulator legal source programVersion;
+  builder = builtins.currentSystem;
 
   groups = builtins.mapAttrs
     (name: group: derivation ({
       name = "${legal name}-${programVersion group.version}";
-      inherit system triplet;
+      inherit triplet emulator;
+      system = builder;
       builder = "/bin/sh";
       args = [ "-e" ./build-group.sh ];
       elf = ../debian/elf.sh;
@@ -48,7 +50,8 @@ let
     in
     derivation {
       name = "corpus-${name}";
-      inherit system triplet;
+      inherit triplet;
+      system = builder;
       builder = "/bin/sh";
       args = [ "-e" ./build-program.sh ];
       typelibs = ./typelibs.pl;
@@ -78,7 +81,7 @@ kinds // {
 
   all = derivation {
     name = "corpus";
-    inherit system;
+    system = builder;
     builder = "/bin/sh";
     args = [ "-e" ./link-all.sh ];
     links = map ({ kind, name, path }: "${kind}/${name} ${path}") links;

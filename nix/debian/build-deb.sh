@@ -1,6 +1,7 @@
 # Builder: unpacks .deb files into $out, with every program and library bound to the store.
 #
-# From Nix: sources (the .deb files), dependencies (store paths that may be referred to), triplet, and the parts below.
+# From Nix: sources (the .deb files), dependencies (store paths that may be referred to), triplet, emulator (what runs
+# programs for another processor type), and the parts below.
 # Optional: unwanted (files to leave out), install (commands), fixup (a script that runs when all is bound).
 PATH=/usr/bin:/bin
 export LC_ALL=C

@@ -1,18 +1,18 @@
 # Builder: unpacks a wheel into $out, binds its libraries to the store, compiles it, and writes its programs.
 #
 # From Nix: wheel, file (the wheel's name), python3, site (where modules go), search (module directories of the wheels
-# it needs), programs (1: the console scripts become programs), dependencies, triplet, elf, compile.
+# it needs), programs (1: the console scripts become programs), dependencies, triplet, emulator, elf, compile.
 PATH=/usr/bin:/bin
 export LC_ALL=C
 umask 022
 python=$(echo "$python3"/bin/python3.*[0-9])
 
 mkdir -p "$out/$site"
-"$python" -IB -m zipfile -e "$wheel" "$out/$site"
+$emulator "$python" -IB -m zipfile -e "$wheel" "$out/$site"
 
 if [ -n "$programs" ]; then
     mkdir "$out/bin"
-    "$python" -IB - "$out" "$python" "$out/$site" $search <<'EOF'
+    $emulator "$python" -IB - "$out" "$python" "$out/$site" $search <<'EOF'
 import configparser, pathlib, sys
 
 out, python, *search = sys.argv[1:]

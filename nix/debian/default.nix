@@ -3,12 +3,17 @@
 # It is for machines that reach a Debian mirror but no binary cache. It needs no nixpkgs and no compiler: the builders
 # are shell scripts that use dpkg-deb, patchelf, tar and coreutils of the machine. nix/fetch fills the directory
 # `inputs`.
-{ inputs, system ? builtins.currentSystem }:
+{ inputs
+  # What the packages are for. This machine builds them all.
+, system ? builtins.currentSystem
+}:
 
 let
+  builder = builtins.currentSystem;
+
   lock = builtins.fromJSON (builtins.readFile (inputs + "/lock.json"));
 
-  inherit (import ./names.nix { inherit inputs system; }) triplet legal source programVersion;
+  inherit (import ./names.nix { inherit inputs system; }) triplet emulator legal source programVersion;
 
   unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
 
@@ -20,7 +25,8 @@ let
     in
     derivation ({
       name = "${name}-${programVersion (builtins.head entries).version}";
-      inherit system triplet;
+      inherit triplet emulator;
+      system = builder;
       builder = "/bin/sh";
       args = [ "-e" ./build-deb.sh ];
       elf = ./elf.sh;
@@ -40,10 +46,11 @@ let
     (name: name != "python3" && lock.debian.${name}.section == "python")
     (builtins.attrNames lock.debian);
 
-  wheel = import ./wheel.nix { inherit system triplet lock source legal python3; };
+  wheel = import ./wheel.nix { inherit builder triplet emulator lock source legal python3; };
 
   derive = name: environment: script: derivation ({
-    inherit name system;
+    inherit name;
+    system = builder;
     builder = "/bin/sh";
     args = [ "-e" "-c" "PATH=/usr/bin:/bin; umask 022; eval \"$script\"" ];
     script = script;
@@ -64,7 +71,7 @@ let
   };
 in
 rec {
-  inherit bash python3 libraries;
+  inherit bash python3 libraries emulator;
 
   coreutils = deb { name = "coreutils"; };
   redis = deb { name = "redis"; debs = [ "redis-server" "redis-tools" ]; };
@@ -80,7 +87,7 @@ rec {
   runtimeShell = "${bash}/bin/bash";
   runCommand = derive;
   # Uses the compiler of the machine. Programs must be static: at run time, they cannot find the machine's libraries.
-  runCommandCC = derive;
+  runCommandCC = name: environment: derive name ({ CC = if emulator == "" then "cc" else "${triplet}-gcc"; } // environment);
   pkgsStatic = { inherit runCommandCC; };
 
   inherit (import ./writers.nix { inherit runCommand runtimeShell; }) writeText writeShellScript writeShellScriptBin;

@@ -49,10 +49,11 @@ check_all() {
     [ -n "$loader" ] || return 0
     while read -r file; do
         [ "$file" != "$loader" ] || continue
-        # The status tells of missing libraries, the lines of those found elsewhere: `NAME => PATH (ADDRESS)`.
+        # The status tells of missing libraries, the lines of those found elsewhere: `NAME => PATH (ADDRESS)`. An emulator's
+    # vdso has no name.
         status=0
-        env -i "$loader" --list "$file" > "$TMPDIR/list" 2>&1 || status=$?
-        if [ "$status" != 0 ] || grep -vE "^[[:space:]]+(linux-vdso\\.so|(.* => )?$NIX_STORE/[^ ]+ \\(0x|statically linked)" "$TMPDIR/list"; then
+        env -i $emulator "$loader" --list "$file" > "$TMPDIR/list" 2>&1 || status=$?
+        if [ "$status" != 0 ] || grep -vE "^[[:space:]]+(linux-vdso\\.so|\\(0x|(.* => )?$NIX_STORE/[^ ]+ \\(0x|statically linked)" "$TMPDIR/list"; then
             [ "$status" = 0 ] || cat "$TMPDIR/list"
             echo "nix/debian: $file needs what is not in the store (see above)" >&2
             echo "hint: the library's package is missing in the dependencies of $name" >&2

@@ -1,11 +1,18 @@
-# What Debian's packages are called, and where their files are: nix/fetch puts them into the directory `inputs`.
+# What Debian's packages are called, where their files are (nix/fetch puts them into the directory `inputs`), and what
+# runs their programs at a build. `system` is what the packages are for.
 { inputs, system }:
 
 rec {
   triplet = {
     x86_64-linux = "x86_64-linux-gnu";
     aarch64-linux = "aarch64-linux-gnu";
+    riscv64-linux = "riscv64-linux-gnu";
   }.${system} or (throw "nix/debian: no Debian multiarch directory known for ${system}");
+
+  # Debian's emulator, where the machine that builds has another processor type.
+  emulator =
+    if system == builtins.currentSystem then ""
+    else "/usr/bin/qemu-${builtins.head (builtins.match "(.*)-linux" system)}-static";
 
   # Replaces characters that Nix does not allow in a name, such as `~` and `:` in Debian's versions.
   legal = name: builtins.replaceStrings [ "~" ":" "%" ] [ "-" "-" "-" ] name;

@@ -1,5 +1,5 @@
 # Makes a store path from a wheel: compiles its modules, and lets its programs find only the wheels that they need.
-{ system, triplet, lock, source, legal, python3 }:
+{ builder, triplet, emulator, lock, source, legal, python3 }:
 
 { name, wheels ? [ ], dependencies ? [ ], programs ? false }:
 let
@@ -8,7 +8,8 @@ let
 in
 derivation {
   name = "python${lock.python}-${name}-${legal entry.version}";
-  inherit system triplet python3 site programs;
+  inherit triplet emulator python3 site programs;
+  system = builder;
   builder = "/bin/sh";
   args = [ "-e" ./build-wheel.sh ];
   elf = ./elf.sh;

@@ -16,11 +16,15 @@ LOADED = {"libs", "oldlibs", "python"}
 FIRST = "libc6"
 
 
-def machine():
+def architecture():
+    """What Debian calls this machine's processor type."""
+    return (apt.run("dpkg", "--print-architecture") or platform.machine()).strip()
+
+
+def machine(architecture):
     """Distribution, release and architecture, as in `debian 12 amd64`."""
     release = platform.freedesktop_os_release()
-    architecture = apt.run("dpkg", "--print-architecture") or platform.machine()
-    return f"{release.get('ID', 'unknown')} {release.get('VERSION_ID', 'unstable')} {architecture.strip()}"
+    return f"{release.get('ID', 'unknown')} {release.get('VERSION_ID', 'unstable')} {architecture}"
 
 
 def file_name(name, version, architecture):

@@ -1,7 +1,6 @@
 """Wheels: the Python packages that circus needs, downloaded by pip and checked."""
 
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
@@ -10,19 +9,19 @@ from lock import Lock, sha256
 from report import FetchError, notice
 
 
-def fetch(recorded, python, directory):
+def fetch(recorded, python, processor, directory):
     """Name → what was taken, for every wheel of the lock."""
     wanted = recorded.wheels if recorded.trusted else {}
     taken = {name: entry for name, entry in wanted.items() if is_there(entry, directory)}
     taken |= earlier(recorded, python, directory, taken)
     # The recorded versions in one go; where one is not offered any more, pip gives none of them.
     open_names = [name for name in wanted if name not in taken]
-    taken |= download([f"{name}=={wanted[name]['version']}" for name in open_names], python, directory)
+    taken |= download([f"{name}=={wanted[name]['version']}" for name in open_names], python, processor, directory)
     for name in recorded.wheels:
         if name not in taken and name in wanted:
-            taken |= download([f"{name}=={wanted[name]['version']}"], python, directory)
+            taken |= download([f"{name}=={wanted[name]['version']}"], python, processor, directory)
         if name not in taken:
-            taken |= download([name], python, directory)
+            taken |= download([name], python, processor, directory)
         if name not in taken:
             raise FetchError(
                 f"pip cannot download {name} for Python {python}",
@@ -64,7 +63,7 @@ def earlier(recorded, python, directory, taken):
     }
 
 
-def download(requirements, python, directory):
+def download(requirements, python, processor, directory):
     """Downloads wheels for the closure's Python, which need not be the one that runs this; none where pip fails."""
     if not requirements:
         return {}
@@ -74,7 +73,7 @@ def download(requirements, python, directory):
         command += ["--only-binary=:all:", "--python-version", python, "--implementation", "cp", "--dest", aside]
         command += ["--abi", abi, "--abi", "abi3", "--abi", "none"]
         for tag in ("manylinux_2_28", "manylinux_2_17", "manylinux2014"):
-            command += ["--platform", f"{tag}_{platform.machine()}"]
+            command += ["--platform", f"{tag}_{processor}"]
         result = subprocess.run([*command, *requirements], capture_output=True, text=True)
         if "No module named pip" in result.stderr:
             raise FetchError("pip is not installed", "apt-get install python3-pip")

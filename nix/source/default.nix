@@ -145,7 +145,9 @@ let
   '';
 
   wheel = import ../debian/wheel.nix {
-    inherit system legal python3;
+    inherit legal python3;
+    builder = system;
+    emulator = "";
     lock = wheelLock;
     source = file wheels;
     # The loader is in lib itself.
