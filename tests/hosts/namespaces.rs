@@ -1,15 +1,13 @@
 //! Namespaces that cannot be made, and those that the bundle is in already.
 
-use std::fs::{self, File, Permissions};
-use std::os::fd::OwnedFd;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::sync::LazyLock;
 
 use nix::errno::Errno;
 use nix::libc::{SYS_mount, SYS_unshare};
 use nix::mount::MsFlags;
-use tests::{Change, Host, Nix, User, run, until};
+use tests::{Change, Host, Nix, User, UserNamespace};
 
 use crate::filters::errno;
 use crate::refusals::{
@@ -24,9 +22,7 @@ pub(crate) fn rows() -> Vec<Row> {
     };
     vec![
         Row::new("user namespaces off", Runs("relocate"), SWITCHED_OFF, || {
-            Machine::new(Host::ordinary()).prepared(|start| {
-                start.user_namespace(NO_FURTHER.try_clone().expect("duplicate a descriptor"))
-            })
+            Machine::new(Host::ordinary()).prepared(|start| start.user_namespace(NO_FURTHER.file()))
         }),
         Row::new("id maps: EROFS", Runs("relocate"), MAPS_EROFS, || {
             let read_only = Change::Flags("/proc".into(), MsFlags::MS_RDONLY);
@@ -93,22 +89,5 @@ const SANDBOX: &[&str] = &[
 ];
 
 /// A user namespace with the machine's users, in which the kernel makes no more of them.
-static NO_FURTHER: LazyLock<OwnedFd> = LazyLock::new(|| {
-    let mut holder =
-        Command::new("unshare").args(["--user", "sleep", "infinity"]).spawn().expect("run unshare");
-    let of = |pid: &str| format!("/proc/{pid}/ns/user");
-    let pid = holder.id().to_string();
-    until("a user namespace", || {
-        let is = |pid| fs::read_link(of(pid)).expect("a process has a namespace");
-        (is(&pid) != is("self")).then_some(())
-    });
-    for map in ["uid_map", "gid_map"] {
-        fs::write(format!("/proc/{pid}/{map}"), "0 0 4294967295").expect("map all users");
-    }
-    let switch_off = "echo 0 > /proc/sys/user/max_user_namespaces";
-    let user = format!("--user={}", of(&pid));
-    run(Command::new("nsenter").args([&user, "sh", "-c", switch_off])).expect_code(0);
-    let namespace = File::open(of(&pid)).expect("open the namespace");
-    holder.kill().and_then(|()| holder.wait()).expect("end a process");
-    namespace.into()
-});
+static NO_FURTHER: LazyLock<UserNamespace> =
+    LazyLock::new(|| UserNamespace::prepared("echo 0 > /proc/sys/user/max_user_namespaces"));

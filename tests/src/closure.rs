@@ -27,6 +27,15 @@ impl Closure {
         nix_build(attribute, &[])
     }
 
+    /// The same, for a processor type; this machine's packages make it.
+    #[must_use]
+    pub fn example_for(processor: &str, attribute: &str) -> Closure {
+        if processor == std::env::consts::ARCH {
+            return Closure::example(attribute);
+        }
+        nix_build(&format!("{processor}/{attribute}"), &[])
+    }
+
     /// The probe, with a second store path that it refers to.
     #[must_use]
     pub fn probe() -> Closure {
@@ -67,8 +76,16 @@ fn nix_build(attribute: &str, arguments: &[&str]) -> Closure {
 
 fn build(attribute: &str, arguments: &[&str]) -> Closure {
     let _lock = fixture::lock("nix-build");
-    let link = target().join("fixtures").join(format!("result-{attribute}"));
+    let link = format!("result-{}", attribute.replace('/', "-"));
+    let link = target().join("fixtures").join(link);
     let mut command = Command::new(source().join("nix/build"));
+    let attribute = match attribute.split_once('/') {
+        Some((processor, attribute)) => {
+            command.args(["--system", &format!("{processor}-linux")]);
+            attribute
+        }
+        None => attribute,
+    };
     run(command.arg(attribute).args(arguments).arg("-o").arg(&link)).expect_code(0);
     Closure { path: fs::canonicalize(&link).expect("nix/build makes the link") }
 }

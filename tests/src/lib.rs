@@ -35,6 +35,7 @@ mod store;
 mod terminal;
 pub mod tree;
 mod user;
+mod user_namespace;
 
 pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
@@ -58,3 +59,4 @@ pub use start::{Directory, Running, Start, until};
 pub use store::Store;
 pub use terminal::Terminal;
 pub use user::User;
+pub use user_namespace::UserNamespace;
