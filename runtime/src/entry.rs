@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::{Action, Argv0, Descriptor, Entry, Piece, Rule};
-use rustix::fs::{Access, FileType};
+use rustix::fs::{Access, FileType, Stat};
 use rustix::io::Errno;
 
 use crate::context::Context;
@@ -210,15 +210,20 @@ fn value(context: &Context<'_>, visible: &Visible, rule: &Rule) -> CString {
 /// Returns the absolute path of the bundle's file if a rule needs it.
 pub fn own_path(descriptor: &Descriptor) -> Vec<u8> {
     let mut pieces = descriptor.environment.iter().flat_map(|rule| &rule.value);
-    if pieces.any(|piece| *piece == Piece::Bundle) { find_own_path() } else { Vec::new() }
+    if pieces.any(|piece| *piece == Piece::Bundle) { find_own_path(descriptor) } else { Vec::new() }
 }
 
 #[cold]
-fn find_own_path() -> Vec<u8> {
-    if let Ok(path) = rustix::fs::readlink("/proc/self/exe", Vec::new()) {
+fn find_own_path(descriptor: &Descriptor) -> Vec<u8> {
+    const OWN: &CStr = c"/proc/self/exe";
+    // Otherwise it is an emulator that executes the bundle.
+    let is_own = |stat: Stat| u64::try_from(stat.st_size) == Ok(descriptor.file_len);
+    if rustix::fs::stat(OWN).is_ok_and(is_own)
+        && let Ok(path) = rustix::fs::readlink(OWN, Vec::new())
+    {
         return path.into_bytes();
     }
-    // Without /proc, it is the path that was given to execve(2).
+    // Without /proc too, it is the path that was given to execve(2).
     let path = call::executed_as().map_or(&[][..], CStr::to_bytes);
     if path.starts_with(b"/") {
         return path.into();

@@ -70,13 +70,21 @@ impl<'a> Payload<'a> {
         if !limit::has_stack() {
             return Err(Error::Stack);
         }
-        let open = |path: &CStr| file::open(CWD, path, OFlags::RDONLY, Permissions::empty());
-        let file = match (open(c"/proc/self/exe"), call::executed_as()) {
-            (Ok(file), _) => Ok(file),
-            // Without /proc, use the path that was given to execve(2).
-            (Err(Errno::NOENT), Some(path)) => open(path),
-            (Err(errno), _) => Err(errno),
-        };
+        match open(c"/proc/self/exe") {
+            Ok(file) => match Payload::new(file, descriptor) {
+                Err(Error::FileLength { .. }) => Payload::open_executed(descriptor),
+                payload => payload,
+            },
+            Err(Errno::NOENT) => Payload::open_executed(descriptor),
+            Err(errno) => Err(Error::OwnFile(errno)),
+        }
+    }
+
+    /// Opens the file that was given to execve(2). Without /proc, only its path is known; and where an emulator of
+    /// another processor type executes the bundle, /proc/self/exe can be the emulator.
+    #[cold]
+    fn open_executed(descriptor: &'a Descriptor) -> Result<Payload<'a>, Error> {
+        let file = call::executed_as().map_or(Err(Errno::NOENT), open);
         Payload::new(file.map_err(Error::OwnFile)?, descriptor)
     }
 
@@ -246,6 +254,10 @@ impl<'a> FrameReader<'a> {
         decode(&mut self.decoder, part, compressed, content)?;
         Ok(content)
     }
+}
+
+fn open(path: &CStr) -> Result<OwnedFd, Errno> {
+    file::open(CWD, path, OFlags::RDONLY, Permissions::empty())
 }
 
 /// Decompresses one zstd frame, whose content must have exactly the length of `content`.

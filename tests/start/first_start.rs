@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::sys::signal::Signal::SIGKILL;
-use tests::{Bundle, Closure, Host, User, until};
+use tests::{Bundle, Change, Closure, Host, Nix, User, until};
 
 /// The python example: many files, so that its first start takes a while.
 fn python() -> Bundle {
@@ -85,6 +85,27 @@ fn a_bundle_that_may_only_be_executed_says_so() {
 }
 
 #[test]
+fn an_emulator_at_the_place_of_the_bundle_is_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("self")).unwrap();
+    fs::write(directory.path().join("self/exe"), "an emulator of another processor type").unwrap();
+    let bind = Change::Bind { source: directory.path().into(), at: "/proc".into() };
+    let host = Host::changed(User::ordinary(), Nix::Absent, &[bind]);
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let closure = Closure::example("coreutils");
+    let bundle = Bundle::of(&closure).entry("/bin/env").option("--env", "SELF=%BUNDLE%");
+    let program = host.install(bundle.option("--level", "3").pack().path);
+    let said = host.start(&program).run().stdout();
+    assert!(said.contains(&format!("SELF={}\n", program.display())), "{said}");
+    // By a path that only another user may open.
+    let other = host.install_as(host.outside(&program), "/srv/other");
+    fs::set_permissions(host.outside(&other), Permissions::from_mode(0o711)).unwrap();
+    let (what, hint) = host.start(&other).env("PACKED", "verify").run().refusal();
+    assert_eq!(what, "packed: cannot read this bundle's own file: Permission denied");
+    assert_eq!(hint, "hint: it must be readable, not just executable: chmod +r");
+}
+
+#[test]
 fn twenty_first_starts_at_once_all_run() {
     for host in Host::every() {
         let program = host.install(python().path);
@@ -118,7 +139,7 @@ fn after_a_killed_first_start_the_next_one_works() {
         host.start(program).run().stdout()
     };
     for user in [User::ordinary(), User::root()] {
-        let host = Host::new(user, tests::Nix::Absent);
+        let host = Host::new(user, Nix::Absent);
         let program = host.install(python().path);
         let clear = || fs::remove_dir_all(host.outside(host.cache())).unwrap();
         let count = || count(&host.outside(host.home("")));
