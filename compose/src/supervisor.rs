@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -101,7 +102,11 @@ impl Supervisor {
         };
         let units = order.iter().map(prepare).collect::<Result<Vec<_>>>()?;
         // Daemons whose parent ends become ours: prctl(2).
-        nix::sys::prctl::set_child_subreaper(true).map_err(failed("adopt processes"))?;
+        match nix::sys::prctl::set_child_subreaper(true) {
+            // An emulator of another processor type: such daemons are then the machine's, and the guard ends them.
+            Err(Errno::EINVAL) => {}
+            adopted => adopted.map_err(failed("adopt processes"))?,
+        }
         let control = run.socket(CONTROL)?;
         let listener = UnixListener::bind(&control).map_err(Error::file("make", &control))?;
         listener.set_nonblocking(true).map_err(Error::file("use", &control))?;
