@@ -14,10 +14,10 @@
       app = program: { type = "app"; program = "${program}"; };
     in
     {
-      packages = each (pkgs: { packer, runtime, bundle, compose, ... }:
+      packages = each (pkgs: { packer, packer-all, runtime, bundle, compose, ... }:
         let markov = options: import ./nix/markov.nix ({ inherit pkgs bundle compose; } // options); in
         {
-          inherit packer runtime;
+          inherit packer packer-all runtime;
           default = packer;
           # Bundles; `nix build .#markov.closure` builds the closure of one.
           markov = markov { };
@@ -56,7 +56,8 @@
       });
 
       lib = each (_: { bundle, compose, ... }: { inherit bundle compose; });
-      bundlers = each (_: { bundler, ... }: { default = bundler; });
+      # As in nix bundle --bundler github:…#aarch64-linux nixpkgs#legacyPackages.aarch64-linux.hello
+      bundlers = each (_: { bundlers, ... }: bundlers);
 
       # Not named `packer`, which is another program in nixpkgs.
       overlays.default = final: _: { packed = import ./nix/packer.nix { pkgs = final; }; };

@@ -4,6 +4,9 @@
 # in a Nix build is an attribute; `packer build --help` explains the options.
 { packer, system ? packer.system }:
 
+let
+  builder = system;
+in
 { drv
   # More store paths to pack.
 , extra ? [ ]
@@ -19,6 +22,8 @@
   # Paths, as text, of files whose content must not be packed; the builder must see them.
 , secret ? [ ]
 , stub ? null
+  # What the closure is for, such as "aarch64-linux"; null: what the entry is for.
+, system ? null
 , threads ? null
   # The name of the derivation; null: the name of the first entry, or of `drv` if `entry` is null.
 , name ? null
@@ -42,10 +47,12 @@ let
     ++ option "--env" env
     ++ option "--exclude" exclude
     ++ option "--secret" secret
+    ++ option "--system" system
     ++ option "--threads" threads;
 
   packed = { name, command, args, checks ? { } }: derivation {
-    inherit name system;
+    inherit name;
+    system = builder;
     builder = "${packer}/bin/packer";
     args = [ command "--closure-graph" ".attrs.json" "--output" (builtins.placeholder "out") "--no-cache" ] ++ common ++ args;
     # Nix passes the closure in .attrs.json, since the sizes of the environment and the command line are limited.

@@ -1,9 +1,11 @@
-# All attributes for nix/build ATTRIBUTE. `system` is what they are for; this machine builds them.
+# All attributes for nix/build ATTRIBUTE.
 #
 # `pkgs` is the Debian-made set by default; the expressions below use only names that nixpkgs has too.
 { inputs ? ../target/nix-inputs
+  # What the attributes are for, and what builds them.
 , system ? builtins.currentSystem
-, pkgs ? import ./debian { inherit inputs system; }
+, builder ? system
+, pkgs ? import ./debian { inherit inputs system builder; }
   # For `packer` and `probe`: the program that cargo built, and a path that the probe refers to.
 , program ? throw "it needs a program: nix/build probe --argstr program /path/of/a/static/program"
 , reference ? null
@@ -54,17 +56,17 @@ rec {
   python-example = import ../examples/python { inherit pkgs; };
 
   # Programs of many kinds, as in nix/build corpus.databases.sqlite3; corpus.all has links to all of them.
-  corpus = import ./corpus { inputs = inputs + "/corpus"; inherit system; };
+  corpus = import ./corpus { inputs = inputs + "/corpus"; inherit system builder; };
 
   # Any package of Debian's by its name, as in nix/build package.postgresql-15.
   package = builtins.mapAttrs
-    (name: _: (import ./corpus { inputs = inputs + "/package/${name}"; inherit system; }).packages.${name})
+    (name: _: (import ./corpus { inputs = inputs + "/package/${name}"; inherit system builder; }).packages.${name})
     (builtins.readDir (inputs + "/package"));
 
   # For tests/programs.
   programs = import ./programs.nix {
     inherit pkgs;
-    inherit ((import ./corpus { inputs = inputs + "/programs"; inherit system; }).packages) busybox-static perl;
+    inherit ((import ./corpus { inputs = inputs + "/programs"; inherit system builder; }).packages) busybox-static perl;
   };
 
   python-modules = import ./python-modules.nix { inherit pkgs; };

@@ -20,10 +20,14 @@ let
   };
 
   words = file: builtins.replaceStrings [ "\n" ] [ " " ] (builtins.readFile file);
-in
-rec {
-  # The stub, built as in packer/build.rs, but with the musl compilers of nixpkgs.
-  runtime = pkgs.pkgsStatic.rustPlatform.buildRustPackage (common // {
+
+  # nixpkgs' names of the other processor types.
+  others = system: builtins.attrValues (removeAttrs
+    { x86_64-linux = "gnu64"; aarch64-linux = "aarch64-multiplatform"; riscv64-linux = "riscv64"; }
+    [ system ]);
+
+  # The stub, with a package set of static programs.
+  stub = static: static.rustPlatform.buildRustPackage (common // {
     pname = "packer-runtime";
     cargoBuildFlags = [ "--package=runtime" "--bin=runtime" ];
     buildFeatures = [ "stub" ];
@@ -42,11 +46,11 @@ rec {
     meta.description = "The static program at the front of a bundle";
   });
 
-  packer = pkgs.rustPlatform.buildRustPackage (common // {
+  packerWith = stubs: pkgs.rustPlatform.buildRustPackage (common // {
     pname = "packer";
     cargoBuildFlags = [ "--package=packer" ];
     cargoTestFlags = [ "--package=packer" "--package=format" ];
-    env.PACKER_STUB = "${runtime}/bin/runtime";
+    env.PACKER_STUB = builtins.concatStringsSep ":" (map (stub: "${stub}/bin/runtime") stubs);
     postInstall = ''
       share=$out/share
       mkdir -p $share/man/man1 $share/bash-completion/completions $share/zsh/site-functions $share/fish/vendor_completions.d
@@ -64,6 +68,15 @@ rec {
       platforms = [ "x86_64-linux" "aarch64-linux" ];
     };
   });
+in
+rec {
+  # The stub for this machine, built as in packer/build.rs, but with the musl compilers of nixpkgs.
+  runtime = stub pkgs.pkgsStatic;
+
+  packer = packerWith [ runtime ];
+
+  # With stubs for all processor types; the compilers for the others are built first.
+  packer-all = packerWith ([ runtime ] ++ map (name: stub pkgs.pkgsCross.${name}.pkgsStatic) (others runtime.system));
 
   # The program that runs the services of a composition. Static, as it is part of each.
   supervisor = pkgs.pkgsStatic.rustPlatform.buildRustPackage (common // {
@@ -78,4 +91,12 @@ rec {
   bundle = import ./bundle.nix { inherit packer; };
   compose = import ./compose.nix { inherit pkgs bundle; compose = supervisor; };
   bundler = import ./bundler.nix { inherit bundle; };
+
+  # For what is built for other systems: `nix bundle` asks only for a bundler of the machine that packs.
+  bundlers = { default = bundler; } // builtins.listToAttrs (map
+    (system: {
+      name = system;
+      value = import ./bundler.nix { inherit system; bundle = import ./bundle.nix { packer = packer-all; }; };
+    })
+    [ "x86_64-linux" "aarch64-linux" "riscv64-linux" ]);
 }

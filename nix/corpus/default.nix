@@ -2,12 +2,11 @@
 #
 # A store path is what Debian builds from one source package; its libraries are paths of their own. nix/fetch decides
 # that (closures.py). The programs are in ./programs, a file for each kind.
-{ inputs, system ? builtins.currentSystem }:
+{ inputs, system ? builtins.currentSystem, builder ? system }:
 
 let
   lock = builtins.fromJSON (builtins.readFile (inputs + "/lock.json"));
-  inherit (import ../debian/names.nix { inherit inputs system; }) triplet emulator legal source programVersion;
-  builder = builtins.currentSystem;
+  inherit (import ../debian/names.nix { inherit inputs system builder; }) triplet emulator legal source programVersion;
 
   groups = builtins.mapAttrs
     (name: group: derivation ({

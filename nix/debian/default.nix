@@ -4,16 +4,17 @@
 # are shell scripts that use dpkg-deb, patchelf, tar and coreutils of the machine. nix/fetch fills the directory
 # `inputs`.
 { inputs
-  # What the packages are for. This machine builds them all.
+  # What the packages are for.
 , system ? builtins.currentSystem
+  # What makes them.
+, builder ? system
 }:
 
 let
-  builder = builtins.currentSystem;
 
   lock = builtins.fromJSON (builtins.readFile (inputs + "/lock.json"));
 
-  inherit (import ./names.nix { inherit inputs system; }) triplet emulator legal source programVersion;
+  inherit (import ./names.nix { inherit inputs system builder; }) triplet emulator legal source programVersion;
 
   unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
 

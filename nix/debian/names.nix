@@ -1,6 +1,6 @@
 # What Debian's packages are called, where their files are (nix/fetch puts them into the directory `inputs`), and what
-# runs their programs at a build. `system` is what the packages are for.
-{ inputs, system }:
+# runs their programs at a build. `system` is what the packages are for, `builder` what makes them.
+{ inputs, system, builder }:
 
 rec {
   triplet = {
@@ -11,7 +11,7 @@ rec {
 
   # Debian's emulator, where the machine that builds has another processor type.
   emulator =
-    if system == builtins.currentSystem then ""
+    if system == builder then ""
     else "/usr/bin/qemu-${builtins.head (builtins.match "(.*)-linux" system)}-static";
 
   # Replaces characters that Nix does not allow in a name, such as `~` and `:` in Debian's versions.

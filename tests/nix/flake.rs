@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{Closure, example, nix_command, offline_bundler, run, source, target};
+use tests::{Closure, example, nix_command, offline_bundler, packer, run, source, target};
 
 /// A copy of the flake: path flakes are copied to the store, and beside the original are built files.
 struct Flake {
@@ -108,6 +108,8 @@ const STAND_INS: &str = r#"{
           inherit (made) hello;
           inherit rustPlatform;
           pkgsStatic = made.pkgs.pkgsStatic // { inherit rustPlatform; };
+          pkgsCross = builtins.listToAttrs (map (name: { inherit name; value.pkgsStatic = { inherit rustPlatform; }; })
+            [ "gnu64" "aarch64-multiplatform" "riscv64" ]);
           fetchFromGitHub = { owner, repo, rev, sha256 }: null;
           buildGoModule = { pname, version, src, vendorHash }: runCommand pname { server = made.markov-server; }
             "mkdir -p $out/bin; ln -s $server/bin/markov-server $out/bin/${pname}";
@@ -147,13 +149,21 @@ fn every_output_evaluates() {
     for (output, expected) in [
         (
             "packages",
-            names(&["default", "markov", "markov-circus", "markov-slim", "packer", "runtime"]),
+            names(&[
+                "default",
+                "markov",
+                "markov-circus",
+                "markov-slim",
+                "packer",
+                "packer-all",
+                "runtime",
+            ]),
         ),
         ("apps", names(&["default", "markov", "markov-circus", "markov-slim", "packer"])),
         ("checks", names(&["alone", "hello", "packer", "runtime"])),
         ("devShells", names(&["default"])),
         ("lib", names(&["bundle", "compose"])),
-        ("bundlers", names(&["default"])),
+        ("bundlers", names(&["aarch64-linux", "default", "riscv64-linux", "x86_64-linux"])),
     ] {
         let found = flake.evaluate(output, "builtins.mapAttrs (_: builtins.attrNames)");
         assert_eq!(found, expected, "{output}");
@@ -209,6 +219,36 @@ fn the_flakes_bundler_is_its_function_and_its_overlays() {
         system(),
     );
     assert_eq!(flake.evaluate("overlays.default", &overlaid), json!(format!("{built}")));
+}
+
+#[test]
+fn there_is_a_bundler_for_each_processor_type() {
+    let flake = Flake::on_this_machine();
+    let _ = Closure::example_for("aarch64", "hello");
+    let bundle = |hello: &str| {
+        let mut command = nix_command("nix");
+        command.args(["bundle", "--impure", "--option", "sandbox", "false", "--bundler"]);
+        command.arg(format!("{}#aarch64-linux", flake.reference()));
+        run(command.args(["--expr", hello]).current_dir(flake.path()))
+    };
+    let source = source().display();
+    bundle(&format!(
+        "(import {source}/nix {{
+            inputs = {source}/target/nix-inputs/aarch64;
+            system = \"aarch64-linux\";
+            builder = builtins.currentSystem;
+        }}).hello"
+    ))
+    .expect_code(0);
+    let made = fs::canonicalize(flake.path().join("hello")).expect("nix bundle makes a link");
+    let inspected = run(Command::new(packer()).arg("inspect").arg(made)).stdout();
+    assert!(inspected.contains("system       aarch64-linux\n"), "{inspected}");
+
+    let ended = bundle(&example("hello").0);
+    // Nix has it for a build that failed.
+    ended.expect_code(100);
+    let stderr = ended.stderr();
+    assert!(stderr.contains("/bin/hello is for x86_64, but the bundle is for aarch64"), "{stderr}");
 }
 
 #[test]
