@@ -14,11 +14,17 @@
 
 SHELL := /bin/sh
 MUSL := $(shell uname -m)-unknown-linux-musl
+
+# What packer has stubs for, if Rust's target and a C compiler are there: see packer/build.rs. A mirror may not have all.
+STUBS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # The Debian packages that the build, Nix, the examples and the tests use, except essential ones.
 PACKAGES := bubblewrap bzip2 ca-certificates curl docker-registry g++ gcc libc6-dev musl-tools nix-bin openssh-client \
 	openssl patchelf python3 python3-pip skopeo strace sudo tar umoci xz-utils zstd
+
+# What makes stubs and closures for aarch64 on another machine, and runs them.
+PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
 
 # What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11. And what takes
 # images.
@@ -28,8 +34,8 @@ HOST_PACKAGES := buildah catatonit crun debian-archive-keyring debootstrap e2fsp
 # What programs are built from source with.
 SOURCE_PACKAGES := bison dpkg-dev gawk make
 
-# What the corpus is made with: sources are compiled, for aarch64 too.
-CORPUS_PACKAGES := $(SOURCE_PACKAGES) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+# What the corpus is made with: sources are compiled.
+CORPUS_PACKAGES := $(SOURCE_PACKAGES)
 
 # The other tools that the benchmarks compare with.
 PEERS := bubblewrap buildah fuse3 makeself squashfs-tools squashfuse
@@ -131,10 +137,12 @@ $(DENY):
 	cargo install cargo-deny --locked --version $(CARGO_DENY) --root $(TARGET)/tools/cargo-deny-$(CARGO_DENY)
 
 stub-size: build
-	@# The newest stub is the one inside the packer that was just built.
-	@stub=$$(ls -t $(TARGET)/release/build/packer-*/out/stub/$(MUSL)/stub/runtime | head -n 1); \
-		size=$$(stat -c %s "$$stub"); \
-		echo "the stub has $$size bytes of $(STUB_LIMIT)"; [ $$size -le $(STUB_LIMIT) ]
+	@# The newest stubs are those inside the packer that was just built.
+	@for target in $(STUBS); do \
+		stub=$$(ls -t $(TARGET)/release/build/packer-*/out/stub/$$target/stub/runtime | head -n 1); \
+		size=$$(stat -c %s "$$stub") || exit 1; \
+		echo "the stub for $${target%%-*} has $$size bytes of $(STUB_LIMIT)"; \
+		[ $$size -le $(STUB_LIMIT) ] || exit 1; done
 
 setup: packages rust crates
 
@@ -153,7 +161,8 @@ packages:
 rust:
 	@command -v cargo >/dev/null || { \
 		echo "Rust is missing" >&2; echo "hint: install it from https://rustup.rs" >&2; exit 1; }
-	@[ -d "$$(rustc --print target-libdir --target $(MUSL))" ] || rustup target add $(MUSL)
+	@for target in $(MUSL) $(STUBS); do \
+		[ -d "$$(rustc --print target-libdir --target $$target)" ] || rustup target add $$target || exit 1; done
 
 crates: rust
 	@# All crates, including those for other systems: `cargo metadata --offline`, the tests and cargo-deny read them.

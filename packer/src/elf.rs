@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 
 use format::{DESCRIPTOR_LEN, NOTE_NAME, NOTE_TYPE};
 use object::elf::{
@@ -50,7 +51,8 @@ impl Machine {
         self == other
             || matches!(
                 (self, other),
-                (Machine::X86_64, Machine::Other(EM_386)) | (Machine::Aarch64, Machine::Other(EM_ARM))
+                (Machine::X86_64, Machine::Other(EM_386))
+                    | (Machine::Aarch64, Machine::Other(EM_ARM))
             )
     }
 }
@@ -82,6 +84,13 @@ impl fmt::Display for Machine {
             Machine::Other(number) => write!(f, "machine number {}", number.0),
         }
     }
+}
+
+/// Reads the processor type of a bundle.
+pub(crate) fn machine(bundle: &File) -> Option<Machine> {
+    let mut head = [0; size_of::<FileHeader64<LittleEndian>>()];
+    bundle.read_exact_at(&mut head, 0).ok()?;
+    Machine::of_program(&head)
 }
 
 /// Reads the descriptor in a bundle; `None` if the file has none.

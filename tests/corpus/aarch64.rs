@@ -40,7 +40,7 @@ pub(crate) fn paths_that_a_compiler_cuts_are_found() {
                 proven += 1;
                 let moved = replaced(&content, from.as_bytes(), to.as_bytes());
                 fs::write(&program, moved).expect("write a program");
-                let output = run(Command::new("qemu-aarch64").arg(&program)).stdout();
+                let output = run(Command::new("qemu-aarch64-static").arg(&program)).stdout();
                 assert_eq!(output, "text\nmore\ntext\nmore\n", "{options:?}");
             }
         }

@@ -109,7 +109,7 @@ fn an_entry_that_could_not_run_is_refused() {
         ("text", "neither an ELF program nor a script"),
         ("outside", "/bin/sh"),
         ("loop", "a loop of symbolic links"),
-        ("foreign", "the stub is for"),
+        ("foreign", "is for machine number 22"),
         ("directory", "not an executable file"),
         ("missing", "no program"),
     ] {

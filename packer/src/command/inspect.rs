@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::print;
 use crate::cli;
+use crate::elf;
 use crate::error::Result;
 use crate::plan::verdict::{Relocation, Verdict};
 use crate::source::bundle::Bundle;
@@ -29,6 +30,8 @@ pub(crate) fn inspect(options: &cli::Inspect) -> Result<()> {
 struct Report {
     format_version: u32,
     packer: String,
+    /// What it runs on, as Nix names it.
+    system: Option<String>,
     entries: Vec<Entry>,
     modes: Vec<&'static str>,
     /// `None` if the closure has no obstacles but the bundle does not allow `relocate`: its index then lists no
@@ -112,6 +115,7 @@ impl Report {
         Ok(Report {
             format_version: format::BUNDLE_VERSION,
             packer: manifest.packer.clone(),
+            system: elf::machine(&bundle.file).map(|machine| format!("{machine}-linux")),
             entries: descriptor
                 .entries
                 .iter()
@@ -149,6 +153,9 @@ impl Report {
         for (number, Entry { name, program }) in self.entries.iter().enumerate() {
             let title = if number == 0 { "entry" } else { "" };
             writeln!(text, "{title:12} {name} = {program}")?;
+        }
+        if let Some(system) = &self.system {
+            writeln!(text, "{:12} {system}", "system")?;
         }
         writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
         match &self.relocation {
@@ -265,13 +272,14 @@ mod tests {
         let text = Report::new(&Bundle::open(&path).unwrap()).unwrap().text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], format!("entry        sh = /nix/store/{BASH}/bin/sh"));
-        assert_eq!(lines[1], "modes        host, relocate, namespace, ram");
-        assert_eq!(lines[2], "relocation   relocatable (1 references in 1 files)");
-        assert_eq!(lines[3], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
-        assert!(lines[4].ends_with("of 72 B; 5 files in 2 store paths)"), "{}", lines[4]);
-        assert!(lines[5].contains("in 2 frames; stub 8."), "{}", lines[5]);
-        assert_eq!(lines[9], format!("      64 B       2  /nix/store/{BASH}"));
-        assert_eq!(lines[10], format!("       8 B       3  /nix/store/{GLIBC}"));
+        assert_eq!(lines[1], "system       x86_64-linux");
+        assert_eq!(lines[2], "modes        host, relocate, namespace, ram");
+        assert_eq!(lines[3], "relocation   relocatable (1 references in 1 files)");
+        assert_eq!(lines[4], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
+        assert!(lines[5].ends_with("of 72 B; 5 files in 2 store paths)"), "{}", lines[5]);
+        assert!(lines[6].contains("in 2 frames; stub 8."), "{}", lines[6]);
+        assert_eq!(lines[10], format!("      64 B       2  /nix/store/{BASH}"));
+        assert_eq!(lines[11], format!("       8 B       3  /nix/store/{GLIBC}"));
     }
 
     #[test]

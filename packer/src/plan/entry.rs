@@ -236,7 +236,7 @@ fn list(names: impl ExactSizeIterator<Item = String>) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::source::exclude::Exclude;
     use crate::source::store::tests::{BASH, GLIBC, MARKOV, TestStore};

@@ -22,7 +22,8 @@ pub(crate) fn choose(
     programs: &[Program],
     wanted: Option<Machine>,
 ) -> Result<Machine> {
-    let entries = programs.iter().filter_map(|program| Some((program.full_path(), program.machine?)));
+    let entries =
+        programs.iter().filter_map(|program| Some((program.full_path(), program.machine?)));
     let shown = |path: &[u8]| Escaped(path).to_string();
     if let Some(machine) = wanted {
         return match entries.into_iter().find(|(_, found)| *found != machine) {
@@ -46,13 +47,9 @@ pub(crate) fn choose(
 }
 
 /// The ELF programs of the closure in directories for programs.
-fn in_directories(
-    store: &Store,
-    tree: &Tree,
-) -> impl Iterator<Item = Result<(Vec<u8>, Machine)>> {
-    let is_program = |(_, node): &(u32, &Node)| {
-        matches!(node.kind, Kind::File { executable: true, .. })
-    };
+fn in_directories(store: &Store, tree: &Tree) -> impl Iterator<Item = Result<(Vec<u8>, Machine)>> {
+    let is_program =
+        |(_, node): &(u32, &Node)| matches!(node.kind, Kind::File { executable: true, .. });
     let read = |(number, _)| {
         let location = tree.location(number);
         let mut above = location.split(|byte| *byte == b'/').rev().skip(1);
@@ -101,11 +98,9 @@ mod tests {
 
     #[test]
     fn entry_decides() {
-        for (machine, expected) in [
-            (X86_64, Machine::X86_64),
-            (AARCH64, Machine::Aarch64),
-            (RISCV64, Machine::Riscv64),
-        ] {
+        for (machine, expected) in
+            [(X86_64, Machine::X86_64), (AARCH64, Machine::Aarch64), (RISCV64, Machine::Riscv64)]
+        {
             let markov = format!("{MARKOV}/bin/markov");
             assert_eq!(chosen(&[(&markov, machine)], None).unwrap(), expected);
             assert_eq!(chosen(&[(&markov, machine)], Some(expected)).unwrap(), expected);
