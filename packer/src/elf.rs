@@ -51,7 +51,7 @@ impl Machine {
         self == other
             || matches!(
                 (self, other),
-                (Machine::X86_64, Machine::Other(EM_386))
+                (Machine::X86_64, Machine::Other(EM_386 | EM_X86_64))
                     | (Machine::Aarch64, Machine::Other(EM_ARM))
             )
     }
