@@ -239,15 +239,40 @@ impl<'a> FrameReader<'a> {
     ///
     /// If the frame cannot be read, or differs from what the packer wrote.
     pub fn read(&mut self, number: u32, frame: &Frame, digest: Digest) -> Result<&mut [u8], Error> {
-        let part = Part::Frame(number);
+        self.load(number, frame)?;
+        self.decode(number, frame, digest)
+    }
+
+    /// Reads a frame for [`FrameReader::decode`].
+    ///
+    /// # Errors
+    ///
+    /// If the frame cannot be read.
+    pub fn load(&mut self, number: u32, frame: &Frame) -> Result<(), Error> {
         // The seek table allows less than 2³⁰ bytes for a frame.
         let compressed = &mut self.compressed[..frame.compressed_len as usize];
-        let content = &mut self.content[..frame.len as usize];
         let offset = self.payload.descriptor.stub_len.saturating_add(frame.offset);
         let whole = file::read_at(self.payload.file.as_fd(), compressed, offset);
-        if !whole.map_err(Error::OwnFile)? {
-            return Err(format::Error::Length(part).into());
+        match whole.map_err(Error::OwnFile)? {
+            true => Ok(()),
+            false => Err(format::Error::Length(Part::Frame(number)).into()),
         }
+    }
+
+    /// Checks the digest of the frame that was read last and returns its content, which the caller may change.
+    ///
+    /// # Errors
+    ///
+    /// If the frame differs from what the packer wrote.
+    pub fn decode(
+        &mut self,
+        number: u32,
+        frame: &Frame,
+        digest: Digest,
+    ) -> Result<&mut [u8], Error> {
+        let part = Part::Frame(number);
+        let compressed = &self.compressed[..frame.compressed_len as usize];
+        let content = &mut self.content[..frame.len as usize];
         if Digest::of(compressed) != digest {
             return Err(format::Error::Digest(part).into());
         }

@@ -7,11 +7,12 @@ pub mod node;
 pub mod progress;
 pub mod rewrite;
 pub mod tree;
+mod turn;
 mod verify;
 
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use format::{Extent, Frame, Index, Kind};
 use rustix::fs::AtFlags;
@@ -26,6 +27,7 @@ use content::{Link, Plan};
 use node::{DIRECTORY_PERMISSIONS, TIMES, create_file, file_permissions, set_final};
 use progress::Progress;
 use tree::{Destination, Tree};
+use turn::Turn;
 pub use verify::verify;
 
 /// Threads that write files at most: more threads only wait for the file system.
@@ -133,19 +135,20 @@ fn write(
     progress: &Progress,
 ) -> Result<(), Error> {
     let frames = sections.seek_table.data_frames();
-    let next = AtomicUsize::new(0);
+    let next = AtomicU32::new(0);
+    let turn = Turn::new();
     let failed = AtomicBool::new(false);
     thread::parallel(threads(frames, plan.frames.len())?, || {
         let work = || -> Result<(), Error> {
             let mut reader = FrameReader::new(payload, frames)?;
             while !failed.load(Ordering::Relaxed) {
-                let Some(&number) = plan.frames.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                    break;
-                };
                 // The seek table has fewer frames than a u32 can count.
+                let own = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&number) = plan.frames.get(own as usize) else { break };
                 let position = number as usize;
                 let frame = &frames[position];
-                let content = reader.read(number, frame, index.frames[position])?;
+                turn.take(own, || reader.load(number, frame))?;
+                let content = reader.decode(number, frame, index.frames[position])?;
                 plan.write_frame(tree, frame, content)?;
                 progress.advance(frame.len.into());
             }
