@@ -6,9 +6,11 @@ pub(crate) mod boot;
 pub mod directory;
 pub(crate) mod lease;
 pub(crate) mod name;
+mod network;
 pub mod place;
 pub(crate) mod record;
 pub(crate) mod root;
+pub mod shared;
 pub(crate) mod store_dir;
 mod sweep;
 pub(crate) mod unfinished;
@@ -20,14 +22,14 @@ use alloc::vec::Vec;
 use rustix::io::Errno;
 
 use crate::context::Context;
-use crate::error::{Error, Impossible, Shown, Unusable};
+use crate::error::{Error, Impossible, Room, Shown, Unusable};
 use crate::payload::{Bundle, Payload};
 use crate::system::file::ExactPermissions;
 use crate::system::limit;
 use crate::system::log::Log;
 use crate::unpack;
 use boot::Boot;
-use directory::Cache;
+use directory::{Cache, Lock};
 use lease::Known;
 pub use lease::Ready;
 use place::{Absent, Place};
@@ -43,16 +45,81 @@ pub use users::Kept;
 ///
 /// If no place can hold it.
 pub fn obtain(context: &Context<'_>, form: Form) -> Result<(Cache, Ready), Impossible> {
-    let places = place::places(&context.settings, context.environment);
-    // A bundle stays where it is unpacked: a better place that was full then may have room now.
-    for place in &places {
-        if let Ok(cache) = place.open(Absent::Fail)
-            && let Ok(Some(ready)) = cache.find(context.bundle, form)
-        {
-            return Ok((cache, ready));
-        }
+    // The user named them, so they come first.
+    if let Some(list) = context.settings.shared
+        && let Some(found) = shared::find(list, context, form)
+    {
+        return Ok(found);
+    }
+    let usual = place::usual(&context.settings, context.environment);
+    match find_in(&usual, context.bundle, form) {
+        Some(found) => Ok(found),
+        None => obtain_elsewhere(context, form, usual),
+    }
+}
+
+/// Finds the bundle in the first of these places that has it.
+///
+/// A bundle stays where it is unpacked: a better place that was full then may have room now.
+fn find_in(places: &[Place<'_>], bundle: &Bundle, form: Form) -> Option<(Cache, Ready)> {
+    places.iter().find_map(|place| {
+        let cache = place.open(Absent::Fail).ok()?;
+        let ready = cache.find(bundle, form).ok()??;
+        Some((cache, ready))
+    })
+}
+
+/// Finds the bundle in the other places of this machine and in its shared caches, or unpacks it.
+#[cold]
+#[inline(never)]
+fn obtain_elsewhere<'a>(
+    context: &Context<'a>,
+    form: Form,
+    mut places: Vec<Place<'a>>,
+) -> Result<(Cache, Ready), Impossible> {
+    let others = place::others(&context.settings, context.environment);
+    let found =
+        find_in(&others, context.bundle, form).or_else(|| shared::find_in_machine(context, form));
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    places.extend(others);
+    if places.len() > 1 {
+        places = with_network_last(context, places);
     }
     add_to_first(context, form, &places)
+}
+
+/// Sorts the places: those on network file systems come last, since other machines use the same files and each small
+/// file takes long. Only with such places is memory a place.
+fn with_network_last<'a>(context: &Context<'_>, places: Vec<Place<'a>>) -> Vec<Place<'a>> {
+    let log = context.log;
+    let (mut local, mut remote) = (Vec::new(), Vec::new());
+    for place in places {
+        match place.network() {
+            None => local.push(place),
+            Some(kind) => {
+                let shown = Shown::from(&place);
+                log.debug(format_args!(
+                    "{shown} is on a network file system ({kind}): it comes last"
+                ));
+                remote.push(place);
+            }
+        }
+    }
+    local.retain(|place| {
+        let Some(free) = place.memory() else { return true };
+        // Half of it is for others, and for the program. What a control group may use, it counts there.
+        let free = limit::control_group().map_or(free, |limit| limit.min(free)) / 2;
+        let fits = || room(context.bundle).is_some_and(|needed| needed.bytes <= free);
+        let is_used = !remote.is_empty() && fits();
+        if !is_used && !remote.is_empty() {
+            log.debug(format_args!("not in {}: too little memory", Shown::from(place)));
+        }
+        is_used
+    });
+    local.append(&mut remote);
+    local
 }
 
 /// Unpacks the bundle to the first place that can hold it.
@@ -100,12 +167,22 @@ fn add_to_first(
 #[cold]
 #[inline(never)]
 pub fn out_of_space(error: Error, bundle: &Bundle, place: impl Into<Shown>) -> Error {
-    // If the bundle cannot read its own file, the original error is still the one to show.
-    let needed = || {
-        let sections = Payload::open_own(&bundle.descriptor).ok()?.sections().ok()?;
-        Some(unpack::room(&sections.index().ok()?, &sections.names()))
-    };
-    error.out_of_space(needed, place)
+    error.out_of_space(|| room(bundle), place)
+}
+
+/// Returns how much room the bundle needs; `None` if it cannot read its own file. Another error tells of that.
+fn room(bundle: &Bundle) -> Option<Room> {
+    let sections = Payload::open_own(&bundle.descriptor).ok()?.sections().ok()?;
+    Some(unpack::room(&sections.index().ok()?, &sections.names()))
+}
+
+/// The result of [`Cache::share`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The number of the bundle's store paths.
+    pub paths: usize,
+    /// How many of them were unpacked.
+    pub unpacked: usize,
 }
 
 /// The result of [`Cache::verify`].
@@ -133,10 +210,10 @@ impl Cache {
     ///
     /// If the bundle is damaged or a file cannot be written. The cache then stays as it was.
     fn find_or_add(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Ready, Error> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         match self.find(bundle, form)? {
             Some(ready) => Ok(ready),
-            None => self.add(bundle, form, log),
+            None => self.add(bundle, form, &lock, log),
         }
     }
 
@@ -150,29 +227,63 @@ impl Cache {
     /// If the bundle is damaged, or a file cannot be read or written. Store paths that were whole
     /// stay whole.
     pub fn verify(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Option<Verified>, Error> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
         if !record::is_there(self, bundle, form)? {
             return Ok(None);
         }
         let payload = Payload::open_own(&bundle.descriptor)?;
         let sections = payload.sections()?;
         let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
-        store.remove_unfinished()?;
+        store.remove_unfinished(lock.others)?;
         let altered = store.altered(&sections)?;
         let (payload, sections, place) = (&payload, &sections, &self.path);
         store.replace(&Unpacking { payload, sections, place, log }, &altered)?;
         let claim = Claim { state: State::Settled, location, names: &store.names };
-        record::confirm(self, bundle, &sections.manifest, &claim)?;
+        record::confirm(self, bundle, &sections.manifest, &claim, lock.others)?;
         let altered = altered.into_iter().flatten().collect();
         Ok(Some(Verified { paths: store.names.len(), altered }))
     }
 
-    /// Unpacks the missing store paths. The caller holds the lock.
-    fn add(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Ready, Error> {
+    /// Unpacks what is missing of a bundle's store paths for other users and machines: all is on the disk afterwards,
+    /// and everybody may read it.
+    ///
+    /// # Errors
+    ///
+    /// If the bundle is damaged or a file cannot be written. The cache then stays as it was.
+    pub fn share(
+        &self,
+        bundle: &Bundle,
+        payload: &Payload<'_>,
+        form: Form,
+        log: Log,
+    ) -> Result<Shared, Error> {
+        let _permissions = ExactPermissions::begin();
+        let lock = self.lock()?;
+        self.open_to_all()?;
+        let sections = payload.sections()?;
+        let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
+        store.remove_unfinished(lock.others)?;
+        let known = record::known(self, location)?;
+        let mut missing = store.missing()?;
+        let place = &self.path;
+        let unpacking = Unpacking { payload, sections: &sections, place, log };
+        store.check(&unpacking, &known, &mut missing)?;
+        let unpacked = missing.iter().flatten().count();
+        let is_settled = |name| known.get(name) == Some(&State::Settled);
+        if unpacked > 0 || !store.names.iter().all(is_settled) {
+            store.add(&unpacking, &missing, State::Settled)?;
+        }
+        let claim = Claim { state: State::Settled, location, names: &store.names };
+        record::confirm(self, bundle, &sections.manifest, &claim, lock.others)?;
+        Ok(Shared { paths: store.names.len(), unpacked })
+    }
+
+    /// Unpacks the missing store paths.
+    fn add(&self, bundle: &Bundle, form: Form, lock: &Lock, log: Log) -> Result<Ready, Error> {
         let payload = Payload::open_own(&bundle.descriptor)?;
         let sections = payload.sections()?;
         let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
-        store.remove_unfinished()?;
+        store.remove_unfinished(lock.others)?;
         let known = record::known(self, location)?;
         let mut missing = store.missing()?;
         let place = &self.path;
@@ -187,7 +298,8 @@ impl Cache {
         if is_all_on_disk && record::settle(self, bundle, location)? {
             return self.find_added(bundle, form);
         }
-        let state = match Boot::current() {
+        // Boots are of one machine: those of others would not trust the record.
+        let state = match Boot::current().filter(|_| self.network().is_none()) {
             Some(boot) if !is_complete || !store.names.iter().all(is_settled) => {
                 State::Written(boot)
             }
@@ -195,7 +307,7 @@ impl Cache {
         };
         store.add(&unpacking, &missing, state)?;
         let claim = Claim { state, location, names: &store.names };
-        record::write(self, bundle, &sections.manifest, &claim)?;
+        record::write(self, bundle, &sections.manifest, &claim, lock.others)?;
         self.find_added(bundle, form)
     }
 

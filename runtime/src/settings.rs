@@ -15,6 +15,8 @@ pub struct Settings<'a> {
     pub mode: Option<Mode>,
     /// `PACKED_CACHE`: the only directory to unpack to.
     pub cache: Option<&'a [u8]>,
+    /// `PACKED_SHARED`: caches that an administrator fills, separated by colons.
+    pub shared: Option<&'a [u8]>,
     /// `PACKED_ARGV0=caller`: whether the program gets argv\[0\] as the caller gave it.
     pub keep_argv0: bool,
     /// `PACKED_LOG=debug`: whether to write debug messages to stderr.
@@ -65,6 +67,7 @@ impl<'a> Settings<'a> {
         Ok(Settings {
             mode: variable(environment, "PACKED_MODE").map(parse_mode).transpose()?,
             cache: variable(environment, "PACKED_CACHE"),
+            shared: variable(environment, "PACKED_SHARED"),
             keep_argv0: match variable(environment, "PACKED_ARGV0") {
                 None => false,
                 Some(b"caller") => true,
@@ -102,6 +105,7 @@ mod tests {
             c"PACKED_MODE=ram",
             c"PACKED_LOG=debug",
             c"PACKED_ARGV0=caller",
+            c"PACKED_SHARED=/sw/packed:/opt/packed",
             c"PACKED=extract=/a=b",
         ];
         let settings = Settings::read(&environment).unwrap();
@@ -110,6 +114,7 @@ mod tests {
             Settings {
                 mode: Some(Mode::Ram),
                 cache: None,
+                shared: Some(b"/sw/packed:/opt/packed"),
                 keep_argv0: true,
                 log: true,
                 command: Some(Command::Extract(b"/a=b")),

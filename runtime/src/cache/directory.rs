@@ -21,12 +21,14 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::Stat;
+use rustix::fs::{AtFlags, Stat};
 use rustix::io::Errno;
 
+use super::network;
 use crate::error::{Error, Shown, Unusable};
+use crate::system::call::{self, Clock};
 use crate::system::file::{self, Permissions};
-use crate::system::{call, log};
+use crate::system::log;
 
 /// The layout's version. A cache with another version is not touched.
 const VERSION: &CStr = c"1";
@@ -54,6 +56,17 @@ pub struct Cache {
     pub path: Vec<u8>,
     /// What a running program locks.
     pub lease: Lease,
+    /// Who fills it.
+    pub kind: Kind,
+}
+
+/// Who fills a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// This user's starts. Nobody else owns a file in it.
+    Own,
+    /// An administrator: root or this user owns its files, and a start writes nothing to it.
+    Shared,
 }
 
 /// What a running program locks.
@@ -68,7 +81,37 @@ pub enum Lease {
 
 /// The cache's lock; dropping it unlocks the cache.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] OwnedFd);
+pub(super) struct Lock {
+    #[expect(dead_code, reason = "closing it unlocks")]
+    file: OwnedFd,
+    /// What is known about other processes while it is held.
+    pub(super) others: Others,
+}
+
+/// What other processes that unpack to the cache or remove from it can do meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// They wait.
+    Wait,
+    /// They may be at work: locks do nothing on this file system, or only on this machine.
+    Work,
+}
+
+/// Seconds after which nobody is at work on an unfinished file any more, where locks do not say so.
+const STALE: i64 = 24 * 60 * 60;
+
+impl Others {
+    /// Whether another process may still be at work on a file: it changed a short time ago.
+    pub(super) fn may_use(self, directory: &OwnedFd, name: &CStr) -> bool {
+        let changed = || {
+            // Not the time of modification, which is set for each store path.
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            rustix::fs::statat(directory, name, flags).map_or(0, |stat| stat.st_ctime)
+        };
+        let (now, _) = call::time(Clock::Real);
+        self == Others::Work && now.saturating_sub(changed()) < STALE
+    }
+}
 
 impl Cache {
     /// Waits for the lock.
@@ -84,9 +127,45 @@ impl Cache {
         let lock = file::lock(&self.directory, LOCK, || log::waiting(Shown::from(&*self.path)))
             .map_err(failed())?;
         if self.is_new()? {
-            rustix::fs::symlinkat(VERSION, &self.directory, VERSION_LINK).map_err(failed())?;
+            match rustix::fs::symlinkat(VERSION, &self.directory, VERSION_LINK) {
+                // Another start, without the lock, was faster.
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(failed()(errno)),
+            }
         }
-        Ok(Lock(lock))
+        let others = match self.network().is_none() && file::excludes(&self.directory, LOCK) {
+            true => Others::Wait,
+            false => Others::Work,
+        };
+        Ok(Lock { file: lock, others })
+    }
+
+    /// Returns the name of the network file system that the cache is on. Other machines may use it, and locks may be
+    /// this machine's only.
+    pub fn network(&self) -> Option<&'static str> {
+        network::name(rustix::fs::fstatfs(&self.directory))
+    }
+
+    /// Whether other users may use the cache: `packer cache add` filled it.
+    ///
+    /// The directory of records says so: only then may other users read it.
+    pub(super) fn is_for_all(&self) -> bool {
+        let stat = rustix::fs::statat(&self.directory, BUNDLES, AtFlags::SYMLINK_NOFOLLOW);
+        stat.is_ok_and(|stat| is_for_all(&stat))
+    }
+
+    /// Lets other users read the cache, and run what is in it.
+    pub(super) fn open_to_all(&self) -> Result<(), Error> {
+        for name in [BUNDLES, STORES] {
+            let directory = self.subdirectory(name, PUBLIC)?;
+            rustix::fs::fchmod(&directory, PUBLIC).map_err(Error::file("change", name))?;
+        }
+        rustix::fs::fchmod(&self.directory, PUBLIC).map_err(Error::file("change", &*self.path))
+    }
+
+    /// Whether what this file's owner wrote may run: this user, or root in a shared cache.
+    pub(super) fn trusts(&self, stat: &Stat) -> bool {
+        is_ours(stat) || self.kind == Kind::Shared && stat.st_uid == 0
     }
 
     /// Whether nothing has been unpacked to the directory. It is an error if the directory contains
@@ -126,7 +205,7 @@ impl Cache {
     ) -> Result<OwnedFd, Error> {
         let directory = file::ensure_directory(&self.directory, name, permissions)
             .map_err(Error::file("create", name))?;
-        check_ours(directory, name)
+        self.check_owner(directory, name)
     }
 
     /// Opens a directory of the cache if it exists. Commands that remove files do not create it.
@@ -135,21 +214,26 @@ impl Cache {
         name: &'static CStr,
     ) -> Result<Option<OwnedFd>, Error> {
         match file::open_directory(&self.directory, name) {
-            Ok(directory) => check_ours(directory, name).map(Some),
+            Ok(directory) => self.check_owner(directory, name).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Error::file("open", name)(errno)),
         }
     }
+
+    /// Checks the owner: another user can have made the directory while the cache was writable by
+    /// others.
+    fn check_owner(&self, directory: OwnedFd, name: &CStr) -> Result<OwnedFd, Error> {
+        let stat = rustix::fs::fstat(&directory).map_err(Error::file("open", name))?;
+        match self.trusts(&stat) {
+            true => Ok(directory),
+            false => Err(Error::unusable(name, Unusable::ForeignOwner(stat.st_uid))),
+        }
+    }
 }
 
-/// Checks the owner: another user can have made the directory while the cache was writable by
-/// others.
-fn check_ours(directory: OwnedFd, name: &CStr) -> Result<OwnedFd, Error> {
-    let stat = rustix::fs::fstat(&directory).map_err(Error::file("open", name))?;
-    match is_ours(&stat) {
-        true => Ok(directory),
-        false => Err(Error::unusable(name, Unusable::ForeignOwner(stat.st_uid))),
-    }
+/// Whether everybody may list a directory and open what is in it.
+pub(super) fn is_for_all(stat: &Stat) -> bool {
+    stat.st_mode & 0o005 == 0o005
 }
 
 /// Whether this user owns the file: another user can have made it while the cache was writable by

@@ -7,7 +7,7 @@ use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, OFlags, Timespec, Timestamps, UTIME_NOW, flock};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::directory::{Cache, Lease, c_string, is_ours};
+use super::directory::{Cache, Kind, Lease, c_string};
 use super::name;
 use super::record::{self, Form, HEAD_LEN, Head, Location};
 use super::users::Kept;
@@ -82,7 +82,14 @@ pub(super) fn find(
             Err(errno) => return Err(Error::file("open", &*name)(errno)),
         };
         let read = || {
-            match retry_on_intr(|| flock(&lease, FlockOperation::LockShared)) {
+            let locked = match cache.kind {
+                Kind::Own => retry_on_intr(|| flock(&lease, FlockOperation::LockShared)),
+                // Any user can lock a record that any user can read.
+                Kind::Shared => {
+                    file::lock_for_a_moment(&lease, FlockOperation::NonBlockingLockShared)
+                }
+            };
+            match locked {
                 Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
                 Err(errno) => return Err(errno),
             }
@@ -97,14 +104,16 @@ pub(super) fn find(
             continue;
         }
         let is_whole = |head: &Head| {
-            is_ours(&stat)
+            cache.trusts(&stat)
                 && (known == Known::Whole
                     || head.state.is_reliable() && has_entry(cache, bundle, head.location))
         };
         let Some(Head { location, .. }) = head.filter(is_whole) else {
             return Ok(None);
         };
-        mark_used(&lease, stat.st_mtime);
+        if cache.kind == Kind::Own {
+            mark_used(&lease, stat.st_mtime);
+        }
         let lease = match cache.lease {
             Lease::Record => lease,
             Lease::Cache => {
@@ -121,7 +130,7 @@ pub(super) fn find(
     }
 }
 
-/// Whether the first entry's store path still exists, owned by this user. A user who deletes files
+/// Whether the first entry's store path still exists, owned by somebody whom the cache trusts. A user who deletes files
 /// of the cache by hand most likely deletes all of them, so one check is enough.
 fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
     let descriptor = &bundle.descriptor;
@@ -134,7 +143,7 @@ fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
         },
     };
     let stat = rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW);
-    stat.is_ok_and(|stat| is_ours(&stat))
+    stat.is_ok_and(|stat| cache.trusts(&stat))
 }
 
 /// Writes the time of this use to the record, at most once a day. [`Cache::collect`] reads it.
@@ -156,20 +165,28 @@ pub(super) fn is_in_use(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result
 /// Locks the file that a lease of the bundle locks; `None` if a program holds the lease.
 fn lock_if_unused(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
     match cache.lease {
-        Lease::Record => try_lock(file::open(
-            bundles,
-            name,
-            OFlags::RDONLY | OFlags::NOFOLLOW,
-            Permissions::empty(),
-        )?),
+        Lease::Record => try_lock(open_to_lock(bundles, name)?),
         Lease::Cache => try_lock(file::open_directory(&cache.directory, c".")?),
+    }
+}
+
+/// Opens a record to take its exclusive lock: on NFS, the file must be open for writing then (flock(2)).
+fn open_to_lock(bundles: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    let open = |flags| file::open(bundles, name, flags | OFlags::NOFOLLOW, Permissions::empty());
+    match open(OFlags::RDWR) {
+        // On a read-only disk, or another user's.
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => open(OFlags::RDONLY),
+        result => result,
     }
 }
 
 /// Takes the exclusive lock on a file; `None` if the file is locked.
 fn try_lock(file: OwnedFd) -> Result<Option<OwnedFd>, Errno> {
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
+        // The file system does not support locks, or not this one: /proc says more.
+        Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => {
+            Ok(Some(file))
+        }
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(errno) => Err(errno),
     }
@@ -187,12 +204,11 @@ pub(super) fn remove(
     name: &CStr,
     keep: impl FnOnce() -> Option<Kept>,
 ) -> Result<Option<Kept>, Errno> {
-    let record =
-        match file::open(bundles, name, OFlags::RDONLY | OFlags::NOFOLLOW, Permissions::empty()) {
-            Ok(record) => record,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(errno),
-        };
+    let record = match open_to_lock(bundles, name) {
+        Ok(record) => record,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(errno) => return Err(errno),
+    };
     let cache_lock = match cache.lease {
         Lease::Record => None,
         Lease::Cache => match lock_if_unused(cache, bundles, name)? {

@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat, StatVfsMountFlags};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, OFlags, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
 
-use super::directory::{Cache, Lease, PRIVATE};
+use super::directory::{Cache, Kind, Lease, PRIVATE};
+use super::network;
 use crate::error::{Shown, Unusable};
 use crate::payload::Bundle;
 use crate::settings::{Settings, variable};
@@ -29,9 +30,21 @@ pub enum Place<'a> {
     Below(&'a [u8]),
     /// `.cache/packed` below this directory: `$HOME`.
     Home(&'a [u8]),
+    /// `packed` below this directory, which a scheduler makes for a job: nobody else may write to it.
+    Job(&'a [u8]),
     /// A directory with an unpredictable name in this directory, to which all users can write.
     Temporary(&'static CStr),
+    /// The same in [`MEMORY`]: only where the other places are on network file systems.
+    Memory,
 }
+
+/// A file system in memory, to which all users can write.
+const MEMORY: &CStr = c"/dev/shm";
+
+/// The variables that name a directory of a job on its machine: of Slurm, PBS, LSF and HTCondor; and that of
+/// temporary files, which others set as well.
+const JOB: [&str; 5] =
+    ["SLURM_TMPDIR", "PBS_JOBDIR", "LSF_TMPDIR", "_CONDOR_SCRATCH_DIR", "TMPDIR"];
 
 /// What to do if a place has no cache yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +55,15 @@ pub enum Absent {
     Fail,
 }
 
-/// Returns the places to try, best first. If `$PACKED_CACHE` is set, it is the only one.
+/// Returns all places of this user, best first. If `$PACKED_CACHE` is set, it is the only one.
 pub fn places<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Place<'a>> {
+    let mut places = usual(settings, environment);
+    places.extend(others(settings, environment));
+    places
+}
+
+/// Returns the places where most starts find their bundle.
+pub(super) fn usual<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Place<'a>> {
     if let Some(path) = settings.cache {
         return [Place::At(path)].into();
     }
@@ -53,8 +73,18 @@ pub fn places<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Plac
         .map(Place::Below);
     let cache_home = variable(environment, "XDG_CACHE_HOME").map(Place::Below);
     let home = variable(environment, "HOME").map(Place::Home);
-    let temporary = [c"/var/tmp", c"/tmp"].map(Place::Temporary);
-    service.into_iter().chain(cache_home).chain(home).chain(temporary).collect()
+    service.into_iter().chain(cache_home).chain(home).collect()
+}
+
+/// Returns the places where a start looks if the bundle is in none of the [`usual`] ones. They are on this machine.
+#[cold]
+pub(super) fn others<'a>(settings: &Settings<'a>, environment: &[&'a CStr]) -> Vec<Place<'a>> {
+    if settings.cache.is_some() {
+        return Vec::new();
+    }
+    let job = |name: &&str| variable(environment, name).map(Place::Job);
+    let temporary = [Place::Temporary(c"/var/tmp"), Place::Temporary(c"/tmp"), Place::Memory];
+    JOB.iter().filter_map(job).chain(temporary).collect()
 }
 
 impl Place<'_> {
@@ -77,12 +107,42 @@ impl Place<'_> {
                 };
                 // Messages and rewritten references need an absolute path.
                 let path = if path.starts_with(b"/") { path.into() } else { working_path(path)? };
-                check(Cache { directory, path, lease: Lease::Record })
+                check(Cache { directory, path, lease: Lease::Record, kind: Kind::Own })
             }
-            Place::Below(base) => below(base, &[NAME], absent),
-            Place::Home(base) => below(base, &[c".cache", NAME], absent),
+            Place::Below(base) => below(base, &[NAME], absent, Base::Own),
+            Place::Home(base) => below(base, &[c".cache", NAME], absent, Base::Own),
+            Place::Job(base) => below(base, &[NAME], absent, Base::Private),
             Place::Temporary(base) => temporary(base, absent),
+            Place::Memory => temporary(MEMORY, absent),
         }
+    }
+
+    /// Returns the name of the network file system on which the cache is, or would be.
+    pub(super) fn network(&self) -> Option<&'static str> {
+        // The directories that may be there, from the bottom.
+        let paths = match *self {
+            Place::At(path) => [path.into(), b".".into(), b".".into()],
+            Place::Below(base) | Place::Job(base) => {
+                [joined(base, &[NAME]), base.into(), base.into()]
+            }
+            Place::Home(base) => {
+                let cache = joined(base, &[c".cache"]);
+                [joined(&cache, &[NAME]), cache, base.into()]
+            }
+            Place::Temporary(base) => [base.to_bytes().into(), Vec::new(), Vec::new()],
+            Place::Memory => return None,
+        };
+        let found = paths.iter().find_map(|path| rustix::fs::statfs(&**path).ok());
+        network::name(found.ok_or(Errno::NOENT))
+    }
+
+    /// Returns the room in memory; `None` for a place on a disk.
+    pub(super) fn memory(&self) -> Option<u64> {
+        if *self != Place::Memory {
+            return None;
+        }
+        let free = rustix::fs::statvfs(MEMORY);
+        Some(free.map_or(0, |found| found.f_bavail.saturating_mul(found.f_frsize)))
     }
 }
 
@@ -90,9 +150,10 @@ impl From<&Place<'_>> for Shown {
     fn from(place: &Place<'_>) -> Shown {
         match place {
             Place::At(path) => (*path).into(),
-            Place::Below(base) => joined(base, &[NAME]).as_slice().into(),
+            Place::Below(base) | Place::Job(base) => joined(base, &[NAME]).as_slice().into(),
             Place::Home(base) => joined(base, &[c".cache", NAME]).as_slice().into(),
             Place::Temporary(base) => (*base).into(),
+            Place::Memory => MEMORY.into(),
         }
     }
 }
@@ -112,14 +173,23 @@ fn linked(name: &CStr) -> Result<Cache, Unusable> {
     // The path of the directory itself: what others could put in the place of a link was not looked at.
     let own = alloc::format!("/proc/self/fd/{}", directory.as_raw_fd());
     let path = rustix::fs::readlink(own, Vec::new()).map_err(failed)?.into_bytes();
-    check(Cache { directory, path, lease: Lease::Record })
+    check(Cache { directory, path, lease: Lease::Record, kind: Kind::Own })
+}
+
+/// Who may write to a directory in which a cache is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Base {
+    /// Its owner chose that: a home directory's group may have no other member.
+    Own,
+    /// Nobody else: `$TMPDIR` can be a directory for all.
+    Private,
 }
 
 /// Opens directories below `base`, which this user must own: with sudo, HOME can be another user's.
 ///
 /// The path of `base` may contain links, since the user chose it. The directories below it may not
 /// be links, since other users can have made them.
-fn below(base: &[u8], names: &[&CStr], absent: Absent) -> Result<Cache, Unusable> {
+fn below(base: &[u8], names: &[&CStr], absent: Absent, kind: Base) -> Result<Cache, Unusable> {
     if !base.starts_with(b"/") {
         return Err(Unusable::Relative);
     }
@@ -127,10 +197,13 @@ fn below(base: &[u8], names: &[&CStr], absent: Absent) -> Result<Cache, Unusable
     let mut directory = file::open(CWD, &c_string(base)?, flags, Permissions::empty())
         .map_err(|errno| Unusable::Failed("open", errno))?;
     for name in names {
-        check_owner(&directory)?;
+        if check_owner(&directory)? & 0o022 != 0 && kind == Base::Private {
+            return Err(Unusable::WritableByOthers);
+        }
         directory = child(&directory, name, absent)?;
     }
-    check(Cache { directory, path: joined(base, names), lease: Lease::Record })
+    let path = joined(base, names);
+    check(Cache { directory, path, lease: Lease::Record, kind: Kind::Own })
 }
 
 /// Opens this user's cache below a directory to which all users can write, or makes one.
@@ -143,22 +216,30 @@ fn temporary(base: &CStr, absent: Absent) -> Result<Cache, Unusable> {
     let open = |name: &CStr| {
         let path = joined(base.to_bytes(), &[name]);
         let directory = child(&directory, name, Absent::Fail)?;
-        check(Cache { directory, path, lease: Lease::Cache })
+        check(Cache { directory, path, lease: Lease::Cache, kind: Kind::Own })
     };
-    let mut names: BinaryHeap<CString> = BinaryHeap::new();
-    file::list(&directory, |name, _| {
-        if name.to_bytes().starts_with(PREFIX.as_bytes()) {
-            names.push(name.into());
-        }
-        Ok::<(), Errno>(())
-    })
-    .map_err(failed)?;
-    // Other users can make directories with such names too; `open` refuses those.
-    if let Some(cache) = names.into_sorted_vec().iter().find_map(|name| open(name).ok()) {
+    let find = || {
+        let mut names: BinaryHeap<CString> = BinaryHeap::new();
+        file::list(&directory, |name, _| {
+            if name.to_bytes().starts_with(PREFIX.as_bytes()) {
+                names.push(name.into());
+            }
+            Ok::<(), Errno>(())
+        })
+        .map_err(failed)?;
+        // Other users can make directories with such names too; `open` refuses those.
+        Ok(names.into_sorted_vec().iter().find_map(|name| open(name).ok()))
+    };
+    if let Some(cache) = find()? {
         return Ok(cache);
     }
     if absent == Absent::Fail {
         return Err(failed(Errno::NOENT));
+    }
+    // Or several first starts at once would make a cache each. Without the lock, which another user can hold, they do.
+    let _ = file::lock_for_a_moment(&directory, FlockOperation::NonBlockingLockExclusive);
+    if let Some(cache) = find()? {
+        return Ok(cache);
     }
     let name = c_string(alloc::format!("{PREFIX}{:08x}", file::random() & 0xffff_ffff).as_bytes())?;
     rustix::fs::mkdirat(&directory, &name, PRIVATE)
@@ -196,12 +277,18 @@ fn check(mut cache: Cache) -> Result<Cache, Unusable> {
     if check_owner(&cache.directory)? & 0o022 != 0 {
         return Err(Unusable::WritableByOthers);
     }
+    check_exec(&cache)?;
+    Ok(cache)
+}
+
+/// Checks that the cache's file system allows executing programs.
+pub(super) fn check_exec(cache: &Cache) -> Result<(), Unusable> {
     let statvfs = rustix::fs::fstatvfs(&cache.directory)
         .map_err(|errno| Unusable::Failed("statfs", errno))?;
-    if statvfs.f_flag.contains(StatVfsMountFlags::NOEXEC) {
-        return Err(Unusable::NoExec);
+    match statvfs.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        true => Err(Unusable::NoExec),
+        false => Ok(()),
     }
-    Ok(cache)
 }
 
 /// Checks that references can be rewritten to the cache's path, and that other users cannot replace
@@ -224,12 +311,17 @@ pub fn check_base(cache: &Cache, bundle: &Bundle) -> Result<(), Unusable> {
 /// # Errors
 ///
 /// If another user can, or if a directory cannot be checked.
-fn check_above(cache: &Cache) -> Result<(), Unusable> {
+pub(super) fn check_above(cache: &Cache) -> Result<(), Unusable> {
     let failed = |errno| Unusable::Failed("stat", errno);
     // Check the directories that the cache's path names.
     for (at, _) in cache.path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-        check_holder(&rustix::fs::stat(&cache.path[..at.max(1)]).map_err(failed)?)?;
+        check_holder(&rustix::fs::stat(&cache.path[..at.max(1)]).map_err(failed)?, cache.kind)?;
     }
+    // A link leads where its owner wants, also later.
+    for (at, _) in cache.path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
+        check_link(&cache.path[..at])?;
+    }
+    check_link(&cache.path)?;
     // Check the directories that the cache is really in: the path may contain links.
     let above = |directory: &OwnedFd| {
         let directory = file::open(directory, c"..", OFlags::PATH, Permissions::empty())?;
@@ -237,7 +329,7 @@ fn check_above(cache: &Cache) -> Result<(), Unusable> {
     };
     let (mut stat, mut directory) = above(&cache.directory).map_err(failed)?;
     loop {
-        check_holder(&stat)?;
+        check_holder(&stat, cache.kind)?;
         let (next, holder) = above(&directory).map_err(failed)?;
         if (next.st_dev, next.st_ino) == (stat.st_dev, stat.st_ino) {
             return Ok(());
@@ -249,15 +341,31 @@ fn check_above(cache: &Cache) -> Result<(), Unusable> {
 /// Checks that only this user and root can replace what is in a directory. Its owner can, and so
 /// can others with write permission, unless the directory is sticky.
 ///
-/// A directory that the user's group may write to is accepted: this is common, and most such groups
-/// have no other member.
-fn check_holder(stat: &Stat) -> Result<(), Unusable> {
-    let is_trusted = [0, call::user(), OVERFLOW_UID].contains(&stat.st_uid);
-    if is_trusted && stat.st_mode & 0o1002 != 0o002 {
+/// A directory that the user's group may write to is accepted above a cache of one's own: this is common, and most such
+/// groups have no other member. Above a shared cache it may be any group.
+fn check_holder(stat: &Stat, kind: Kind) -> Result<(), Unusable> {
+    let others = match kind {
+        Kind::Own => 0o002,
+        Kind::Shared => 0o022,
+    };
+    let is_sticky = stat.st_mode & 0o1000 != 0;
+    if is_trusted(stat) && (is_sticky || stat.st_mode & others == 0) {
         Ok(())
     } else {
         Err(Unusable::ReplaceableByOthers)
     }
+}
+
+/// Checks that this user or root made a link; other files pass.
+fn check_link(path: &[u8]) -> Result<(), Unusable> {
+    let stat = rustix::fs::lstat(path).map_err(|errno| Unusable::Failed("stat", errno))?;
+    let is_link = FileType::from_raw_mode(stat.st_mode).is_symlink();
+    if is_link && !is_trusted(&stat) { Err(Unusable::ForeignLink(stat.st_uid)) } else { Ok(()) }
+}
+
+/// Whether this user or root owns a file. In a user namespace, root can be without a number.
+fn is_trusted(stat: &Stat) -> bool {
+    [0, call::user(), OVERFLOW_UID].contains(&stat.st_uid)
 }
 
 /// Creates the directories above `path`. Errors are ignored here: opening `path` reports them.
@@ -269,7 +377,7 @@ fn create_parents(path: &[u8]) {
     }
 }
 
-fn working_path(path: &[u8]) -> Result<Vec<u8>, Unusable> {
+pub(super) fn working_path(path: &[u8]) -> Result<Vec<u8>, Unusable> {
     let mut absolute = rustix::process::getcwd(Vec::new())
         .map_err(|errno| Unusable::Failed("getcwd", errno))?
         .into_bytes();
@@ -279,7 +387,7 @@ fn working_path(path: &[u8]) -> Result<Vec<u8>, Unusable> {
 }
 
 /// The path without `/` and `/.` at its end: with them, the kernel follows a link, whoever made it.
-fn unslashed(mut path: &[u8]) -> &[u8] {
+pub(super) fn unslashed(mut path: &[u8]) -> &[u8] {
     while let Some(rest) = path.strip_suffix(b"/").or_else(|| path.strip_suffix(b"/."))
         && !rest.is_empty()
     {
@@ -289,7 +397,7 @@ fn unslashed(mut path: &[u8]) -> &[u8] {
 }
 
 /// The path without doubled slashes, `.` and a slash at the end: one spelling for what is the same in any file system.
-fn plain(path: &[u8]) -> Vec<u8> {
+pub(super) fn plain(path: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(path.len());
     let is_needless = |component: &&[u8]| component.is_empty() || *component == b".";
     for component in path.split(|byte| *byte == b'/').filter(|component| !is_needless(component)) {
@@ -308,7 +416,7 @@ fn joined(base: &[u8], names: &[&CStr]) -> Vec<u8> {
     path
 }
 
-fn c_string(path: &[u8]) -> Result<CString, Unusable> {
+pub(super) fn c_string(path: &[u8]) -> Result<CString, Unusable> {
     CString::new(path).map_err(|_| Unusable::Failed("open", Errno::INVAL))
 }
 
@@ -320,10 +428,13 @@ mod tests {
     fn places_come_in_order() {
         let environment = [c"HOME=/home/alice", c"XDG_CACHE_HOME=/cache"];
         let settings = Settings::default();
-        let temporary = [Place::Temporary(c"/var/tmp"), Place::Temporary(c"/tmp")];
+        let temporary = [Place::Temporary(c"/var/tmp"), Place::Temporary(c"/tmp"), Place::Memory];
         let expected = [Place::Below(b"/cache"), Place::Home(b"/home/alice")];
-        assert_eq!(places(&settings, &environment), [expected, temporary].concat());
+        assert_eq!(places(&settings, &environment), [&expected[..], &temporary].concat());
         assert_eq!(places(&settings, &[c"HOME="]), temporary);
+        let job = [c"TMPDIR=/t", c"HOME=/home/alice", c"SLURM_TMPDIR=/job"];
+        let expected = [Place::Home(b"/home/alice"), Place::Job(b"/job"), Place::Job(b"/t")];
+        assert_eq!(places(&settings, &job), [&expected[..], &temporary].concat());
         let settings = Settings { cache: Some(b"/c"), ..settings };
         assert_eq!(places(&settings, &environment), [Place::At(b"/c")]);
     }

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::boot::Boot;
-use super::directory::{BUNDLES, Cache, PRIVATE, c_string, is_ours};
+use super::directory::{BUNDLES, Cache, Others, PRIVATE, c_string, is_for_all};
 use super::unfinished;
 use crate::error::{Error, Shown};
 use crate::payload::Bundle;
@@ -134,6 +134,15 @@ pub(super) fn is_of(name: &CStr, bundle: &Bundle) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
 }
 
+/// Whether the cache has a record of the bundle, relocated to another path of the cache.
+pub(super) fn is_relocated_elsewhere(cache: &Cache, bundle: &Bundle) -> bool {
+    let own = name(cache, bundle, Form::Relocated);
+    let prefix = alloc::format!("{}.relocated-", bundle.id);
+    let names = file::open_directory(&cache.directory, BUNDLES).and_then(file::names);
+    let is_other = |name: &CString| name.to_bytes().starts_with(prefix.as_bytes()) && *name != own;
+    names.unwrap_or_default().iter().any(is_other)
+}
+
 pub(super) fn path(cache: &Cache, bundle: &Bundle, form: Form) -> CString {
     c_string([BUNDLES.to_bytes(), b"/", name(cache, bundle, form).to_bytes()].concat())
 }
@@ -195,15 +204,16 @@ pub(super) fn write(
     bundle: &Bundle,
     manifest: &Manifest,
     claim: &Claim<'_>,
+    others: Others,
 ) -> Result<(), Error> {
     let text = text(bundle, manifest, claim);
     let name = name(cache, bundle, claim.location.form());
     let bundles = cache.subdirectory(BUNDLES, PRIVATE)?;
-    unfinished::remove_all(&bundles)?;
+    unfinished::remove_all(&bundles, others)?;
     let new = unfinished::name(&name, file::random());
     let write = || {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let record = file::open(&bundles, &new, flags, Permissions::from_raw_mode(0o600))?;
+        let record = file::open(&bundles, &new, flags, permissions(&bundles)?)?;
         file::write_at(record.as_fd(), text.as_bytes(), 0)?;
         rustix::fs::renameat(&bundles, &*new, &bundles, &*name)
     };
@@ -212,6 +222,12 @@ pub(super) fn write(
         let _ = remove(&bundles, &new);
         Error::file("write", &*name)(errno)
     })
+}
+
+/// Returns the permissions of a record in this directory: who may list the directory may read it.
+fn permissions(bundles: &OwnedFd) -> Result<Permissions, Errno> {
+    let is_for_all = is_for_all(&rustix::fs::fstat(bundles)?);
+    Ok(Permissions::from_raw_mode(if is_for_all { 0o644 } else { 0o600 }))
 }
 
 /// Changes the record to say that the store paths are on the disk, after a later boot found them
@@ -255,13 +271,23 @@ pub(super) fn confirm(
     bundle: &Bundle,
     manifest: &Manifest,
     claim: &Claim<'_>,
+    others: Others,
 ) -> Result<(), Error> {
     // If this fails, the record is replaced below.
     let _ = settle(cache, bundle, claim.location);
     let expected = text(bundle, manifest, claim);
-    match file::read(&cache.directory, &path(cache, bundle, claim.location.form()), LEN_LIMIT) {
-        Ok(found) if found == expected.as_bytes() => Ok(()),
-        _ => write(cache, bundle, manifest, claim),
+    let name = path(cache, bundle, claim.location.form());
+    match file::read(&cache.directory, &name, LEN_LIMIT) {
+        Ok(found) if found == expected.as_bytes() => {
+            // It can be older than the permission of others to read it.
+            let bundles = cache.subdirectory(BUNDLES, PRIVATE)?;
+            permissions(&bundles)
+                .and_then(|mode| {
+                    rustix::fs::chmodat(&cache.directory, &name, mode, AtFlags::empty())
+                })
+                .map_err(Error::file("change", &*name))
+        }
+        _ => write(cache, bundle, manifest, claim, others),
     }
 }
 
@@ -283,11 +309,11 @@ pub struct Record {
 /// Bytes of a record at most: a store path takes at most 300.
 const LEN_LIMIT: usize = 512 << 20;
 
-/// Reads a whole record; `None` if the file is not a record of this user.
-pub(super) fn read(bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Errno> {
+/// Reads a whole record; `None` if the file is not a record that the cache trusts.
+pub(super) fn read(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Errno> {
     let text = file::read(bundles, name, LEN_LIMIT)?;
     let stat = rustix::fs::statat(bundles, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(parse(&text, stat.st_mtime).filter(|_| is_ours(&stat)))
+    Ok(parse(&text, stat.st_mtime).filter(|_| cache.trusts(&stat)))
 }
 
 /// Returns the names of the records.
@@ -302,7 +328,7 @@ pub(super) fn all(cache: &Cache) -> Result<Vec<Record>, Error> {
     let bundles = cache.subdirectory(BUNDLES, PRIVATE)?;
     let mut records = Vec::new();
     for name in self::names(&bundles)? {
-        records.extend(read(&bundles, &name).map_err(Error::file("read", &*name))?);
+        records.extend(read(cache, &bundles, &name).map_err(Error::file("read", &*name))?);
     }
     Ok(records)
 }

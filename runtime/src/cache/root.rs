@@ -25,10 +25,10 @@ pub(crate) fn publish(
     make: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
 ) -> Result<(), Error> {
     let _permissions = ExactPermissions::begin();
-    let _lock = cache.lock()?;
+    let lock = cache.lock()?;
     let name = c_string(name.to_string());
     let roots = cache.subdirectory(ROOTS, PRIVATE)?;
-    unfinished::remove_all(&roots)?;
+    unfinished::remove_all(&roots, lock.others)?;
     let new = unfinished::name(&name, file::random());
     let publish = || {
         // If the directory exists, another start made it while this one waited for the lock, or an
@@ -42,7 +42,11 @@ pub(crate) fn publish(
             make(&root)?;
             // No sync: directories, links and empty files are metadata, which a journaling file
             // system writes to the disk in this order.
-            file::rename_new(&roots, &new, &name)?;
+            match file::rename_new(&roots, &new, &name) {
+                // Another start, without the lock, was faster.
+                Err(Errno::EXIST | Errno::NOTEMPTY) => remove(&roots, &new)?,
+                result => result?,
+            }
         }
         rustix::fs::chmodat(&roots, &name, DIRECTORY_PERMISSIONS, AtFlags::empty())
     };

@@ -11,7 +11,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::directory::{Cache, PRIVATE, PUBLIC, STORES, c_string, is_ours};
+use super::directory::{Cache, Others, PRIVATE, PUBLIC, STORES, c_string, is_ours};
 use super::record::{Form, Location, State};
 use super::{name, unfinished};
 use crate::error::{Error, Shown, Size, Unusable};
@@ -215,8 +215,8 @@ impl StoreDir {
     }
 
     /// Removes what an interrupted process left. The caller holds the lock.
-    pub(crate) fn remove_unfinished(&self) -> Result<(), Error> {
-        unfinished::remove_all(&self.directory)
+    pub(crate) fn remove_unfinished(&self, others: Others) -> Result<(), Error> {
+        unfinished::remove_all(&self.directory, others)
     }
 
     /// Gives new store paths their names.

@@ -8,7 +8,7 @@ use core::ffi::CStr;
 
 use rustix::io::Errno;
 
-use super::directory::{BUNDLES, Cache, ROOTS, STORES, WORK};
+use super::directory::{BUNDLES, Cache, Others, ROOTS, STORES, WORK};
 use super::record::{self, Location, Record};
 use super::users::{Kept, Users};
 use super::{lease, name, store_dir, unfinished};
@@ -72,8 +72,9 @@ impl Cache {
         let mut listed = Vec::new();
         let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(listed) };
         for name in record::names(&bundles)? {
-            let read =
-                || Ok((record::read(&bundles, &name)?, lease::is_in_use(self, &bundles, &name)?));
+            let read = || {
+                Ok((record::read(self, &bundles, &name)?, lease::is_in_use(self, &bundles, &name)?))
+            };
             match read() {
                 Ok((Some(record), in_use)) => listed.push(Listed { record, in_use }),
                 // Another process can remove the record meanwhile: listing does not take the lock,
@@ -110,20 +111,23 @@ impl Cache {
         is_chosen: impl Fn(&CStr, Option<&Record>) -> bool,
         force: bool,
     ) -> Result<Collected, Error> {
-        let _lock = self.lock()?;
+        let lock = self.lock()?;
+        let is_elsewhere = !force && (self.is_for_all() || self.network().is_some());
         let mut collected = Collected::default();
         let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(collected) };
         let records = record::all(self)?;
         let mut released = Vec::new();
         for name in record::names(&bundles)? {
             let failed = || Error::file("remove", &*name);
-            let record = record::read(&bundles, &name).map_err(failed())?;
+            let record = record::read(self, &bundles, &name).map_err(failed())?;
             if !is_chosen(&name, record.as_ref()) {
                 continue;
             }
             let keep = || {
                 let record = record.as_ref()?;
-                Users::look(self, names_of(&records)).keep(self, record, &records, force)
+                let users = Users::look(self, names_of(&records));
+                let kept = users.keep(self, record, &records, force);
+                kept.or_else(|| is_elsewhere.then_some(Kept::Elsewhere))
             };
             match lease::remove(self, &bundles, &name, keep).map_err(failed())? {
                 None => {
@@ -136,16 +140,16 @@ impl Cache {
                 }
             }
         }
-        self.sweep(released)?;
+        self.sweep(released, lock.others)?;
         Ok(collected)
     }
 
     /// Removes all store paths that no record lists and no process uses, and all unfinished files. The caller holds the
     /// lock, and has removed the records `released`: their store paths can be relocated for another path of the cache.
-    fn sweep(&self, released: Vec<Record>) -> Result<(), Error> {
+    fn sweep(&self, released: Vec<Record>, others: Others) -> Result<(), Error> {
         for name in [BUNDLES, ROOTS] {
             if let Some(directory) = self.subdirectory_if_there(name)? {
-                unfinished::remove_all(&directory)?;
+                unfinished::remove_all(&directory, others)?;
             }
         }
         // Launchers of earlier versions unpack there.
@@ -162,7 +166,13 @@ impl Cache {
             if name.to_str().is_ok_and(|name| users.use_path(*location, name)) {
                 continue;
             }
-            let mut paths = [Some(location.path(name)), location.hash(name)].into_iter().flatten();
+            let path = location.path(name);
+            let is_released = name.to_str().is_ok_and(|name| released.contains(name));
+            // It has its name before it has a record.
+            if !is_released && others.may_use(&self.directory, &path) {
+                continue;
+            }
+            let mut paths = [Some(path), location.hash(name)].into_iter().flatten();
             paths
                 .try_for_each(|path| remove(&self.directory, &path))
                 .map_err(Error::file("remove", &**name))?;

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
 
-use super::directory::c_string;
+use super::directory::{Others, c_string};
 use crate::error::Error;
 use crate::system::file;
 use crate::system::remove::remove;
@@ -32,11 +32,12 @@ pub(crate) fn is_unfinished(name: &CStr) -> bool {
     name.to_bytes().starts_with(PREFIX.as_bytes())
 }
 
-/// Removes those that an interrupted process left in a directory. The caller holds the lock, so no other process uses
-/// them.
-pub(crate) fn remove_all(directory: &OwnedFd) -> Result<(), Error> {
+/// Removes those that an interrupted process left in a directory. The caller holds the lock, and knows what `others` do
+/// meanwhile.
+pub(crate) fn remove_all(directory: &OwnedFd, others: Others) -> Result<(), Error> {
     let names = file::names(directory).map_err(Error::file("list", "unfinished files"))?;
-    for name in names.iter().filter(|name| is_unfinished(name)) {
+    let is_left = |name: &&CString| is_unfinished(name) && !others.may_use(directory, name);
+    for name in names.iter().filter(is_left) {
         remove(directory, name).map_err(Error::file("remove", &**name))?;
     }
     Ok(())

@@ -33,6 +33,8 @@ pub enum Kept {
     Doubtful(Process),
     /// Processes may use its files that /proc does not show.
     Hidden,
+    /// Processes of other machines, or of containers, may use its files.
+    Elsewhere,
 }
 
 /// A process.
@@ -54,6 +56,7 @@ impl fmt::Display for Kept {
             Kept::Hidden => {
                 f.write_str("perhaps in use by a process that /proc does not show here")
             }
+            Kept::Elsewhere => f.write_str("perhaps in use on another machine"),
         }
     }
 }

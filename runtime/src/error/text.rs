@@ -132,6 +132,12 @@ impl fmt::Display for Hint<'_> {
                 Unusable::Unfit(_) => SHORT_PATH,
                 _ => OWN_DIRECTORY,
             }),
+            Error::NoSpace { needed: Room { bytes, files }, place, errno: Errno::DQUOT } => write!(
+                f,
+                "your quota must allow {} and {files} files in {place}; else set PACKED_CACHE to a directory on this \
+                 machine's own disk, or PACKED_SHARED to a cache that an administrator has filled",
+                Size(*bytes),
+            ),
             Error::NoSpace { needed: Room { bytes, files }, place, .. } => write!(
                 f,
                 "make room for {} and {files} files in {place}, or use another disk: for the cache, set PACKED_CACHE",
@@ -401,6 +407,17 @@ mod tests {
                 "cannot unpack 106.0 MB to /home/alice/.cache/packed: No space left on device\n\
                  hint: make room for 106.0 MB and 1200 files in /home/alice/.cache/packed, or use another \
                  disk: for the cache, set PACKED_CACHE",
+            ),
+            (
+                Error::NoSpace {
+                    needed: Room { bytes: 106_000_000, files: 1200 },
+                    place: place(),
+                    errno: Errno::DQUOT,
+                },
+                "cannot unpack 106.0 MB to /home/alice/.cache/packed: Disk quota exceeded\n\
+                 hint: your quota must allow 106.0 MB and 1200 files in /home/alice/.cache/packed; else set \
+                 PACKED_CACHE to a directory on this machine's own disk, or PACKED_SHARED to a cache that an \
+                 administrator has filled",
             ),
             (
                 Error::unusable(&b"/srv/c"[..], Unusable::OtherLayout),

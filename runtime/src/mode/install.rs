@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::host::{self, Owners, Sharing};
 use super::visible::Visible;
+use crate::cache::directory::Others;
 use crate::cache::record::State;
 use crate::cache::store_dir::{StoreDir, Unpacking};
 use crate::context::Context;
@@ -50,7 +51,7 @@ pub(super) fn install(context: &Context<'_>) -> Result<Visible, Impossible> {
     let store = StoreDir::outside(store, &sections.manifest);
     let unpacking =
         Unpacking { payload: &payload, sections: &sections, place: b"/nix", log: context.log };
-    store.remove_unfinished()?;
+    store.remove_unfinished(Others::Wait)?;
     store.add(&unpacking, &store.missing()?, State::Settled)?;
     drop(lock);
     host::find(context)

@@ -14,7 +14,7 @@ use root::Root;
 use working_directory::WorkingDirectory;
 
 use super::visible::Visible;
-use crate::cache::directory::Cache;
+use crate::cache::directory::{Cache, Kind};
 use crate::cache::{self, Form, Location};
 use crate::context::Context;
 use crate::error::refusal::Step;
@@ -54,7 +54,11 @@ fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
     let root = match on_host {
         HostStore::Absent => {
             let root = Root::list()?;
-            let path = root.prepare(cache)?;
+            let path = match cache.kind {
+                Kind::Own => Some(root.prepare(cache)?),
+                // Nothing is written there.
+                Kind::Shared => None,
+            };
             Some((root, path))
         }
         HostStore::Empty | HostStore::InUse => None,
@@ -66,7 +70,8 @@ fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
         rustix::process::fchdir(&cache.directory).map_err(refused(Step::Mount, "the cache"))?;
         identity::enter(log)?;
         match &root {
-            Some((root, path)) => root.enter(path, &store, log),
+            Some((root, Some(path))) => root.enter(path, &store, log),
+            Some((root, None)) => root.enter_in_memory(&store, log),
             None => cover(&store, STORE_DIR_C, on_host, log),
         }
     });

@@ -3,12 +3,11 @@
 
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{AtFlags, CWD};
-use rustix::mount::{MountFlags, mount};
 
 use super::namespace::attempt::attempt;
 use super::namespace::identity;
 use super::namespace::mount::{HostStore, STORE_BELOW, cover, refused};
-use super::namespace::root::Root;
+use super::namespace::root::{Root, mount_memory};
 use super::namespace::working_directory::WorkingDirectory;
 use super::visible::Visible;
 use crate::context::Context;
@@ -39,11 +38,7 @@ pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
     let root = Root::list()?;
     attempt(log, |log| {
         identity::enter(log)?;
-        let flags = MountFlags::NODEV | MountFlags::NOSUID;
-        mount(c"packed", c"/", c"tmpfs", flags, c"mode=0755")
-            .map_err(refused(Step::Mount, "a file system in memory"))?;
-        // The root of this process is still the file system below the new mount; its `..` is the
-        // new mount.
+        mount_memory()?;
         let into_it = || {
             rustix::process::chdir(c"/")?;
             rustix::process::chdir(c"..")?;

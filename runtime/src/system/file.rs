@@ -110,10 +110,21 @@ pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> Resu
 #[inline(never)]
 pub fn read(directory: impl AsFd, name: &CStr, limit: usize) -> Result<Vec<u8>, Errno> {
     let file = open(directory, name, OFlags::RDONLY | OFlags::NOFOLLOW, Permissions::empty())?;
+    read_open(&file, limit)
+}
+
+/// Reads an open file of up to `limit` bytes from its position.
+///
+/// # Errors
+///
+/// What read(2) says; `FBIG` if the file is longer.
+// For the same reason as `read`.
+#[inline(never)]
+pub fn read_open(file: &OwnedFd, limit: usize) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
     loop {
         let mut piece = [0; 4096];
-        let len = retry_on_intr(|| rustix::io::read(&file, &mut piece))?;
+        let len = retry_on_intr(|| rustix::io::read(file, &mut piece))?;
         if len == 0 {
             return Ok(bytes);
         }
@@ -220,10 +231,9 @@ pub fn exchange(directory: &OwnedFd, one: &CStr, other: &CStr) -> Result<(), Err
 ///
 /// What openat(2) and flock(2) say.
 pub fn lock(directory: impl AsFd, name: &CStr, waiting: impl FnOnce()) -> Result<OwnedFd, Errno> {
-    const INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW;
     let lock = open(directory, name, flags, Permissions::from_raw_mode(0o600))?;
-    let try_lock = || retry_on_intr(|| flock(&lock, FlockOperation::NonBlockingLockExclusive));
+    let try_lock = || lock_at_once(&lock, FlockOperation::NonBlockingLockExclusive);
     let wait = || {
         for _ in 0..400 {
             match try_lock() {
@@ -241,6 +251,44 @@ pub fn lock(directory: impl AsFd, name: &CStr, waiting: impl FnOnce()) -> Result
         Err(errno) => Err(errno),
     }
 }
+
+/// Whether the lock on a file, which this process holds, keeps others from it: on some file systems flock(2) succeeds
+/// and does nothing.
+pub fn excludes(directory: impl AsFd, name: &CStr) -> bool {
+    // A lock belongs to an open file: another one of this process is refused as anybody else's is.
+    open(directory, name, OFlags::RDWR | OFlags::NOFOLLOW, Permissions::empty()).is_ok_and(|file| {
+        lock_at_once(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+    })
+}
+
+/// Takes a lock if nobody else holds it.
+///
+/// # Errors
+///
+/// What flock(2) says: `WOULDBLOCK` if it is held.
+fn lock_at_once(file: &OwnedFd, operation: FlockOperation) -> Result<(), Errno> {
+    retry_on_intr(|| flock(file, operation))
+}
+
+/// Waits for a lock, but not for long: another user can hold it for ever.
+///
+/// # Errors
+///
+/// What flock(2) says: `WOULDBLOCK` if somebody else still holds it.
+#[cold]
+pub fn lock_for_a_moment(file: &OwnedFd, operation: FlockOperation) -> Result<(), Errno> {
+    const ATTEMPTS: u32 = 200;
+    for _ in 1..ATTEMPTS {
+        match lock_at_once(file, operation) {
+            Err(Errno::WOULDBLOCK) => drop(rustix::thread::nanosleep(&INTERVAL)),
+            result => return result,
+        }
+    }
+    lock_at_once(file, operation)
+}
+
+/// How long to wait before a lock is tried again.
+const INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// Makes new files have exactly the requested permissions, until it is dropped.
 ///

@@ -10,7 +10,7 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::mount::{mount_bind, mount_bind_recursive, mount_move};
+use rustix::mount::{MountFlags, mount, mount_bind, mount_bind_recursive, mount_move};
 
 use super::mount::{STORE_BELOW, bind_store, refused, set_read_only};
 use crate::cache::directory::Cache;
@@ -181,7 +181,39 @@ impl Root {
         };
         move_root().map_err(refused(Step::Mount, "/"))
     }
+
+    /// As [`Root::enter`], with a new root in memory: for a cache to which nothing may be written.
+    #[cold]
+    pub(crate) fn enter_in_memory(&self, store: &CStr, log: Log) -> Result<(), Refusal> {
+        mount_memory()?;
+        let new = file::open(CWD, ABOVE, OFlags::PATH | OFlags::DIRECTORY, Permissions::empty());
+        new.and_then(|new| self.make(new)).map_err(refused(Step::Mount, "a new root"))?;
+        bind_store(store, &joined(ABOVE, STORE_BELOW))?;
+        self.bind(ABOVE, log)?;
+        let move_root = || {
+            rustix::process::chdir(ABOVE)?;
+            rustix::fs::chmodat(CWD, c".", DIRECTORY_PERMISSIONS, AtFlags::empty())?;
+            if call::is_root() {
+                // Files that root creates there would be in memory, not on the host.
+                set_read_only(c".")?;
+            }
+            rustix::process::chroot(c".")
+        };
+        move_root().map_err(refused(Step::Mount, "/"))
+    }
 }
+
+/// Mounts an empty file system in memory onto the root directory.
+///
+/// The root of this process is still the file system below it; its `..` is the new one.
+pub(crate) fn mount_memory() -> Result<(), Refusal> {
+    let flags = MountFlags::NODEV | MountFlags::NOSUID;
+    mount(c"packed", c"/", c"tmpfs", flags, c"mode=0755")
+        .map_err(refused(Step::Mount, "a file system in memory"))
+}
+
+/// The path of what is mounted onto the root directory.
+const ABOVE: &CStr = c"/..";
 
 fn joined(directory: &CStr, name: &CStr) -> CString {
     CString::new([directory.to_bytes(), b"/", name.to_bytes()].concat()).unwrap_or_default()
