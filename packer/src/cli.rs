@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Write the closure of a bundle to DIR/nix/store
     Extract(Extract),
-    /// List or remove the bundles that this user's starts have unpacked
+    /// List or remove the bundles that this user's starts have unpacked; add one to a cache for all users
     #[command(subcommand)]
     Cache(Cache),
     /// Send an OCI image or a bundle to a registry
@@ -410,23 +410,56 @@ pub(crate) struct Man {
 }
 
 /// Commands of `packer cache`.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Cache {
+    /// Unpack a bundle to a cache for all users, who name it in PACKED_SHARED or /etc/packed/shared
+    Add(Add),
     /// List the bundles in the cache
-    List,
-    /// Remove bundles that were not started for some days
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Remove bundles that were not started for some days; from a shared cache, those that were added before them
     Gc {
         /// Number of days to keep a bundle after its last start
         #[arg(long, value_name = "N", default_value_t = 30)]
         days: u32,
         #[command(flatten)]
         force: Force,
+        #[command(flatten)]
+        at: At,
     },
     /// Remove all bundles that are not running
     Clear {
         #[command(flatten)]
         force: Force,
+        #[command(flatten)]
+        at: At,
     },
+}
+
+/// Options of `packer cache add`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Add {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+
+    /// The shared cache, under the path that users will see: relocated files name it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+
+    /// Modes for which the bundle is unpacked, separated by commas: relocate, namespace [default: those that the
+    /// bundle allows]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) mode: Vec<String>,
+}
+
+/// Another cache than the user's.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct At {
+    /// The cache, for example a shared one [default: each of this user's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) at: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

@@ -6,7 +6,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use runtime::error::Escaped;
+use format::Mode;
+use runtime::error::{Escaped, Unusable};
 
 use crate::elf::Machine;
 use crate::show;
@@ -149,6 +150,18 @@ pub(crate) enum Error {
     /// The digests match, but the parts disagree: the packer that wrote the bundle has a bug.
     #[error("{path} contradicts itself: {what}")]
     Contradiction { path: String, what: String },
+
+    #[error("cannot use {path}: {reason}")]
+    NoCache { path: String, reason: Unusable },
+    /// Without this error, an administrator would fill a cache that no start uses.
+    #[error("cannot share {path}: {reason}")]
+    NoSharedCache { path: String, reason: Unusable },
+    #[error("{path} runs in modes that use no cache")]
+    WithoutCache { path: String },
+    #[error("{path} does not allow the mode {mode}")]
+    OtherModes { path: String, mode: Mode },
+    #[error("'{name}' is not a mode that uses a cache")]
+    ModeWithoutCache { name: String },
 
     #[error("{text} is not the name of an image in a registry: {reason}")]
     NoReference { text: String, reason: &'static str },
@@ -352,6 +365,22 @@ impl Error {
             Error::Damaged { .. } => "copy it again, or pack it again",
             Error::Contradiction { .. } => {
                 "this is a bug in the packer that wrote it: please report it, and pack again"
+            }
+            Error::NoCache { .. } => {
+                "give --at a cache: a directory to which bundles were unpacked"
+            }
+            Error::NoSharedCache { reason: Unusable::Unfit(_), .. } => {
+                "give --to a short path of letters and digits, such as /opt/packed; or --mode namespace"
+            }
+            Error::NoSharedCache { .. } => {
+                "give --to a directory of yours that nobody else may write to or replace, on a disk that allows executing"
+            }
+            Error::WithoutCache { .. } => "pack it with --mode relocate,namespace",
+            Error::OtherModes { .. } => {
+                "leave --mode out: it is added for all modes that it allows"
+            }
+            Error::ModeWithoutCache { .. } => {
+                "the modes that use a cache are relocate and namespace"
             }
             Error::NoReference { .. } => {
                 "write REGISTRY/NAME:TAG, such as registry.example.org/markov:1.0 or docker.io/me/markov:1.0"

@@ -1,30 +1,134 @@
-//! `packer cache`: lists or removes bundles in the cache of the user who calls it.
+//! `packer cache`: lists or removes bundles in the caches of the user who calls it, and adds one to a cache for all
+//! users.
 
 use std::ffi::{CString, OsStr};
 use std::fmt::Write as _;
+use std::fs::DirBuilder;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{self, Path};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use runtime::cache::Collected;
+use format::{Mode, Modes};
 use runtime::cache::directory::Cache;
-use runtime::cache::place::{self, Absent};
-use runtime::error::Shown;
-
+use runtime::cache::place::{self, Absent, Place};
+use runtime::cache::{Collected, Form, Shared, shared};
+use runtime::error::{Error as RuntimeError, Shown, Unusable};
 use runtime::settings::Settings;
+use runtime::system::call;
+use runtime::system::file::ExactPermissions;
+use runtime::system::log::Log;
 
 use super::print;
 use crate::cli::{self, Force};
 use crate::error::{Error, Result};
+use crate::show;
+use crate::source::bundle::Bundle;
 
 /// Seconds in a day.
 const DAY: i64 = 24 * 60 * 60;
 
-/// Runs a command on each cache of the user.
+/// Runs a command on a cache, or on each cache of the user.
 ///
 /// # Errors
 ///
 /// If a directory of the cache cannot be read or written.
 pub(crate) fn cache(command: cli::Cache) -> Result<()> {
+    match command {
+        cli::Cache::Add(options) => add(&options),
+        cli::Cache::List { at } => each(&at, |cache| list(cache, now())),
+        cli::Cache::Gc { days, force, at } => {
+            let before = now().saturating_sub(DAY * i64::from(days));
+            each(&at, |cache| remove(cache, before, force))
+        }
+        cli::Cache::Clear { force, at } => each(&at, |cache| remove(cache, i64::MAX, force)),
+    }
+}
+
+/// Unpacks a bundle to a shared cache.
+fn add(options: &cli::Add) -> Result<()> {
+    let bundle = Bundle::open(&options.bundle)?;
+    let modes = modes(&options.mode, &bundle)?;
+    let to = path::absolute(&options.to).map_err(|error| Error::io("find", &options.to, error))?;
+    make_for_all(&to)?;
+    let unusable = |reason| Error::NoSharedCache { path: show::path(&to), reason };
+    let cache = shared::open_to_fill(to.as_os_str().as_bytes()).map_err(unusable)?;
+    let entry =
+        Shown::from(bundle.header.descriptor.entries[0].name(&bundle.header.descriptor.paths));
+    let mut text = format!("{}\n", Shown::from(&*cache.path));
+    for (mode, form) in [(Mode::Relocate, Form::Relocated), (Mode::Namespace, Form::AsIs)] {
+        if !modes.contains(mode) {
+            continue;
+        }
+        if let (Form::Relocated, Err(reason)) = (form, place::check_base(&cache, &bundle.header)) {
+            // The other mode works there.
+            if options.mode.is_empty() && modes.contains(Mode::Namespace) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "  {entry}, {mode}: not added: {reason}");
+                continue;
+            }
+            return Err(unusable(reason));
+        }
+        let log = Log { on: false };
+        let Shared { paths, unpacked } =
+            bundle.run(|payload| cache.share(&bundle.header, payload, form, log))?;
+        let _ = writeln!(text, "  {entry}, {mode}: {paths} store paths, {unpacked} of them new");
+    }
+    if !call::is_root() {
+        text.push_str("hint: it belongs to you: for the starts of other users, root must own it\n");
+    }
+    print::text(&text)
+}
+
+/// Returns the modes for which a bundle is unpacked.
+fn modes(names: &[String], bundle: &Bundle) -> Result<Modes> {
+    let allowed = bundle.header.descriptor.modes;
+    let path = || bundle.path.clone();
+    let has_cache = |mode: &Mode| matches!(mode, Mode::Relocate | Mode::Namespace);
+    if names.is_empty() {
+        let modes: Modes = allowed.iter().filter(has_cache).collect();
+        return match modes.iter().next() {
+            Some(_) => Ok(modes),
+            None => Err(Error::WithoutCache { path: path() }),
+        };
+    }
+    let choose = |name: &String| match name.parse() {
+        Ok(mode) if has_cache(&mode) && allowed.contains(mode) => Ok(mode),
+        Ok(mode) if has_cache(&mode) => Err(Error::OtherModes { path: path(), mode }),
+        _ => Err(Error::ModeWithoutCache { name: name.clone() }),
+    };
+    names.iter().map(choose).collect()
+}
+
+/// Makes a directory, and those above it, which everybody may read.
+fn make_for_all(path: &Path) -> Result<()> {
+    let _permissions = ExactPermissions::begin();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .map_err(|error| Error::io("create", path, error))
+}
+
+/// Runs `act` on the cache that the caller names, or on each one of the user, and prints what it returns.
+fn each(
+    cli::At { at }: &cli::At,
+    act: impl Fn(&Cache) -> std::result::Result<String, RuntimeError>,
+) -> Result<()> {
+    let act = |cache: &Cache| {
+        let text = act(cache).map_err(Error::Runtime)?;
+        print::text(&format!("{}\n{text}", Shown::from(&*cache.path)))
+    };
+    if let Some(path) = at {
+        let name = path.as_os_str().as_bytes();
+        let cache = match Place::At(name).open(Absent::Fail) {
+            // What others may use, they may list.
+            Err(Unusable::ForeignOwner(_)) => shared::open(name),
+            cache => cache,
+        };
+        let unusable = |reason| Error::NoCache { path: show::path(path), reason };
+        return act(&cache.map_err(unusable)?);
+    }
     // The code of the stub finds the caches, so both look in the same places.
     let variables: Vec<CString> = std::env::vars_os()
         .filter_map(|(name, value)| {
@@ -37,20 +141,17 @@ pub(crate) fn cache(command: cli::Cache) -> Result<()> {
     for place in place::places(&settings, &environment) {
         // A place without a cache is skipped: nothing was unpacked there.
         if let Ok(cache) = place.open(Absent::Fail) {
-            let text = run(command, &cache).map_err(Error::Runtime)?;
-            print::text(&format!("{}\n{text}", Shown::from(&*cache.path)))?;
+            act(&cache)?;
         }
     }
     Ok(())
 }
 
-fn run(command: cli::Cache, cache: &Cache) -> std::result::Result<String, runtime::error::Error> {
-    let now = now();
-    let (before, Force { force }) = match command {
-        cli::Cache::List => return list(cache, now),
-        cli::Cache::Gc { days, force } => (now.saturating_sub(DAY * i64::from(days)), force),
-        cli::Cache::Clear { force } => (i64::MAX, force),
-    };
+fn remove(
+    cache: &Cache,
+    before: i64,
+    Force { force }: Force,
+) -> std::result::Result<String, RuntimeError> {
     let Collected { removed, kept } = cache.collect(before, force)?;
     let mut text = format!("  removed {removed} bundles\n");
     for (entry, reason) in &kept {
@@ -63,7 +164,7 @@ fn run(command: cli::Cache, cache: &Cache) -> std::result::Result<String, runtim
     Ok(text)
 }
 
-fn list(cache: &Cache, now: i64) -> std::result::Result<String, runtime::error::Error> {
+fn list(cache: &Cache, now: i64) -> std::result::Result<String, RuntimeError> {
     let mut text = String::new();
     for listed in cache.list()? {
         let record = &listed.record;
