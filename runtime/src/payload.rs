@@ -109,10 +109,11 @@ impl<'a> Payload<'a> {
     ///
     /// If one differs from what the packer wrote.
     pub fn sections(&self) -> Result<Sections, Error> {
+        // In the order of the file, which can be on a slow disk.
         let sections = Sections {
             manifest: self.manifest()?,
-            seek_table: SeekTable::decode(&self.stored(SectionKind::SeekTable)?)?,
             index: self.section(SectionKind::Index)?,
+            seek_table: SeekTable::decode(&self.stored(SectionKind::SeekTable)?)?,
         };
         self.check_headers(&sections.seek_table)?;
         Ok(sections)
