@@ -51,7 +51,10 @@ const SHORTAGES: [Shortage; 4] = [
         // Some kernels are built without quotas.
         prefix: "strace -f -o /dev/null -e inject=pwrite64:error=EDQUOT:when=$step+",
         after: "",
-        hints: ROOM,
+        hints: [
+            "; for the cache, set PACKED_CACHE to a directory on this machine's own disk, or PACKED_SHARED",
+            ROOM[1],
+        ],
     },
     Shortage {
         name: "the size of a file",

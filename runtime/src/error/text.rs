@@ -134,8 +134,8 @@ impl fmt::Display for Hint<'_> {
             }),
             Error::NoSpace { needed: Room { bytes, files }, place, errno: Errno::DQUOT } => write!(
                 f,
-                "your quota must allow {} and {files} files in {place}; else set PACKED_CACHE to a directory on this \
-                 machine's own disk, or PACKED_SHARED to a cache that an administrator has filled",
+                "your quota must allow {} and {files} files in {place}; for the cache, set PACKED_CACHE to a directory on \
+                 this machine's own disk, or PACKED_SHARED to a cache that an administrator has filled",
                 Size(*bytes),
             ),
             Error::NoSpace { needed: Room { bytes, files }, place, .. } => write!(
@@ -415,8 +415,8 @@ mod tests {
                     errno: Errno::DQUOT,
                 },
                 "cannot unpack 106.0 MB to /home/alice/.cache/packed: Disk quota exceeded\n\
-                 hint: your quota must allow 106.0 MB and 1200 files in /home/alice/.cache/packed; else set \
-                 PACKED_CACHE to a directory on this machine's own disk, or PACKED_SHARED to a cache that an \
+                 hint: your quota must allow 106.0 MB and 1200 files in /home/alice/.cache/packed; for the \
+                 cache, set PACKED_CACHE to a directory on this machine's own disk, or PACKED_SHARED to a cache that an \
                  administrator has filled",
             ),
             (
