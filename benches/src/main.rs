@@ -8,6 +8,7 @@
 //!   pack     the time to pack             report  tables → docs/benchmarks.md
 //!   size     the size of bundles          picture charts → docs/benchmarks.svg
 //!   scale    many files, large files
+//!   cluster  the first start from a slow file   slow    the slow file
 //!   compose  services that start together
 //!   image    OCI images
 //! ```
@@ -20,6 +21,7 @@
 
 mod bare;
 mod closures;
+mod cluster;
 mod compose;
 mod first;
 mod fixture;
@@ -34,6 +36,7 @@ mod picture;
 mod report;
 mod scale;
 mod size;
+mod slow;
 mod spawn;
 mod spread;
 mod stage;
@@ -53,13 +56,14 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 8] = [
+const PARTS: [(&str, Measure); 9] = [
     ("start", start::measure),
     ("first", first::measure),
     ("update", update::measure),
     ("pack", pack::measure),
     ("size", size::measure),
     ("scale", scale::measure),
+    ("cluster", cluster::measure),
     ("compose", compose::measure),
     ("image", image::measure),
 ];
