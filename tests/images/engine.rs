@@ -1,6 +1,6 @@
 //! A machine with programs that run images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tests::{Host, Nix, User, need};
 
@@ -55,6 +55,12 @@ impl Engine {
     /// Where a directory of the machine's own is.
     pub(crate) fn outside(&self, path: &str) -> PathBuf {
         self.host.outside(path)
+    }
+
+    /// Runs a command as root outside of containers.
+    pub(crate) fn as_root(&self, program: &Path, arguments: &[&str]) {
+        let program = self.host.install(program);
+        self.host.start(program).args(arguments).run().expect_code(0);
     }
 
     /// Runs a script in that directory, with these arguments; each of its commands must end well. Returns what it

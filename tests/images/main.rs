@@ -20,6 +20,8 @@ mod podman;
 mod root;
 /// The same closure gives the same bytes.
 mod same_bytes;
+/// Images with a bundle and a shared cache in their layers.
+mod shared_cache;
 /// Images of the store alone, mounted into containers of other images.
 mod store_only;
 /// What is there already is replaced as a whole or not at all.
