@@ -122,4 +122,12 @@ fn a_record_on_a_network_file_system_names_no_boot() {
     let record = fs::read_to_string(record.expect("one record").expect("list them").path())
         .expect("read it");
     assert!(record.contains("\nboot ------------------------------------\n"), "{record}");
+    // And another machine may be running it.
+    let clear = |command| {
+        let start = start(&host, nfs, &paths).env("PACKED_CACHE", "/home/alice/c");
+        start.without_env("PACKED_LOG").env("PACKED", command).run().stdout()
+    };
+    let kept = clear("clear");
+    assert!(kept.starts_with("perhaps in use on another machine, not cleared"), "{kept}");
+    assert_eq!(clear("clear=force"), "cleared /home/alice/c\n");
 }

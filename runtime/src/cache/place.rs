@@ -34,7 +34,7 @@ pub enum Place<'a> {
     Job(&'a [u8]),
     /// A directory with an unpredictable name in this directory, to which all users can write.
     Temporary(&'static CStr),
-    /// The same in [`MEMORY`]: only where the other places are on network file systems.
+    /// The same in `/dev/shm`: only where the other places are on network file systems.
     Memory,
 }
 
