@@ -340,3 +340,34 @@ fn starts_work_while_bundles_are_added_and_removed() {
     ended.expect_code(0);
     assert!(starts > 20 && said.contains("of them new"), "{starts} starts, {said}");
 }
+
+/// Who may not be root fills a cache for their own jobs: others do not use it.
+#[test]
+fn a_users_shared_cache_is_for_that_user() {
+    let (host, bundle) = (Host::ordinary(), probe());
+    let (program, packer) = (host.install(&bundle.path), host.install(packer()));
+    host.directory("/home/alice", 0o755);
+    let start =
+        host.start(packer).args(["cache", "add", "/srv/probe", "--to", "/home/alice/shared"]);
+    let said = start.run().stdout();
+    assert!(
+        said.ends_with(
+            "hint: it belongs to you: for the starts of other users, root must own it\n"
+        ),
+        "{said}"
+    );
+    let others = User::ordinary();
+    for (user, line) in [
+        (&host.user, "in the shared cache /home/alice/shared".to_owned()),
+        (
+            &others,
+            format!("no shared cache: /home/alice/shared: belongs to user {}", host.user.uid),
+        ),
+    ] {
+        let start = host.start(&program).user(user).env("PACKED_SHARED", "/home/alice/shared");
+        let start = start.directory(Directory::At("/".into())).env("PACKED_LOG", "debug");
+        let ended = start.args(["exit", "7"]).run();
+        ended.expect_code(7);
+        assert!(ended.stderr().contains(&line), "{line}: {}", ended.stderr());
+    }
+}
