@@ -2,6 +2,7 @@
 //!
 //! See `directory.rs` for the layout.
 
+mod above;
 pub(crate) mod boot;
 pub mod directory;
 pub(crate) mod lease;

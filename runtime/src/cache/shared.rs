@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
+use super::above::check_above;
 use super::directory::{Cache, Kind, Lease, is_ours};
 use super::lease::Ready;
-use super::place::{c_string, check_above, check_exec, plain};
+use super::place::{c_string, check_exec, plain};
 use super::record::{self, Form};
 use crate::context::Context;
 use crate::error::{Shown, Unusable};
