@@ -248,7 +248,7 @@ impl fmt::Display for Cause {
             Cause::Label(label) => write!(
                 f,
                 "AppArmor forbids it for {label}: run the container with --security-opt apparmor=unconfined; \
-                 elsewhere, allow userns and mount in that profile"
+                 elsewhere, allow userns, mount, capability sys_admin and sys_chroot in that profile"
             ),
             Cause::Seccomp => f.write_str(
                 "a seccomp filter refuses it: run the container with --security-opt seccomp=unconfined, \
@@ -576,7 +576,8 @@ mod tests {
                 mount(Errno::ACCESS, Cause::Label("docker-default (enforce)".into())),
                 "mount /nix/store: Permission denied\n\
                  hint: AppArmor forbids it for docker-default (enforce): run the container with \
-                 --security-opt apparmor=unconfined; elsewhere, allow userns and mount in that profile",
+                 --security-opt apparmor=unconfined; elsewhere, allow userns, mount, \
+                 capability sys_admin and sys_chroot in that profile",
             ),
             (
                 mount(Errno::ACCESS, Cause::Label("system_u:system_r:container_t:s0:c1,c2".into())),

@@ -121,6 +121,21 @@ pub fn executed_as() -> Option<&'static CStr> {
     (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) })
 }
 
+/// Returns a number made of random bytes that the kernel gave this process and of the time, so that each call returns
+/// another one.
+#[cold]
+pub fn random_of_start() -> u64 {
+    // SAFETY: reads the auxiliary vector.
+    let bytes = unsafe { libc::getauxval(libc::AT_RANDOM) };
+    let bytes =
+        usize::try_from(bytes).map_or(ptr::null(), ptr::with_exposed_provenance::<[u64; 2]>);
+    // SAFETY: it is null, or points to 16 bytes that the kernel put on the stack. The C library uses
+    // the first 8, against overflows of the stack.
+    let random = if bytes.is_null() { 0 } else { unsafe { bytes.read_unaligned()[1] } };
+    let (seconds, nanoseconds) = time(Clock::Monotonic);
+    random ^ seconds.rotate_left(32).cast_unsigned() ^ nanoseconds.cast_unsigned()
+}
+
 /// Returns standard output, which may be closed.
 pub fn stdout() -> BorrowedFd<'static> {
     // SAFETY: this program never closes it. If the caller did, calls on it fail: `file::open` does

@@ -9,6 +9,8 @@ pub use rustix::fs::Mode as Permissions;
 use rustix::fs::{AtFlags, FileType, FlockOperation, OFlags, RenameFlags, Timespec, flock};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, pwrite, retry_on_intr};
 
+use super::call;
+
 /// The flags for opening a directory that the launcher made: they refuse links.
 pub const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 
@@ -312,8 +314,9 @@ impl Drop for ExactPermissions {
 /// Returns an unpredictable number, for a new name.
 pub fn random() -> u64 {
     let mut bytes = [0; 8];
-    // Without the system call (Linux before 3.17), two names may be the same; then creating the
-    // second one fails.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    u64::from_ne_bytes(bytes)
+    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(8) => u64::from_ne_bytes(bytes),
+        // Linux before 3.17 does not have the system call.
+        _ => call::random_of_start(),
+    }
 }
