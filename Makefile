@@ -4,7 +4,7 @@
 #   make test-hosts  runs what make test leaves out: containers, images and older systems, which need
 #                larger packages
 #   make test-long  runs the slow tests: every error at every system call of a first start; gcc, PostgreSQL, coreutils;
-#                200 starts of compositions
+#                200 starts of compositions; a kernel with pages of 64 KiB, which it builds
 #   make test-corpus  relocates programs of all kinds; builds them first, some from source; takes an hour and 15 GB
 #   make lint    checks formatting, lints, layers, documentation, dependencies and the stub's size
 #   make demo    packs and runs the markov example, from a Nix closure to an answer over HTTP
@@ -27,9 +27,12 @@ PACKAGES := bindfs bubblewrap bzip2 ca-certificates curl docker-registry g++ gcc
 PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
 
 # What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11. And what takes
-# images.
-HOST_PACKAGES := buildah catatonit crun debian-archive-keyring debootstrap e2fsprogs iproute2 podman qemu-system-x86 \
-	skopeo slirp4netns uidmap umoci
+# images. qemu-system-arm is for Linux on aarch64, cpio for what it starts from.
+HOST_PACKAGES := buildah catatonit cpio crun debian-archive-keyring debootstrap e2fsprogs iproute2 podman qemu-system-arm \
+	qemu-system-x86 skopeo slirp4netns uidmap umoci
+
+# What a kernel with pages of 64 KiB is built with.
+KERNEL_PACKAGES := bc bison flex make
 
 # What programs are built from source with.
 SOURCE_PACKAGES := bison dpkg-dev gawk make
@@ -57,6 +60,9 @@ ROOT := $(shell [ "$$(id -u)" = 0 ] && echo env || echo sudo -E env PATH=$(PATH)
 
 AS_ROOT = CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(ROOT)"
 
+# The hosts that take many minutes, by what their names have in them.
+LONG_HOSTS := 64 KiB
+
 # Always with all features of the workspace, so that nothing is built twice.
 CARGO_TEST := cargo test --locked --workspace
 
@@ -80,22 +86,24 @@ test: setup programs
 	@# cargo runs as the caller; only the tests run as root.
 	$(AS_ROOT) $(CARGO_TEST) --tests --no-fail-fast
 	@echo "Not run: these hosts, each with every bundle. make test-hosts runs them:"
-	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored | sed -n '/: test$$/ { s///; s,/[^/]*$$,,; s/^/  /p }' | uniq
+	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored --skip '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s,/[^/]*$$,,; s/^/  /p }' | uniq
 	@echo "Not run: images in these engines. make test-hosts runs them:"
 	@$(CARGO_TEST) --quiet --test images -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: these slow tests. make test-long runs them:"
 	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: programs of these kinds. make test-corpus runs them:"
 	@$(CARGO_TEST) --quiet --test corpus -- --list --ignored | sed -n '/: test$$/ { s///; s,/.*,,; s/^/  /p }' | uniq
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
 	$(CARGO_TEST) --test hosts --test images --no-run
-	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --no-fail-fast -- --ignored
+	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
 
-test-long: PACKAGES += $(SOURCE_PACKAGES)
+test-long: PACKAGES += $(SOURCE_PACKAGES) $(HOST_PACKAGES) $(KERNEL_PACKAGES)
 test-long: setup programs
-	$(CARGO_TEST) $(LONG) --no-run
+	$(CARGO_TEST) $(LONG) --test hosts --no-run
+	$(AS_ROOT) $(CARGO_TEST) --test hosts --no-fail-fast -- --ignored '$(LONG_HOSTS)'
 	$(AS_ROOT) $(CARGO_TEST) $(LONG) --no-fail-fast -- --ignored
 
 test-corpus: PACKAGES += $(CORPUS_PACKAGES)

@@ -1,5 +1,6 @@
 //! A column of the matrix: a bundle, how it is packed, and how its answer is checked.
 
+use std::env::consts;
 use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpStream;
@@ -108,11 +109,13 @@ pub(crate) static PACKED: [Packed; 6] = [
 impl Packed {
     /// Puts it on a machine, under the name of the entry to start, and returns its path there.
     pub(crate) fn install(&self, machine: &Machine) -> PathBuf {
-        machine.host.install_as(self.pack().path, Path::new("/srv").join(self.file()))
+        machine
+            .host
+            .install_as(self.pack_for(consts::ARCH).path, Path::new("/srv").join(self.file()))
     }
 
-    fn pack(&self) -> Bundle {
-        let closure = Closure::example(self.attribute);
+    fn pack_for(&self, processor: &str) -> Bundle {
+        let closure = Closure::example_for(processor, self.attribute);
         let builder = Bundle::of(&closure).entries(self.entries).option("--level", "3");
         match self.form {
             Form::Relocatable => builder.pack(),
@@ -125,11 +128,12 @@ impl Packed {
         entry.expect("an entry has a name")
     }
 
-    /// Puts it below a directory that another machine has as /srv, with what it reads.
-    pub(crate) fn install_for_shell(&self, srv: &Path) {
+    /// Puts it below a directory that a machine with this processor has as /srv, with what it reads.
+    pub(crate) fn install_for_shell(&self, srv: &Path, processor: &str) {
         let directory = srv.join(self.name);
         fs::create_dir(&directory).expect("make a directory");
-        fs::copy(self.pack().path, directory.join(self.file())).expect("copy a bundle");
+        fs::copy(self.pack_for(processor).path, directory.join(self.file()))
+            .expect("copy a bundle");
         if let Program::Command { stdin, .. } = self.program {
             fs::write(directory.join("stdin"), stdin).expect("write a file");
         }

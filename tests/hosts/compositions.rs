@@ -8,8 +8,9 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use tests::{Bundle, Closure, need, packer, run};
 
+use crate::machines::DEBIAN_11;
 use crate::services::{HAS_OTHER_ID, TAKE_ID, write};
-use crate::virtual_machine::{NEEDED, Shared, VirtualMachine};
+use crate::virtual_machine::{Shared, VirtualMachine};
 
 /// A composition, packed in one way.
 pub(crate) struct Composition {
@@ -32,7 +33,7 @@ pub(crate) fn proofs(machine: &Shared) -> Vec<Trial> {
     let proof = |name: &str, prove: fn(&mut VirtualMachine)| {
         let machine = machine.clone();
         let run = move || {
-            need(NEEDED);
+            need(DEBIAN_11.needed);
             prove(&mut machine.renewed());
             Ok(())
         };

@@ -1,12 +1,10 @@
 #!/bin/sh
-# Makes the directory $1: the user land of Debian 11, and as boot/vmlinuz its kernel.
+# Makes the directory $1: the user land of Debian's release $2 with the packages $3, and as boot/vmlinuz its kernel.
 #
 # Needs root and a mount namespace of its own: it works in memory, since dpkg waits for the disk at each package.
 set -eu
 mount -t tmpfs -o mode=755 memory /mnt
-# systemd: it is the first process of the virtual machine. libnss-systemd: the names of the users that it makes.
-# procps: /bin/kill, for units that reload.
-debootstrap --variant=minbase --include=libnss-systemd,procps,systemd bullseye /mnt >&2
+debootstrap --variant=minbase --include="$3" "$2" /mnt >&2
 
 architecture=$(dpkg --print-architecture)
 kernel=$(chroot /mnt apt-cache depends "linux-image-cloud-$architecture" | sed -n 's/.*Depends: //p')

@@ -3,23 +3,24 @@
 use crate::refusals::UNPRIVILEGED_OFF;
 use crate::row::Expected::{self, Runs};
 use crate::row::Row;
-use crate::virtual_machine::{NEEDED, Shared};
+use crate::virtual_machine::Shared;
 
 pub(crate) fn rows(machine: &Shared) -> Vec<Row> {
     let row = |name, user: &'static str, fixed: Expected, before: &'static str| {
         let machine = machine.clone();
+        let needed = machine.model.needed;
         Row::started(name, Runs("relocate"), fixed, move |packed, log| {
             let mut machine = machine.renewed();
             machine.run(before).expect_code(0);
             let program = packed.command("");
-            let command = format!("su --login {user} -c 'PACKED_LOG={log} {program}'");
+            let command = format!("su -l {user} -c 'PACKED_LOG={log} {program}'");
             [0, 1].map(|_| {
                 let ended = machine.run(&command);
                 packed.check(&ended);
                 ended
             })
         })
-        .needing(NEEDED)
+        .needing(needed)
     };
     let runs = Runs("namespace");
     vec![

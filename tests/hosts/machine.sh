@@ -1,14 +1,24 @@
 #!/bin/bash
-# The first process of a virtual machine becomes systemd, which starts this as its only service: it runs each line that
-# arrives at the serial port as a command of bash, and answers with a line: exit status, stdout and stderr, these in
-# hexadecimal digits.
+# The first process of a virtual machine becomes systemd, which starts this as its only service; where there is no
+# systemd, it is this. It runs each line that arrives at the serial port as a command of bash, and answers with a line:
+# exit status, stdout and stderr, these in hexadecimal digits.
 if [ $$ = 1 ]; then
     mount -t tmpfs -o mode=755 tmpfs /run
-    mkdir -p /run/systemd/system
-    printf '[Service]\nExecStart=/srv/machine.sh\n' >/run/systemd/system/machine.service
-    exec /lib/systemd/systemd --unit=machine.service
+    if [ -x /lib/systemd/systemd ]; then
+        mkdir -p /run/systemd/system
+        printf '[Service]\nExecStart=/srv/machine.sh\n' >/run/systemd/system/machine.service
+        exec /lib/systemd/systemd --unit=machine.service
+    fi
+    export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    mount -t proc proc /proc
+    mount -t sysfs sys /sys
+    ip link set lo up
+    # What the kernel says would be taken for answers where it has no port of its own.
+    echo 1 >/proc/sys/kernel/printk
 fi
-exec </dev/ttyS0 >/dev/ttyS0
+port=/dev/ttyAMA0
+[ -e $port ] || port=/dev/ttyS0
+exec <$port >$port
 # Neither echo nor control characters.
 stty raw -echo
 echo ready

@@ -6,14 +6,18 @@
 // Test code: a harness that can't do its work stops the test, and says why.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
+/// Rows: aarch64, in virtual machines.
+mod aarch64;
+/// Rows: AppArmor, in a virtual machine.
+mod apparmor;
 /// The columns: bundles.
 mod column;
 /// Compositions as services, in the virtual machine.
 mod compositions;
 /// Rows: containers of podman and crun.
 mod containers;
-/// The user land of Debian 11.
-mod debian_11;
+/// Files of Debian.
+mod debian;
 /// Rows: system calls that a filter refuses.
 mod filters;
 /// Rows: home directories, and other places for the cache.
@@ -24,8 +28,12 @@ mod images;
 mod kernels;
 /// Rows: resource limits, umasks and many mounts.
 mod limits;
+/// The virtual machines.
+mod machines;
 /// Rows: namespaces that cannot be made, and sandboxes.
 mod namespaces;
+/// Rows: system calls of older kernels.
+mod older;
 /// Rows: root without all of root's capabilities.
 mod powers;
 /// What the launcher says where it gives up.
@@ -42,7 +50,7 @@ mod table;
 mod userlands;
 /// Rows: root and ordinary users, with each kind of /nix.
 mod users;
-/// The virtual machine.
+/// A virtual machine that runs.
 mod virtual_machine;
 
 use std::sync::Arc;
@@ -50,6 +58,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Trial};
 
 use column::PACKED;
+use machines::{DEBIAN_11, DEBIAN_13};
 use row::Row;
 use table::{Cell, Table};
 use virtual_machine::Shared;
@@ -57,34 +66,40 @@ use virtual_machine::Shared;
 /// Services are waited for more than they work.
 const THREADS: usize = 4;
 
-fn rows(machine: &Shared) -> Vec<Row> {
+fn rows(debian_11: &Shared) -> Vec<Row> {
     let topics = [
         users::rows,
         namespaces::rows,
         filters::rows,
+        older::rows,
         roots::rows,
         homes::rows,
         limits::rows,
         powers::rows,
         containers::rows,
         userlands::rows,
+        aarch64::rows,
     ];
     let own = topics.into_iter().flat_map(|rows| rows());
-    own.chain(kernels::rows(machine)).chain(services::rows(machine)).collect()
+    let debian_13 = Shared::new(&DEBIAN_13);
+    own.chain(kernels::rows(debian_11))
+        .chain(services::rows(debian_11))
+        .chain(apparmor::rows(&debian_13))
+        .collect()
 }
 
 fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let table = Arc::new(Table::new(PACKED.iter().map(|packed| packed.name).collect()));
-    let machine = Shared::new();
+    let machine = Shared::new(&DEBIAN_11);
     let mut trials = containers::proofs();
     trials.extend(images::trials());
     trials.extend(services::proofs(&machine));
     trials.extend(compositions::proofs(&machine));
     for (number, row) in rows(&machine).into_iter().enumerate() {
         let row = Arc::new(row);
-        for packed in &PACKED {
+        for packed in PACKED.iter().filter(|packed| row.has(packed)) {
             let (row, table) = (Arc::clone(&row), Arc::clone(&table));
             let name = format!("{}/{}", row.name, packed.name);
             let is_ignored = !row.needs.is_empty();

@@ -89,5 +89,5 @@ const SANDBOX: &[&str] = &[
 ];
 
 /// A user namespace with the machine's users, in which the kernel makes no more of them.
-static NO_FURTHER: LazyLock<UserNamespace> =
+pub(crate) static NO_FURTHER: LazyLock<UserNamespace> =
     LazyLock::new(|| UserNamespace::prepared("echo 0 > /proc/sys/user/max_user_namespaces"));

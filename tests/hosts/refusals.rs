@@ -92,6 +92,25 @@ pub(crate) const APPARMOR: Expected = Refuses(
      apparmor_parser -r /etc/apparmor.d/packed-*",
 );
 
+/// The same by a profile that stands for Ubuntu's kernel, which AppArmor refuses with another error.
+pub(crate) const APPARMOR_MOUNT: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace: mount a new root: Permission denied; \
+     ram: mount a file system in memory: Permission denied\n\
+     hint: AppArmor requires a profile for it; as root: echo 'abi <abi/4.0>, \
+     profile packed-* \"/srv/*\" flags=(unconfined) { userns, }' >/etc/apparmor.d/packed-* && \
+     apparmor_parser -r /etc/apparmor.d/packed-*",
+);
+
+/// AppArmor, without Ubuntu's restriction: a profile that the program got from the one that started it.
+pub(crate) const APPARMOR_LABEL: Expected = Refuses(
+    "the closure cannot be made visible: host: the host has no /nix/store; \
+     namespace, ram: unshare: Permission denied\n\
+     hint: AppArmor forbids it for no-namespaces (enforce): run the container with \
+     --security-opt apparmor=unconfined; elsewhere, allow userns, mount, \
+     capability sys_admin and sys_chroot in that profile",
+);
+
 /// Debian's and Arch's kernels have this switch.
 pub(crate) const UNPRIVILEGED_OFF: Expected = Refuses(
     "the closure cannot be made visible: host: the host has no /nix/store; \

@@ -16,6 +16,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// Programs that `make test` does not install: there, the row is ignored.
     pub(crate) needs: &'static [&'static str],
+    /// The bundles that are started there; all of them if it names none.
+    only: &'static [&'static str],
     starts: Box<Starts>,
     relocatable: Expected,
     fixed: Expected,
@@ -66,13 +68,32 @@ impl Row {
         fixed: Expected,
         starts: impl Fn(&Packed, &str) -> [Ended; 2] + Send + Sync + 'static,
     ) -> Row {
-        Row { name, needs: &[], starts: Box::new(starts), relocatable, fixed, except: Vec::new() }
+        Row {
+            name,
+            needs: &[],
+            only: &[],
+            starts: Box::new(starts),
+            relocatable,
+            fixed,
+            except: Vec::new(),
+        }
     }
 
     /// Says which programs the row needs that `make test` does not install.
     pub(crate) fn needing(mut self, programs: &'static [&'static str]) -> Row {
         self.needs = programs;
         self
+    }
+
+    /// Starts only these bundles.
+    pub(crate) fn only(mut self, bundles: &'static [&'static str]) -> Row {
+        self.only = bundles;
+        self
+    }
+
+    /// Whether a bundle is started there.
+    pub(crate) fn has(&self, packed: &Packed) -> bool {
+        self.only.is_empty() || self.only.contains(&packed.name)
     }
 
     /// Expects something else of one bundle.

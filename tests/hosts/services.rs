@@ -5,10 +5,11 @@ use std::fs;
 use libtest_mimic::Trial;
 use tests::{Ended, need, source};
 
+use crate::machines::DEBIAN_11;
 use crate::refusals::UNSHARE_EPERM;
 use crate::row::Expected::{self, RunsFrom};
 use crate::row::{PREFIX, Row};
-use crate::virtual_machine::{NEEDED, Shared, VirtualMachine};
+use crate::virtual_machine::{Shared, VirtualMachine};
 
 pub(crate) fn rows(machine: &Shared) -> Vec<Row> {
     let row = |name, relocatable: Expected, fixed: Expected, change: Change| {
@@ -26,7 +27,7 @@ pub(crate) fn rows(machine: &Shared) -> Vec<Row> {
             machine.run(change.after).expect_code(0);
             [first, second]
         })
-        .needing(NEEDED)
+        .needing(DEBIAN_11.needed)
     };
     let place = "/var/cache/markov/packed";
     let (relocate, namespace) = (RunsFrom("relocate", place), RunsFrom("namespace", place));
@@ -45,7 +46,7 @@ pub(crate) fn proofs(machine: &Shared) -> Vec<Trial> {
     let proof = |name: &str, mode: &'static str, prove: fn(&mut VirtualMachine, &str)| {
         let machine = machine.clone();
         let run = move || {
-            need(NEEDED);
+            need(DEBIAN_11.needed);
             prove(&mut machine.renewed(), mode);
             Ok(())
         };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tests::{Change, Host, Nix, User};
 
-use crate::debian_11::debian_11;
+use crate::debian::debian_11;
 use crate::row::Expected::Runs;
 use crate::row::{Machine, Row};
 

@@ -47,7 +47,9 @@ fn closures_for_two_processors_are_refused() {
         let mut command = Command::new(packer());
         command.args(["build", "--level", "1", "--entry", entry, "--output"]);
         command.arg(directory.path().join("bundle")).args(options);
-        closures.iter().for_each(|closure| drop(command.arg("--closure").arg(&closure.path)));
+        for closure in closures {
+            command.arg("--closure").arg(&closure.path);
+        }
         run(&mut command)
     };
     refused(

@@ -10,5 +10,8 @@ pub fn need(programs: &[&str]) {
         !env::split_paths(&path).any(|directory| directory.join(program).is_file())
     };
     let missing: Vec<_> = programs.iter().filter(is_missing).collect();
-    assert!(missing.is_empty(), "not on PATH: {missing:?}; `make test-hosts` installs them");
+    assert!(
+        missing.is_empty(),
+        "not on PATH: {missing:?}; `make test-hosts` or `make test-long` installs them"
+    );
 }
