@@ -1,3 +1,5 @@
+//! Bundles for another processor type in each mode, run by an emulator.
+
 use std::sync::LazyLock;
 
 use tests::{Bundle, Closure, Ended, Host, Nix, Start, User, UserNamespace, http, need, until};

@@ -1,3 +1,5 @@
+//! A packer for another processor type writes the same bytes.
+
 use std::fs;
 use std::process::Command;
 

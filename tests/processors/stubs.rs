@@ -1,3 +1,5 @@
+//! Which stub packer takes, and what it refuses.
+
 use std::process::Command;
 
 use tests::{Bundle, Closure, Ended, Store, need, packer, probe, run};
