@@ -6,7 +6,6 @@
 // Test code: a harness that can't do its work stops the test, and says why.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-mod aarch64;
 mod compare;
 mod markov;
 mod program;
@@ -36,10 +35,6 @@ fn main() {
             })
         })
         .collect();
-    trials.push(Trial::test("aarch64", || {
-        aarch64::paths_that_a_compiler_cuts_are_found();
-        Ok(())
-    }));
     trials.push(Trial::test("source-markov", || {
         markov::a_service_built_from_source_runs_relocated();
         Ok(())

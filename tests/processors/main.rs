@@ -1,5 +1,6 @@
 //! Bundles for another processor type, run by Debian's emulator.
 
+mod cut_paths;
 mod emulated;
 mod same_bytes;
 mod stubs;
