@@ -105,7 +105,7 @@ pub(crate) enum Error {
     MixedMachines { path: String, found: Machine, other: String, machine: Machine },
     #[error("packer has no stub for {machine}")]
     NoStubFor { machine: Machine },
-    #[error("'{name}' is not a system")]
+    #[error("'{name}' is none of x86_64-linux, aarch64-linux and riscv64-linux")]
     UnknownSystem { name: String },
 
     #[error("'{rule}' is not a rule for an environment variable")]
@@ -156,6 +156,13 @@ pub(crate) enum Error {
     /// Without this error, an administrator would fill a cache that no start uses.
     #[error("cannot share {path}: {reason}")]
     NoSharedCache { path: String, reason: Unusable },
+    /// No start could name it.
+    #[error(
+        "cannot share {path}: its name has a colon or a line feed, which separate names in PACKED_SHARED"
+    )]
+    UnlistedPath { path: String },
+    #[error("cannot add to {path}: {}", .error.what())]
+    NotAdded { path: String, error: runtime::error::Error },
     #[error("{path} runs in modes that use no cache")]
     WithoutCache { path: String },
     #[error("{path} does not allow the mode {mode}")]
@@ -318,14 +325,20 @@ impl Error {
                 "leave out --stub and --system: the entry decides for which processor type the bundle is"
             }
             Error::MixedMachines { machine, .. } => {
-                return format!(
-                    "pack a closure for each processor type; if the first is not run, only kept, give --system {machine}-linux"
-                );
+                let text = "pack a closure for each processor type";
+                return match machine.system() {
+                    Some(system) => {
+                        format!(
+                            "{text}; if the first is not run, only kept, give --system {system}"
+                        )
+                    }
+                    None => text.to_owned(),
+                };
             }
             Error::NoStubFor { .. } => {
                 "packer --version lists its stubs; give --stub one for this processor type, or build packer where its Rust target and a C compiler are installed"
             }
-            Error::UnknownSystem { .. } => "it is x86_64-linux, aarch64-linux or riscv64-linux",
+            Error::UnknownSystem { .. } => "leave it out: the entry says what the closure is for",
             Error::MalformedRule { .. } => {
                 "write K=V to set a variable, K?=V to set it only if it is unset, K- to remove it, or K to keep the caller's value against a default rule"
             }
@@ -374,6 +387,10 @@ impl Error {
             }
             Error::NoSharedCache { .. } => {
                 "give --to a directory of yours that nobody else may write to or replace, on a disk that allows executing"
+            }
+            Error::UnlistedPath { .. } => "give --to another directory",
+            Error::NotAdded { .. } => {
+                "give --to a directory with room, that is yours and holds nothing but a shared cache"
             }
             Error::WithoutCache { .. } => "pack it with --mode relocate,namespace",
             Error::OtherModes { .. } => {

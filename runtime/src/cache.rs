@@ -245,8 +245,8 @@ impl Cache {
         Ok(Some(Verified { paths: store.names.len(), altered }))
     }
 
-    /// Unpacks what is missing of a bundle's store paths for other users and machines: all is on the disk afterwards,
-    /// and everybody may read it.
+    /// Unpacks what is missing or altered of a bundle's store paths for other users and machines: all is on the disk
+    /// afterwards, and everybody may read it.
     ///
     /// # Errors
     ///
@@ -264,16 +264,19 @@ impl Cache {
         let sections = payload.sections()?;
         let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
         store.remove_unfinished(lock.others)?;
-        let known = record::known(self, location)?;
-        let mut missing = store.missing()?;
+        shared::check_store(self, location)
+            .map_err(|reason| Error::unusable(&*self.path, reason))?;
+        let missing = store.missing()?;
+        // Every file is compared: whoever repairs the cache calls this, too.
+        let mut altered = store.altered(&sections)?;
+        let unpacked = altered.iter().flatten().count();
+        altered.iter_mut().zip(&missing).for_each(|(name, missing)| {
+            name.take_if(|_| missing.is_some());
+        });
         let place = &self.path;
         let unpacking = Unpacking { payload, sections: &sections, place, log };
-        store.check(&unpacking, &known, &mut missing)?;
-        let unpacked = missing.iter().flatten().count();
-        let is_settled = |name| known.get(name) == Some(&State::Settled);
-        if unpacked > 0 || !store.names.iter().all(is_settled) {
-            store.add(&unpacking, &missing, State::Settled)?;
-        }
+        store.add(&unpacking, &missing, State::Settled)?;
+        store.replace(&unpacking, &altered)?;
         let claim = Claim { state: State::Settled, location, names: &store.names };
         record::confirm(self, bundle, &sections.manifest, &claim, lock.others)?;
         Ok(Shared { paths: store.names.len(), unpacked })

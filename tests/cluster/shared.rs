@@ -257,7 +257,7 @@ fn what_cannot_be_added_is_said_in_two_lines() {
     fs::set_permissions(admin.host.outside("/srv/open"), everybody).expect("set its mode");
     let cases: [(&[&str], &str, &str); 7] = [
         (&[program, "--to", &long, "--mode", "relocate"], "cannot share", "short path"),
-        (&[program, "--to", "/srv/full"], "do not belong to a cache", "empty directory"),
+        (&[program, "--to", "/srv/full"], "do not belong to a cache", "nothing but a shared cache"),
         (&[program, "--to", "/srv/open"], "others may write to it", "nobody else may write"),
         (&[program, "--to", "/srv/open/c"], "others may replace it", "nobody else may write"),
         (
@@ -370,4 +370,47 @@ fn a_users_shared_cache_is_for_that_user() {
         ended.expect_code(7);
         assert!(ended.stderr().contains(&line), "{line}: {}", ended.stderr());
     }
+}
+
+#[test]
+fn a_damaged_cache_can_be_left_out_and_is_repaired() {
+    let (admin, bundle) = (Admin::new(), probe());
+    admin.add(&bundle.path, &[]);
+    let script = "rm -r /srv/shared/*-probe/bin; for f in /srv/shared/stores/0/*-greeting; do echo x >>$f; done";
+    admin.host.start("/bin/sh").args(["-c", script]).run().expect_code(0);
+    let etc = etc(SHARED);
+    let bind = Change::Bind { source: etc.path().into(), at: "/etc".into() };
+    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED), bind]);
+    host.directory(SHARED, 0o755);
+    let program = host.install(&bundle.path);
+    let start = || host.start(&program).env("PACKED_MODE", "relocate").args(["exit", "7"]);
+    let (what, hint) = start().run().expect_refusal(127);
+    assert!(what.contains("cannot execute /srv/shared/"), "{what}");
+    assert!(hint.contains("PACKED_SHARED=none"), "{hint}");
+    start().env("PACKED_SHARED", "none").run().expect_code(7);
+    // Not found in the user's own cache, which is there by now.
+    fs::remove_dir_all(host.outside(host.cache())).expect("remove a cache");
+    let said = admin.add(&bundle.path, &[]);
+    assert_eq!(said.matches("2 store paths, 1 of them new").count(), 2, "{said}");
+    let said = start().env("PACKED_LOG", "debug").run();
+    said.expect_code(7);
+    assert!(said.stderr().contains("in the shared cache"), "{}", said.stderr());
+}
+
+#[test]
+fn the_path_is_the_one_that_users_name() {
+    let (admin, bundle) = (Admin::new(), probe());
+    let program = admin.host.install(&bundle.path);
+    let program = program.to_str().expect("its path is text");
+    let said = admin.cache(&["add", program, "--to", "/srv/other/../shared"]).stdout();
+    assert!(said.starts_with("/srv/shared\n"), "{said}");
+    for wrong in ["/srv/a:b", "/srv/a\nb"] {
+        let ended = admin.cache(&["add", program, "--to", wrong]);
+        ended.expect_code(1);
+        assert!(ended.stderr().contains("has a colon or a line feed"), "{}", ended.stderr());
+        assert!(!admin.host.outside(wrong).exists());
+    }
+    admin.host.directory("/srv/closed", 0o700);
+    let said = admin.cache(&["add", program, "--to", "/srv/closed/shared"]).stdout();
+    assert!(said.contains("hint: other users cannot reach it: /srv/closed is closed"), "{said}");
 }

@@ -8,7 +8,12 @@ use tests::{Change, Directory, Host, Nix, User};
 use crate::shared::{Admin, SHARED, etc, probe};
 
 /// How the shared cache is made unsafe, in shell, on the host where it is filled; and what a start says.
-const UNSAFE: [(&str, &str); 6] = [
+const UNSAFE: [(&str, &str); 11] = [
+    ("chown 4711 shared/bundles", "belongs to user 4711"),
+    ("chown 4711 shared/stores", "belongs to user 4711"),
+    ("chmod 777 shared/stores", "others may write to it"),
+    ("chown -h 65534 shared", "belongs to user 65534"),
+    ("mv shared x; chown 65534 .; mv x shared", "others may replace it"),
     ("chown 4711 shared", "belongs to user 4711"),
     ("chmod g+w shared", "others may write to it"),
     ("chmod o+w shared", "others may write to it"),
@@ -63,6 +68,74 @@ fn a_link_to_it_must_be_roots_or_the_users() {
         assert_eq!(said.contains("in the shared cache /tmp/link"), is_used, "{owner}: {said}");
         assert_eq!(said.contains("a link of user 4711"), !is_used, "{owner}: {said}");
     }
+}
+
+/// A link can lead to another one, whose owner is somebody else.
+#[test]
+fn each_link_on_the_way_must_be_roots_or_the_users() {
+    let (admin, bundle) = (Admin::new(), probe());
+    admin.add(&bundle.path, &["--mode", "namespace"]);
+    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
+    host.directory(SHARED, 0o755);
+    let program = host.install(&bundle.path);
+    let (first, second) = (host.outside("/tmp/first"), host.outside("/tmp/second"));
+    symlink("second", &first).expect("make a link");
+    symlink("../srv/./shared", &second).expect("make a link");
+    for owner in [0, 4711] {
+        std::os::unix::fs::lchown(&second, Some(owner), None).expect("give it away");
+        let start = host.start(&program).env("PACKED_SHARED", "/tmp/first");
+        let start = start.env("PACKED_LOG", "debug").env("PACKED_MODE", "namespace");
+        let said = start.args(["exit", "0"]).run().stderr();
+        assert_eq!(said.contains("in the shared cache /tmp/first"), owner == 0, "{owner}: {said}");
+        assert_eq!(said.contains("a link of user 4711"), owner != 0, "{owner}: {said}");
+    }
+}
+
+/// The directory of the store paths, which only the mode namespace uses.
+#[test]
+fn a_store_directory_of_others_is_not_used_and_not_added_to() {
+    for (script, why) in [
+        ("chown 4711 shared/stores/0", "belongs to user 4711"),
+        ("chmod 777 shared/stores/0", "others may write to it"),
+    ] {
+        let (admin, bundle) = (Admin::new(), probe());
+        admin.add(&bundle.path, &[]);
+        let shell = format!("cd /srv && {script}");
+        admin.host.start("/bin/sh").args(["-c", &shell]).run().expect_code(0);
+        let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
+        host.directory(SHARED, 0o755);
+        let program = host.install(&bundle.path);
+        let start = host.start(&program).env("PACKED_SHARED", SHARED).env("PACKED_LOG", "debug");
+        let said = start.env("PACKED_MODE", "namespace").args(["exit", "0"]).run().stderr();
+        assert!(said.contains(&format!("no shared cache: {SHARED}: {why}")), "{script}: {said}");
+        let again = admin.cache(&["add", "/srv/probe", "--to", SHARED]);
+        again.expect_code(1);
+        assert!(again.stderr().contains(why), "{script}: {}", again.stderr());
+    }
+}
+
+/// Who opens a pipe waits for whoever opens its other end.
+#[test]
+fn a_pipe_stops_nobody() {
+    let (admin, bundle, etc) = (Admin::new(), probe(), etc(SHARED));
+    admin.add(&bundle.path, &[]);
+    let script = "cd /srv/shared/bundles && for f in *; do rm $f; mkfifo $f; done; mkdir directory";
+    admin.host.start("/bin/sh").args(["-c", script]).run().expect_code(0);
+    let list = etc.path().join("packed/shared");
+    for list_is_pipe in [false, true] {
+        if list_is_pipe {
+            fs::remove_file(&list).expect("remove the list");
+            nix::unistd::mkfifo(&list, nix::sys::stat::Mode::from_bits_truncate(0o644))
+                .expect("make a pipe");
+        }
+        let bind = Change::Bind { source: etc.path().into(), at: "/etc".into() };
+        let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED), bind]);
+        host.directory(SHARED, 0o755);
+        host.start(host.install(&bundle.path)).args(["exit", "7"]).run().expect_code(7);
+    }
+    admin.cache(&["list", "--at", SHARED]).expect_code(0);
+    let said = admin.cache(&["add", "/srv/probe", "--to", SHARED]);
+    assert!(said.stdout().contains("0 of them new"), "{}", said.stderr());
 }
 
 /// The owner of a record says what is whole.

@@ -5,8 +5,8 @@ use std::ffi::{CString, OsStr};
 use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{self, Path};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{self, Component, Path};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use format::{Mode, Modes};
@@ -49,13 +49,23 @@ pub(crate) fn cache(command: cli::Cache) -> Result<()> {
 fn add(options: &cli::Add) -> Result<()> {
     let bundle = Bundle::open(&options.bundle)?;
     let modes = modes(&options.mode, &bundle)?;
-    let to = path::absolute(&options.to).map_err(|error| Error::io("find", &options.to, error))?;
+    let mut to =
+        path::absolute(&options.to).map_err(|error| Error::io("find", &options.to, error))?;
+    // It could not be named in a list.
+    if to.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b':' | b'\n')) {
+        return Err(Error::UnlistedPath { path: show::path(&to) });
+    }
     make_for_all(&to)?;
+    if to.components().any(|component| component == Component::ParentDir) {
+        // Users name it without.
+        to = to.canonicalize().map_err(|error| Error::io("find", &to, error))?;
+    }
     let unusable = |reason| Error::NoSharedCache { path: show::path(&to), reason };
     let cache = shared::open_to_fill(to.as_os_str().as_bytes()).map_err(unusable)?;
     let entry =
         Shown::from(bundle.header.descriptor.entries[0].name(&bundle.header.descriptor.paths));
     let mut text = format!("{}\n", Shown::from(&*cache.path));
+    let mut has_added = false;
     for (mode, form) in [(Mode::Relocate, Form::Relocated), (Mode::Namespace, Form::AsIs)] {
         if !modes.contains(mode) {
             continue;
@@ -70,9 +80,29 @@ fn add(options: &cli::Add) -> Result<()> {
             return Err(unusable(reason));
         }
         let log = Log { on: false };
-        let Shared { paths, unpacked } =
-            bundle.run(|payload| cache.share(&bundle.header, payload, form, log))?;
+        let shared = bundle.run(|payload| Ok(cache.share(&bundle.header, payload, form, log)))?;
+        let Shared { paths, unpacked } = match shared {
+            Ok(shared) => shared,
+            Err(error @ RuntimeError::Damaged(_)) => return Err(bundle.error(error)),
+            Err(error) => {
+                // The other form may have been added.
+                if has_added {
+                    print::text(&text)?;
+                }
+                return Err(Error::NotAdded { path: show::path(&to), error });
+            }
+        };
+        has_added = true;
         let _ = writeln!(text, "  {entry}, {mode}: {paths} store paths, {unpacked} of them new");
+    }
+    let is_closed = |above: &&Path| above.metadata().is_ok_and(|found| found.mode() & 0o001 == 0);
+    if let Some(closed) = to.ancestors().find(is_closed) {
+        let closed = show::path(closed);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "hint: other users cannot reach it: {closed} is closed to them; chmod o+x"
+        );
     }
     if !call::is_root() {
         text.push_str("hint: it belongs to you: for the starts of other users, root must own it\n");

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
 use super::network;
@@ -217,6 +217,20 @@ impl Cache {
             Ok(directory) => self.check_owner(directory, name).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Error::file("open", name)(errno)),
+        }
+    }
+
+    /// Checks that nobody else can change what is in a directory of a shared cache, if it is there.
+    pub(super) fn check_part(&self, name: &CStr) -> Result<(), Unusable> {
+        match rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Unusable::Failed("stat", errno)),
+            Ok(stat) if !FileType::from_raw_mode(stat.st_mode).is_dir() => {
+                Err(Unusable::Failed("open", Errno::NOTDIR))
+            }
+            Ok(stat) if !self.trusts(&stat) => Err(Unusable::ForeignOwner(stat.st_uid)),
+            Ok(stat) if stat.st_mode & 0o022 != 0 => Err(Unusable::WritableByOthers),
+            Ok(_) => Ok(()),
         }
     }
 

@@ -75,7 +75,8 @@ pub(super) fn find(
 ) -> Result<Option<Ready>, Error> {
     let name = record::path(cache, bundle, form);
     loop {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        // Who opens a pipe waits for its other end.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let lease = match file::open(&cache.directory, &name, flags, Permissions::empty()) {
             Ok(lease) => lease,
             Err(Errno::NOENT) => return Ok(None),

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::boot::Boot;
-use super::directory::{BUNDLES, Cache, Others, PRIVATE, c_string, is_for_all};
+use super::directory::{BUNDLES, Cache, Kind, Others, PRIVATE, c_string, is_for_all};
 use super::unfinished;
 use crate::error::{Error, Shown};
 use crate::payload::Bundle;
@@ -309,9 +309,15 @@ pub struct Record {
 /// Bytes of a record at most: a store path takes at most 300.
 const LEN_LIMIT: usize = 512 << 20;
 
-/// Reads a whole record; `None` if the file is not a record that the cache trusts.
+/// Reads a whole record; `None` if it is not a record that the cache trusts, or if it is one that only its owner may
+/// read.
 pub(super) fn read(cache: &Cache, bundles: &OwnedFd, name: &CStr) -> Result<Option<Record>, Errno> {
-    let text = file::read(bundles, name, LEN_LIMIT)?;
+    let text = match file::read(bundles, name, LEN_LIMIT) {
+        // A directory or a link.
+        Err(Errno::ISDIR | Errno::LOOP) => return Ok(None),
+        Err(Errno::ACCESS) if cache.kind == Kind::Shared => return Ok(None),
+        text => text?,
+    };
     let stat = rustix::fs::statat(bundles, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(parse(&text, stat.st_mtime).filter(|_| cache.trusts(&stat)))
 }

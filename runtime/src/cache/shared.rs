@@ -6,18 +6,21 @@ use alloc::vec::Vec;
 use rustix::fs::{CWD, OFlags};
 use rustix::io::Errno;
 
-use super::above::check_above;
-use super::directory::{Cache, Kind, Lease, is_ours};
+use super::above::{Trusted, check_above};
+use super::directory::{BUNDLES, Cache, Kind, Lease, STORES, c_string as name_of, is_ours};
 use super::lease::Ready;
 use super::place::{c_string, check_exec, plain};
-use super::record::{self, Form};
+use super::record::{self, Form, Location};
 use crate::context::Context;
 use crate::error::{Shown, Unusable};
-use crate::system::call::OVERFLOW_UID;
+use crate::system::call;
 use crate::system::file::{self, Permissions};
 
 /// The file with the paths of this machine's shared caches, separated by colons or lines.
 const LIST: &core::ffi::CStr = c"/etc/packed/shared";
+
+/// `$PACKED_SHARED` of who wants none, not even those of the machine.
+const NONE: &[u8] = b"none";
 
 /// Bytes of that file at most.
 const LIST_LEN: usize = 64 << 10;
@@ -26,6 +29,9 @@ const LIST_LEN: usize = 64 << 10;
 #[cold]
 pub(super) fn find(list: &[u8], context: &Context<'_>, form: Form) -> Option<(Cache, Ready)> {
     let Context { bundle, log, .. } = *context;
+    if list == NONE {
+        return None;
+    }
     let is_end = |byte: &u8| matches!(byte, b':' | b'\n');
     for path in list.split(is_end).filter(|path| !path.is_empty()) {
         let shown = Shown::from(path);
@@ -33,6 +39,10 @@ pub(super) fn find(list: &[u8], context: &Context<'_>, form: Form) -> Option<(Ca
             Err(reason) => log.debug(format_args!("no shared cache: {shown}: {reason}")),
             Ok(cache) => match cache.find(bundle, form) {
                 Ok(Some(ready)) => {
+                    if let Err(reason) = check_store(&cache, ready.location) {
+                        log.debug(format_args!("no shared cache: {shown}: {reason}"));
+                        continue;
+                    }
                     log.debug(format_args!("in the shared cache {shown}"));
                     return Some((cache, ready));
                 }
@@ -53,6 +63,9 @@ pub(super) fn find(list: &[u8], context: &Context<'_>, form: Form) -> Option<(Ca
 /// Finds the bundle in the shared caches of this machine.
 #[cold]
 pub(super) fn find_in_machine(context: &Context<'_>, form: Form) -> Option<(Cache, Ready)> {
+    if context.settings.shared == Some(NONE) {
+        return None;
+    }
     match list() {
         Ok(list) => find(&list, context, form),
         Err(Unusable::Failed(_, Errno::NOENT)) => None,
@@ -67,9 +80,11 @@ pub(super) fn find_in_machine(context: &Context<'_>, form: Form) -> Option<(Cach
 fn list() -> Result<Vec<u8>, Unusable> {
     let failed = |errno| Unusable::Failed("open", errno);
     // It may be a link: others cannot make one in /etc.
-    let file = file::open(CWD, LIST, OFlags::RDONLY, Permissions::empty()).map_err(failed)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let file = file::open(CWD, LIST, flags, Permissions::empty()).map_err(failed)?;
     let stat = rustix::fs::fstat(&file).map_err(failed)?;
-    if ![0, OVERFLOW_UID].contains(&stat.st_uid) {
+    let is_users = stat.st_uid == call::user() && !call::is_root();
+    if is_users || !Trusted::here().contains(&stat) {
         return Err(Unusable::ForeignOwner(stat.st_uid));
     }
     if stat.st_mode & 0o022 != 0 {
@@ -104,6 +119,7 @@ pub fn open(path: &[u8]) -> Result<Cache, Unusable> {
     }
     check_exec(&cache)?;
     check_above(&cache)?;
+    [BUNDLES, STORES].into_iter().try_for_each(|name| cache.check_part(name))?;
     Ok(cache)
 }
 
@@ -119,6 +135,14 @@ pub fn open_to_fill(path: &[u8]) -> Result<Cache, Unusable> {
     match is_ours(&stat) {
         true => Ok(Cache { kind: Kind::Own, ..cache }),
         false => Err(Unusable::ForeignOwner(stat.st_uid)),
+    }
+}
+
+/// Checks the directory that has the bundle's store paths; relocated ones are in the cache itself.
+pub(super) fn check_store(cache: &Cache, location: Location) -> Result<(), Unusable> {
+    match location {
+        Location::Store(number) => cache.check_part(&name_of(alloc::format!("stores/{number}"))),
+        Location::Relocated => Ok(()),
     }
 }
 

@@ -73,13 +73,15 @@ impl Cache {
         let Some(bundles) = self.subdirectory_if_there(BUNDLES)? else { return Ok(listed) };
         for name in record::names(&bundles)? {
             let read = || {
-                Ok((record::read(self, &bundles, &name)?, lease::is_in_use(self, &bundles, &name)?))
+                let Some(record) = record::read(self, &bundles, &name)? else { return Ok(None) };
+                let in_use = lease::is_in_use(self, &bundles, &name)?;
+                Ok(Some(Listed { record, in_use }))
             };
             match read() {
-                Ok((Some(record), in_use)) => listed.push(Listed { record, in_use }),
+                Ok(found) => listed.extend(found),
                 // Another process can remove the record meanwhile: listing does not take the lock,
                 // to work on a read-only disk.
-                Ok((None, _)) | Err(Errno::NOENT) => {}
+                Err(Errno::NOENT) => {}
                 Err(errno) => return Err(Error::file("read", &*name)(errno)),
             }
         }

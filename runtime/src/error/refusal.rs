@@ -234,7 +234,7 @@ impl Facts {
 
 /// Whether a user namespace is not the host's own, where every number maps to itself: `0 0
 /// 4294967295`.
-fn is_nested(uid_map: &[u8]) -> bool {
+pub(crate) fn is_nested(uid_map: &[u8]) -> bool {
     let mut numbers = uid_map.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     !uid_map.is_empty() && !numbers.by_ref().eq([&b"0"[..], b"0", b"4294967295"])
 }

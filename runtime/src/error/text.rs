@@ -157,7 +157,7 @@ impl fmt::Display for Hint<'_> {
                 f.write_str("the commands are info, verify, extract=DIR and clear; unset PACKED to run the program")
             }
             Error::Exec { errno: Errno::NOENT, .. } => {
-                f.write_str("the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again")
+                f.write_str("the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again, PACKED_SHARED=none does without shared caches")
             }
             Error::Exec { errno: Errno::ACCESS, .. } => f.write_str(
                 "is its directory on a file system mounted noexec? set PACKED_CACHE to another place",
@@ -470,7 +470,7 @@ mod tests {
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::NOENT },
                 "cannot execute /nix/store/x/bin/y: No such file or directory\n\
-                 hint: the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again",
+                 hint: the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again, PACKED_SHARED=none does without shared caches",
             ),
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::TOOBIG },

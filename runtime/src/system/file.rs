@@ -111,8 +111,9 @@ pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> Resu
 // more pages.
 #[inline(never)]
 pub fn read(directory: impl AsFd, name: &CStr, limit: usize) -> Result<Vec<u8>, Errno> {
-    let file = open(directory, name, OFlags::RDONLY | OFlags::NOFOLLOW, Permissions::empty())?;
-    read_open(&file, limit)
+    // Who opens a pipe waits for its other end.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    read_open(&open(directory, name, flags, Permissions::empty())?, limit)
 }
 
 /// Reads an open file of up to `limit` bytes from its position.
