@@ -40,6 +40,14 @@ impl Machine {
         })
     }
 
+    /// What Nix calls it, if packer can have a stub for it.
+    pub(crate) fn system(self) -> Option<String> {
+        match self {
+            Machine::Other(_) => None,
+            machine => Some(format!("{machine}-linux")),
+        }
+    }
+
     /// The processor type that packer was built for.
     pub(crate) fn own() -> Machine {
         let system = format!("{}-linux", std::env::consts::ARCH);
@@ -111,6 +119,15 @@ pub(crate) fn note<'a>(data: impl ReadRef<'a>) -> Option<&'a [u8; DESCRIPTOR_LEN
         }
     }
     None
+}
+
+/// Whether all that the kernel maps of a program is there.
+pub(crate) fn is_whole<'a>(data: impl ReadRef<'a>) -> bool {
+    let segments = FileHeader64::<LittleEndian>::parse(data)
+        .and_then(|header| header.program_headers(LittleEndian, data));
+    segments.is_ok_and(|segments| {
+        segments.iter().all(|segment| segment.data(LittleEndian, data).is_ok())
+    })
 }
 
 /// Returns the alignment of each segment that the kernel maps.

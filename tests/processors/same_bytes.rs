@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use tests::{Closure, need, packer, run, source, target};
+use tests::{Bundle, Closure, need, packer, run, source, target};
 
 use crate::{NEEDED, OTHER};
 
@@ -16,8 +16,8 @@ fn a_packer_for_another_processor_writes_the_same_bytes() {
     let rust = format!("{OTHER}-unknown-linux-musl");
     let stubs = ["x86_64", "aarch64"].map(|machine| {
         let extracted = directory.path().join(machine);
-        let hello = Closure::example_for(machine, "hello");
-        fs::write(&extracted, stub_of(&hello)).expect("write a stub");
+        let hello = Bundle::of(&Closure::example_for(machine, "hello")).entry("/bin/hello");
+        fs::write(&extracted, stub_of(&hello.option("--level", "1").pack())).expect("write a stub");
         extracted.display().to_string()
     });
     let mut cargo = Command::new("cargo");
@@ -60,9 +60,8 @@ fn a_packer_for_another_processor_writes_the_same_bytes() {
     }
 }
 
-/// The stub of a bundle of this closure, with an empty descriptor, as packer has it inside.
-fn stub_of(closure: &Closure) -> Vec<u8> {
-    let bundle = tests::Bundle::of(closure).entry("/bin/hello").option("--level", "1").pack();
+/// The stub of a bundle, with an empty descriptor, as packer has it inside.
+pub(crate) fn stub_of(bundle: &Bundle) -> Vec<u8> {
     let mut bytes = fs::read(&bundle.path).expect("read a bundle");
     bytes.truncate(bundle.payload());
     let note = format::NOTE_NAME.as_bytes();

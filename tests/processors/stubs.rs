@@ -72,7 +72,43 @@ fn closures_for_two_processors_are_refused() {
     );
     let ended = pack(&[&own], &own_hello, &["--system", "sparc-solaris"]);
     ended.expect_code(2);
-    assert!(ended.stderr().contains("'sparc-solaris' is not a system"), "{}", ended.stderr());
+    assert!(
+        ended.stderr().contains("'sparc-solaris' is none of x86_64-linux"),
+        "{}",
+        ended.stderr()
+    );
+}
+
+#[test]
+fn a_stub_must_be_whole_and_for_the_system() {
+    need(NEEDED);
+    let closure = Closure::example_for(OTHER, "hello");
+    let bundle = Bundle::of(&closure).entry("/bin/hello").option("--level", "1");
+    let packed = bundle.pack();
+    let directory = tempfile::tempdir().expect("make a directory");
+    let stub = directory.path().join("stub");
+    let bytes = crate::same_bytes::stub_of(&packed);
+    let pack = |bytes: &[u8], options: &[&str]| {
+        std::fs::write(&stub, bytes).expect("write a stub");
+        let mut command = bundle.command();
+        command
+            .arg("--stub")
+            .arg(&stub)
+            .args(options)
+            .arg("-o")
+            .arg(directory.path().join("hello"));
+        run(&mut command)
+    };
+    pack(&bytes, &["--system", "aarch64-linux"]).expect_code(0);
+    for len in [100_000, bytes.len() / 2, bytes.len() - 100_000] {
+        let ended = pack(&bytes[..len], &[]);
+        ended.expect_code(1);
+        assert!(ended.stderr().contains("is not a stub: it is not whole"), "{}", ended.stderr());
+    }
+    let ended = pack(&bytes, &["--system", "x86_64-linux"]);
+    ended.expect_code(1);
+    let said = ended.stderr();
+    assert!(said.contains("/stub is for aarch64, but the bundle is for x86_64\nhint: "), "{said}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use runtime::error::Escaped;
 
 use super::gather::{self, Entries, Gathered};
 use super::summary::{self, Summary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::bundle;
 use crate::output::frame::FrameCache;
 use crate::output::payload::{Input, Options};
@@ -38,6 +38,12 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         no_relocate: Exclude::new(&options.no_relocate)?,
     };
     let machine = given.as_ref().map(Stub::machine);
+    if let (Some(path), Some(found), Some(machine)) =
+        (&options.stub, machine, options.packed.system)
+        && found != machine
+    {
+        return Err(Error::OtherMachine { path: show::path(path), found, machine });
+    }
     let found = gather::find(&options.packed, Entries::Run, machine, &progress)?;
     let stub = given.map_or_else(|| Stub::embedded(found.machine), Ok)?;
     let gathered = found.read(&options.packed, &word, &progress)?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::print;
 use crate::cli;
-use crate::elf;
+use crate::elf::{self, Machine};
 use crate::error::Result;
 use crate::plan::verdict::{Relocation, Verdict};
 use crate::source::bundle::Bundle;
@@ -115,7 +115,7 @@ impl Report {
         Ok(Report {
             format_version: format::BUNDLE_VERSION,
             packer: manifest.packer.clone(),
-            system: elf::machine(&bundle.file).map(|machine| format!("{machine}-linux")),
+            system: elf::machine(&bundle.file).and_then(Machine::system),
             entries: descriptor
                 .entries
                 .iter()

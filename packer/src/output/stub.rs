@@ -63,6 +63,9 @@ impl Stub {
         if note.iter().any(|byte| *byte != 0) {
             return Err(refused("its descriptor is not empty: it is a bundle already"));
         }
+        if !elf::is_whole(bytes.as_slice()) {
+            return Err(refused("it is not whole"));
+        }
         Ok(Stub { descriptor, machine, bytes })
     }
 
