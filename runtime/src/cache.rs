@@ -108,16 +108,19 @@ fn with_network_last<'a>(context: &Context<'_>, places: Vec<Place<'a>>) -> Vec<P
             }
         }
     }
+    if remote.is_empty() {
+        local.retain(|place| *place != Place::Memory);
+        return local;
+    }
     local.retain(|place| {
         let Some(free) = place.memory() else { return true };
         // Half of it is for others, and for the program. What a control group may use, it counts there.
         let free = limit::control_group().map_or(free, |limit| limit.min(free)) / 2;
-        let fits = || room(context.bundle).is_some_and(|needed| needed.bytes <= free);
-        let is_used = !remote.is_empty() && fits();
-        if !is_used && !remote.is_empty() {
+        let fits = room(context.bundle).is_some_and(|needed| needed.bytes <= free);
+        if !fits {
             log.debug(format_args!("not in {}: too little memory", Shown::from(place)));
         }
-        is_used
+        fits
     });
     local.append(&mut remote);
     local
