@@ -1,26 +1,17 @@
 //! Where flock(2) does nothing, the rename makes it right: the lock only saves work.
 
 use seccompiler::SeccompAction;
-use tests::{Bundle, Host, Nix, Store, User, say};
+use tests::{Host, Nix, Store, User, say};
+
+use crate::of_files;
 
 /// How many are started at once.
 const STARTS: usize = 24;
 
-/// Some hundred files, so that starts meet while they unpack.
-fn bundle(store: &Store) -> Bundle {
-    for number in 0..300 {
-        let content = format!("{number}\n").repeat(2000);
-        store.file(format!("{}/share/{number}", Store::PATH), content.as_bytes());
-    }
-    store.program(format!("{}/bin/probe", Store::PATH), &tests::probe());
-    let bundle = Bundle::of_store(store, Store::PATH).entry("/bin/probe").option("--level", "1");
-    bundle.pack_into(store.root())
-}
-
 #[test]
 fn first_starts_at_once_work_without_locks() {
     let store = Store::new();
-    let bundle = bundle(&store);
+    let bundle = of_files(&store, 300);
     // The call does nothing and succeeds, as on NFS with local_lock=none and a server without locks; or it is refused.
     let answers = [0, nix::libc::ENOLCK];
     for mode in ["relocate", "namespace"] {

@@ -10,3 +10,16 @@ mod nodes;
 mod shared;
 /// Who can change a shared cache, and what starts then do.
 mod trust;
+
+use tests::{Bundle, Store};
+
+/// A bundle of so many files and the probe, so that starts meet while they unpack.
+fn of_files(store: &Store, count: u32) -> Bundle {
+    for number in 0..count {
+        let content = format!("{number}\n").repeat(2000);
+        store.file(format!("{}/share/{number}", Store::PATH), content.as_bytes());
+    }
+    store.program(format!("{}/bin/probe", Store::PATH), &tests::probe());
+    let bundle = Bundle::of_store(store, Store::PATH).entry("/bin/probe").option("--level", "1");
+    bundle.pack_into(store.root())
+}

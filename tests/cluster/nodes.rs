@@ -9,6 +9,7 @@ use nix::mount::{MntFlags, MsFlags, umount2};
 use tempfile::TempDir;
 use tests::{Bundle, Change, Host, Nix, Running, Store, User, run, say};
 
+use crate::of_files;
 use crate::shared::{Admin, SHARED};
 
 const NODES: usize = 10;
@@ -93,16 +94,6 @@ fn round(nodes: &[Host], mode: &str, environment: &[(&str, &str)]) -> Vec<usize>
     running.into_iter().map(unpacked).collect()
 }
 
-fn bundle(store: &Store) -> Bundle {
-    for number in 0..100 {
-        let content = format!("{number}\n").repeat(2000);
-        store.file(format!("{}/share/{number}", Store::PATH), content.as_bytes());
-    }
-    store.program(format!("{}/bin/probe", Store::PATH), &tests::probe());
-    let bundle = Bundle::of_store(store, Store::PATH).entry("/bin/probe").option("--level", "1");
-    bundle.pack_into(store.root())
-}
-
 fn node(user: &User, home: &Path, bundle: &Bundle, more: &[Change]) -> Host {
     let home = Change::Bind { source: home.into(), at: "/home".into() };
     let memory =
@@ -115,7 +106,7 @@ fn node(user: &User, home: &Path, bundle: &Bundle, more: &[Change]) -> Host {
 #[test]
 fn a_hundred_first_starts_unpack_once_on_each_machine() {
     let (store, user) = (Store::new(), User::ordinary());
-    let (bundle, home) = (bundle(&store), Home::new(&user));
+    let (bundle, home) = (of_files(&store, 100), Home::new(&user));
     let homes: Vec<_> = (0..NODES).map(|number| home.mount(number)).collect();
     let nodes: Vec<_> = homes.iter().map(|home| node(&user, home, &bundle, &[])).collect();
     for mode in ["relocate", "namespace"] {
@@ -128,7 +119,7 @@ fn a_hundred_first_starts_unpack_once_on_each_machine() {
 #[test]
 fn with_a_shared_cache_they_unpack_nothing() {
     let (store, user, admin) = (Store::new(), User::ordinary(), Admin::new());
-    let (bundle, home) = (bundle(&store), Home::new(&user));
+    let (bundle, home) = (of_files(&store, 100), Home::new(&user));
     admin.add(&bundle.path, &[]);
     let homes: Vec<_> = (0..NODES).map(|number| home.mount(number)).collect();
     let changes = [admin.bind(SHARED), Change::Flags(SHARED.into(), MsFlags::MS_RDONLY)];
@@ -145,7 +136,7 @@ fn with_a_shared_cache_they_unpack_nothing() {
 #[test]
 fn where_the_home_is_all_there_is_none_fails() {
     let (store, user) = (Store::new(), User::ordinary());
-    let (bundle, home) = (bundle(&store), Home::new(&user));
+    let (bundle, home) = (of_files(&store, 100), Home::new(&user));
     let homes: Vec<_> = (0..NODES).map(|number| home.mount(number)).collect();
     let changes = ["/tmp", "/var/tmp"].map(|at| Change::Flags(at.into(), MsFlags::MS_RDONLY));
     let nodes: Vec<_> = homes.iter().map(|home| node(&user, home, &bundle, &changes)).collect();

@@ -42,6 +42,14 @@ impl Admin {
         self.host.outside(SHARED)
     }
 
+    /// Another machine, of an ordinary user, that has the shared cache.
+    pub(crate) fn user(&self, changes: &[Change]) -> Host {
+        let changes = [&[self.bind(SHARED)], changes].concat();
+        let host = Host::changed(User::ordinary(), Nix::Absent, &changes);
+        host.directory(SHARED, 0o755);
+        host
+    }
+
     /// Mounts the shared cache at a place of another host.
     pub(crate) fn bind(&self, at: &str) -> Change {
         Change::Bind { source: self.shared(), at: at.into() }
@@ -200,8 +208,7 @@ fn a_version_that_is_missing_is_unpacked_to_the_users_cache() {
     let (admin, store) = (Admin::new(), Store::new());
     let [first, second] = versions(&store);
     admin.add(&first.path, &[]);
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[]);
     let start = |bundle: &Bundle, mode: &str| {
         let program = host.install_as(&bundle.path, "/srv/program");
         let start = host.start(program).env("PACKED_SHARED", SHARED).env("PACKED_LOG", "debug");
@@ -297,8 +304,7 @@ fn bundles_are_removed_only_on_demand_and_not_while_they_run_here() {
             && said.contains("hint: --force"),
         "{said}"
     );
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[]);
     let program = host.install(&bundle.path);
     let start = host.start(&program).env("PACKED_SHARED", SHARED).env("PACKED_MODE", "relocate");
     let running = start.arg("sleep").spawn();
@@ -323,8 +329,7 @@ fn starts_work_while_bundles_are_added_and_removed() {
     admin.add(&bundle.path, &[]);
     let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do \
         $0 cache clear --force --at /srv/shared && $0 cache add /srv/probe --to /srv/shared || exit 1; done";
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[]);
     let program = host.install(&bundle.path);
     let mut changes = admin.host.start("/bin/sh").args(["-c", script]).arg("/srv/packer").spawn();
     let mut starts = 0;
@@ -380,8 +385,7 @@ fn a_damaged_cache_can_be_left_out_and_is_repaired() {
     admin.host.start("/bin/sh").args(["-c", script]).run().expect_code(0);
     let etc = etc(SHARED);
     let bind = Change::Bind { source: etc.path().into(), at: "/etc".into() };
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED), bind]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[bind]);
     let program = host.install(&bundle.path);
     let start = || host.start(&program).env("PACKED_MODE", "relocate").args(["exit", "7"]);
     let (what, hint) = start().run().expect_refusal(127);

@@ -54,8 +54,7 @@ fn a_cache_that_others_can_change_is_not_used() {
 fn a_link_to_it_must_be_roots_or_the_users() {
     let (admin, bundle) = (Admin::new(), probe());
     admin.add(&bundle.path, &["--mode", "namespace"]);
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[]);
     let program = host.install(&bundle.path);
     for (owner, is_used) in [(0, true), (host.user.uid, true), (4711, false)] {
         let link = host.outside("/tmp/link");
@@ -75,8 +74,7 @@ fn a_link_to_it_must_be_roots_or_the_users() {
 fn each_link_on_the_way_must_be_roots_or_the_users() {
     let (admin, bundle) = (Admin::new(), probe());
     admin.add(&bundle.path, &["--mode", "namespace"]);
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[]);
     let program = host.install(&bundle.path);
     let (first, second) = (host.outside("/tmp/first"), host.outside("/tmp/second"));
     symlink("second", &first).expect("make a link");
@@ -102,8 +100,7 @@ fn a_store_directory_of_others_is_not_used_and_not_added_to() {
         admin.add(&bundle.path, &[]);
         let shell = format!("cd /srv && {script}");
         admin.host.start("/bin/sh").args(["-c", &shell]).run().expect_code(0);
-        let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-        host.directory(SHARED, 0o755);
+        let host = admin.user(&[]);
         let program = host.install(&bundle.path);
         let start = host.start(&program).env("PACKED_SHARED", SHARED).env("PACKED_LOG", "debug");
         let said = start.env("PACKED_MODE", "namespace").args(["exit", "0"]).run().stderr();
@@ -129,8 +126,7 @@ fn a_pipe_stops_nobody() {
                 .expect("make a pipe");
         }
         let bind = Change::Bind { source: etc.path().into(), at: "/etc".into() };
-        let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED), bind]);
-        host.directory(SHARED, 0o755);
+        let host = admin.user(&[bind]);
         host.start(host.install(&bundle.path)).args(["exit", "7"]).run().expect_code(7);
     }
     admin.cache(&["list", "--at", SHARED]).expect_code(0);
@@ -147,8 +143,7 @@ fn records_of_others_are_not_used() {
     for record in fs::read_dir(bundles).expect("list the records") {
         chown(record.expect("list the records").path(), Some(4711), None).expect("give it away");
     }
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[]);
     let program = host.install(&bundle.path);
     let start = host.start(&program).env("PACKED_SHARED", SHARED).env("PACKED_LOG", "debug");
     assert!(start.args(["exit", "0"]).run().stderr().contains("unpacking"));
@@ -168,8 +163,7 @@ fn the_list_of_shared_caches_must_be_roots() {
         chown(&list, Some(uid), None).expect("give it away");
         fs::set_permissions(&list, fs::Permissions::from_mode(mode)).expect("set its mode");
         let bind = Change::Bind { source: etc.path().into(), at: "/etc".into() };
-        let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED), bind]);
-        host.directory(SHARED, 0o755);
+        let host = admin.user(&[bind]);
         let program = host.install(&bundle.path);
         let start = host.start(&program).env("PACKED_LOG", "debug").args(["exit", "0"]);
         let stderr = start.run().stderr();
@@ -182,8 +176,7 @@ fn the_list_of_shared_caches_must_be_roots() {
 fn a_lock_of_another_user_stops_nobody() {
     let (admin, bundle) = (Admin::new(), probe());
     admin.add(&bundle.path, &[]);
-    let host = Host::changed(User::ordinary(), Nix::Absent, &[admin.bind(SHARED)]);
-    host.directory(SHARED, 0o755);
+    let host = admin.user(&[]);
     let program = host.install(&bundle.path);
     let script = format!(
         "for f in {SHARED}/bundles/*; do flock -x $f sleep 100 & done; sleep 0.3; echo; wait"
