@@ -9,11 +9,11 @@ use crate::environment::Rule;
 use crate::error::{Error, Part};
 use crate::mode::Modes;
 use crate::skippable::SectionKind;
-use crate::store_path::{StoreHash, StorePath};
+use crate::store_path::StorePath;
 use crate::wire::{Reader, Writer, is_zero};
 
 /// The version of the format that this crate writes.
-pub const BUNDLE_VERSION: u32 = 2;
+pub const BUNDLE_VERSION: u32 = 3;
 
 /// The oldest version that it reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -145,8 +145,7 @@ impl Descriptor {
         body.u32(self.modes.to_bits());
         body.count(part, "store paths", self.paths.len())?;
         for PathKey { path, key } in &self.paths {
-            body.bytes(&path.hash().0);
-            body.short(part, "bytes in a name", path.name().as_bytes())?;
+            path.encode(part, &mut body)?;
             body.bytes(&key.0);
         }
         body.count(part, "entries", self.entries.len())?;
@@ -247,9 +246,7 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
         .ok_or_else(|| reader.invalid("a mode is unknown, or no mode is set"))?;
     let paths = (0..reader.count(u16::MAX.into(), 55, "store paths")?)
         .map(|_| {
-            let hash = StoreHash(reader.array()?);
-            let path = StorePath::new(hash, reader.short()?)
-                .map_err(|_| reader.invalid("a store path has an invalid name"))?;
+            let path = StorePath::decode(&mut reader)?;
             Ok(PathKey { path, key: Digest(reader.array()?) })
         })
         .collect::<Result<Vec<_>, Error>>()?;
@@ -342,8 +339,9 @@ mod tests {
     fn empty_descriptor_and_other_version_are_refused() {
         assert_eq!(Descriptor::decode(&[0; DESCRIPTOR_LEN]), Err(Error::EmptyDescriptor));
         let mut future = descriptor().encode().unwrap();
-        future[0] = 3;
-        assert_eq!(Descriptor::decode(&future), Err(Error::Version { found: 3 }));
+        let found = BUNDLE_VERSION + 1;
+        future[..4].copy_from_slice(&found.to_le_bytes());
+        assert_eq!(Descriptor::decode(&future), Err(Error::Version { found }));
     }
 
     #[test]

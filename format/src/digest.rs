@@ -6,6 +6,11 @@ use core::hash::Hasher as _;
 use sha2::{Digest as _, Sha256};
 use twox_hash::XxHash64;
 
+use crate::base32::{base32, parse_base32};
+
+/// Digits of a digest in Nix's base 32.
+const BASE32_LEN: usize = 52;
+
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
@@ -16,6 +21,16 @@ impl Digest {
         let mut hasher = Hasher::new();
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    /// Returns the digest in Nix's base 32, as in `NarHash` and signatures.
+    pub fn base32(&self) -> [u8; BASE32_LEN] {
+        base32(&self.0)
+    }
+
+    /// Parses a digest in Nix's base 32.
+    pub fn parse_base32(text: &[u8; BASE32_LEN]) -> Option<Digest> {
+        parse_base32(text).map(Digest)
     }
 }
 
@@ -69,6 +84,19 @@ mod tests {
     use std::string::ToString;
 
     use super::Digest;
+
+    #[test]
+    fn base_32_is_that_of_nix() {
+        // From `nix-hash --type sha256 --to-base32`.
+        let digest = Digest::of(b"abc");
+        assert_eq!(&digest.base32(), b"1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s");
+        assert_eq!(Digest::parse_base32(&digest.base32()), Some(digest));
+        for wrong in [b'z', b'e', b'!'] {
+            let mut text = digest.base32();
+            text[0] = wrong;
+            assert_eq!(Digest::parse_base32(&text), None);
+        }
+    }
 
     #[test]
     fn digest_is_sha256() {

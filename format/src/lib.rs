@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod argv0;
+mod base32;
 mod descriptor;
 mod digest;
 mod entry;
@@ -21,6 +22,7 @@ pub mod limits;
 mod manifest;
 mod mode;
 pub mod nar;
+mod path_info;
 mod pyc;
 mod replacement;
 mod seek_table;
@@ -29,6 +31,7 @@ mod store_path;
 mod wire;
 
 pub use argv0::Argv0;
+pub use base32::BASE32_DIGITS;
 pub use descriptor::{
     BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, OLDEST_VERSION, PathKey,
     Section, SectionTable,
@@ -42,11 +45,10 @@ pub use index::{
 };
 pub use manifest::{Findings, Manifest, PackedPath};
 pub use mode::{Mode, Modes, UnknownMode};
+pub use path_info::{PathInfo, SIGNATURE_LEN, Signature};
 pub use pyc::{PYC_CHECKED, PYC_FLAGS_OFFSET, PYC_UNCHECKED, is_checked_pyc};
 pub use replacement::{REFERENCE_LEN, UnfitBase, replacement};
 pub use seek_table::{Frame, SeekTable};
 pub use skippable::{SKIPPABLE_HEADER_LEN, SectionKind};
-pub use store_path::{
-    BASE32_DIGITS, HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath,
-};
+pub use store_path::{HASH_TEXT_LEN, InvalidStorePath, STORE_DIR, StoreHash, StorePath};
 pub use wire::is_zero;

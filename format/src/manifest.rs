@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use crate::digest::Digest;
 use crate::error::{Error, Part};
 use crate::limits;
-use crate::store_path::{StoreHash, StorePath};
+use crate::path_info::PathInfo;
+use crate::store_path::StorePath;
 use crate::wire::{Reader, Writer};
 
 /// A store path of the bundle.
@@ -25,6 +26,10 @@ pub struct PackedPath {
     pub key: Digest,
     /// The store paths that it refers to, without itself: sorted indexes into [`Manifest::paths`].
     pub references: Vec<u32>,
+    /// Whether files of it were left out: its NAR is not the one that Nix knows. Unknown in versions 1 and 2.
+    pub is_partial: bool,
+    /// What Nix knows of it, if a database or a binary cache was asked. Versions 1 and 2 do not have it.
+    pub info: Option<PathInfo>,
 }
 
 /// What the packer found about relocation, as text for people.
@@ -39,7 +44,7 @@ pub struct Findings {
 }
 
 /// The manifest: the list of a bundle's store paths.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     /// The packer's name and version.
     pub packer: String,
@@ -47,6 +52,10 @@ pub struct Manifest {
     pub findings: Findings,
     /// The store paths, sorted by base name.
     pub paths: Vec<PackedPath>,
+    /// Whether the packager took store paths from binary caches without checking their signatures.
+    pub is_unchecked: bool,
+    /// A list of the content for other programs (a software bill of materials), as JSON; empty if there is none.
+    pub sbom: String,
 }
 
 impl PackedPath {
@@ -85,14 +94,18 @@ impl Manifest {
         }
         writer.count(part, "store paths", self.paths.len())?;
         for path in &self.paths {
-            writer.bytes(&path.path.hash().0);
-            writer.short(part, "bytes in a name", path.path.name().as_bytes())?;
+            path.path.encode(part, &mut writer)?;
             writer.bytes(&path.nar_hash.0);
             writer.u64(path.nar_len);
             writer.bytes(&path.key.0);
-            writer.count(part, "references", path.references.len())?;
-            path.references.iter().for_each(|number| writer.u32(*number));
+            writer.numbers(part, "references", &path.references)?;
+            writer.u8(u8::from(path.is_partial));
+            writer.count(part, "descriptions", path.info.iter().count())?;
+            path.info.iter().try_for_each(|info| info.encode(&mut writer))?;
         }
+        writer.u8(u8::from(self.is_unchecked));
+        writer.count(part, "bytes in the bill of materials", self.sbom.len())?;
+        writer.bytes(self.sbom.as_bytes());
         Ok(writer.bytes)
     }
 
@@ -103,7 +116,7 @@ impl Manifest {
     /// If [`Manifest::encode`] does not write such bytes.
     pub fn decode(bytes: &[u8], version: u32) -> Result<Manifest, Error> {
         let mut reader = Reader::new(Part::Manifest, bytes);
-        let packer = text(&mut reader)?;
+        let packer = reader.text()?;
         let obstacles = texts(&mut reader)?;
         let (doubts, vouched) = match version {
             1 => (Vec::new(), Vec::new()),
@@ -113,52 +126,61 @@ impl Manifest {
         let count = reader.count(limits::STORE_PATHS, 98, "store paths")?;
         let mut paths: Vec<PackedPath> = Vec::with_capacity(count);
         for _ in 0..count {
-            let path = decode_path(&mut reader, count)?;
+            let path = decode_path(&mut reader, count, version)?;
             if path.references.iter().any(|number| usize::try_from(*number) == Ok(paths.len())) {
                 return Err(reader.invalid("a store path refers to itself"));
             }
-            if paths.last().is_some_and(|last| base_name(&last.path) >= base_name(&path.path)) {
+            if paths.last().is_some_and(|last| last.path.base_name() >= path.path.base_name()) {
                 return Err(reader.invalid("the store paths are not in order"));
             }
             paths.push(path);
         }
+        let (is_unchecked, sbom) = match version {
+            1 | 2 => (false, String::new()),
+            _ => (flag(&mut reader)?, long(&mut reader)?),
+        };
         reader.finish()?;
-        Ok(Manifest { packer, findings, paths })
+        Ok(Manifest { packer, findings, paths, is_unchecked, sbom })
     }
 }
 
 fn texts(reader: &mut Reader<'_>) -> Result<Vec<String>, Error> {
-    (0..reader.count(u32::MAX, 2, "findings")?).map(|_| text(reader)).collect()
+    (0..reader.count(u32::MAX, 2, "findings")?).map(|_| reader.text()).collect()
 }
 
-fn text(reader: &mut Reader<'_>) -> Result<String, Error> {
-    let text = core::str::from_utf8(reader.short()?);
+/// Reads a byte that is 0 or 1.
+fn flag(reader: &mut Reader<'_>) -> Result<bool, Error> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(reader.invalid("a flag is neither 0 nor 1")),
+    }
+}
+
+/// Reads a u32 length and that many bytes of UTF-8.
+fn long(reader: &mut Reader<'_>) -> Result<String, Error> {
+    let len = reader.count(u32::MAX, 1, "bytes in the bill of materials")?;
+    let text = core::str::from_utf8(reader.bytes(len)?);
     text.map(String::from).map_err(|_| reader.invalid("a text is not valid UTF-8"))
 }
 
-fn base_name(path: &StorePath) -> ([u8; 32], &str) {
-    (path.hash().text(), path.name())
-}
-
-fn decode_path(reader: &mut Reader<'_>, count: usize) -> Result<PackedPath, Error> {
-    let hash = StoreHash(reader.array()?);
-    let path = StorePath::new(hash, reader.short()?)
-        .map_err(|_| reader.invalid("a store path has an invalid name"))?;
+fn decode_path(reader: &mut Reader<'_>, count: usize, version: u32) -> Result<PackedPath, Error> {
+    let path = StorePath::decode(reader)?;
     let nar_hash = Digest(reader.array()?);
     let nar_len = reader.u64()?;
     let key = Digest(reader.array()?);
-    let mut references = Vec::new();
-    for _ in 0..reader.count(limits::STORE_PATHS, 4, "references")? {
-        let number = reader.u32()?;
-        if usize::try_from(number).is_ok_and(|number| number < count)
-            && references.last().is_none_or(|last| *last < number)
-        {
-            references.push(number);
-        } else {
-            return Err(reader.invalid("a reference is out of order or names no store path"));
-        }
-    }
-    Ok(PackedPath { path, nar_hash, nar_len, key, references })
+    let references = reader.rising(count)?;
+    let (is_partial, info) = match version {
+        1 | 2 => (false, None),
+        _ => (
+            flag(reader)?,
+            match reader.count(1, 18, "descriptions")? {
+                0 => None,
+                _ => Some(PathInfo::decode(reader, count)?),
+            },
+        ),
+    };
+    Ok(PackedPath { path, nar_hash, nar_len, key, references, is_partial, info })
 }
 
 #[cfg(test)]
@@ -166,20 +188,26 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::path_info::{SIGNATURE_LEN, Signature};
 
     fn decode(bytes: &[u8]) -> Result<Manifest, Error> {
         Manifest::decode(bytes, crate::BUNDLE_VERSION)
     }
 
     #[test]
-    fn version_1_has_obstacles_only() {
+    fn old_versions_have_less() {
         let mut old = manifest();
         old.findings = Findings { obstacles: vec!["a bare hash".into()], ..Findings::default() };
+        old.paths.pop();
+        (old.is_unchecked, old.sbom) = (false, String::new());
         let bytes = old.encode().unwrap();
+        // Behind the only store path: no files were left out, Nix was not asked; nothing is unchecked, and no bill.
+        let second = &bytes[..bytes.len() - 10];
+        assert_eq!(Manifest::decode(second, 2), Ok(old.clone()));
         // Two empty lists stand behind the obstacles.
         let at = 2 + old.packer.len() + 4 + 2 + 11;
-        let bytes = [&bytes[..at], &bytes[at + 8..]].concat();
-        assert_eq!(Manifest::decode(&bytes, 1), Ok(old));
+        let first = [&second[..at], &second[at + 8..]].concat();
+        assert_eq!(Manifest::decode(&first, 1), Ok(old));
     }
 
     fn manifest() -> Manifest {
@@ -189,6 +217,8 @@ mod tests {
             nar_len: 120,
             key: Digest::of(b"key"),
             references,
+            is_partial: false,
+            info: None,
         };
         Manifest {
             packer: "packer 0.1.0".into(),
@@ -199,8 +229,29 @@ mod tests {
             },
             paths: vec![
                 path("1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc", vec![]),
-                path("2b9p07z77phvv2hf6gm9f28syp39f1ag-markov", vec![0]),
+                PackedPath {
+                    is_partial: true,
+                    info: Some(info()),
+                    ..path("2b9p07z77phvv2hf6gm9f28syp39f1ag-markov", vec![0])
+                },
             ],
+            is_unchecked: true,
+            sbom: "{}".into(),
+        }
+    }
+
+    fn info() -> PathInfo {
+        let path = |base_name: &[u8]| StorePath::parse(base_name).unwrap();
+        let signature = |key: &str| Signature { key: key.into(), bytes: [7; SIGNATURE_LEN] };
+        PathInfo {
+            references: vec![0, 1],
+            elsewhere: vec![
+                path(b"3b9p07z77phvv2hf6gm9f28syp39f1ag-doc"),
+                path(b"4b9p07z77phvv2hf6gm9f28syp39f1ag-man"),
+            ],
+            deriver: Some(path(b"5b9p07z77phvv2hf6gm9f28syp39f1ag-markov.drv")),
+            content_address: "text:sha256:x".into(),
+            signatures: vec![signature("a-1"), signature("b-1")],
         }
     }
 
@@ -225,7 +276,15 @@ mod tests {
         itself.paths[0].references = vec![0];
         let mut unordered = manifest();
         unordered.paths[0].references = vec![1, 0];
-        for bad in [swapped, twice, out_of_range, itself, unordered] {
+        let with = |change: fn(&mut PathInfo)| {
+            let mut bad = manifest();
+            change(bad.paths[1].info.as_mut().unwrap());
+            bad
+        };
+        let unknown = with(|info| info.references = vec![2]);
+        let mixed = with(|info| info.elsewhere.swap(0, 1));
+        let doubled = with(|info| info.signatures = vec![info.signatures[0].clone(); 2]);
+        for bad in [swapped, twice, out_of_range, itself, unordered, unknown, mixed, doubled] {
             assert!(decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
         }
     }

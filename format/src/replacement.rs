@@ -2,8 +2,9 @@
 
 use core::fmt;
 
+use crate::base32::base32;
 use crate::digest::{Digest, checksum};
-use crate::store_path::{HASH_TEXT_LEN, STORE_DIR, base32};
+use crate::store_path::{HASH_TEXT_LEN, STORE_DIR};
 
 /// Bytes of a reference: `/nix/store/` and a hash.
 pub const REFERENCE_LEN: usize = STORE_DIR.len() + 1 + HASH_TEXT_LEN;

@@ -3,7 +3,10 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::base32::{base32, parse_base32};
+use crate::error::{Error, Part};
 use crate::replacement::REFERENCE_LEN;
+use crate::wire::{Reader, Writer};
 
 /// The directory of all store paths.
 ///
@@ -12,9 +15,6 @@ pub const STORE_DIR: &str = "/nix/store";
 
 /// Characters of a store path's hash in text form.
 pub const HASH_TEXT_LEN: usize = 32;
-
-/// Nix's base-32 digits: no `e`, `o`, `t` and `u`.
-pub const BASE32_DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
 /// Characters of a store path's name at most, from Nix's `checkName`.
 const NAME_LEN: usize = 211;
@@ -26,23 +26,7 @@ pub struct StoreHash(pub [u8; 20]);
 impl StoreHash {
     /// Parses 32 digits of Nix's base 32.
     pub fn parse(text: &[u8; HASH_TEXT_LEN]) -> Option<StoreHash> {
-        let mut bytes = [0; 20];
-        // Nix takes the bytes as a little-endian number and writes its most significant digit
-        // first.
-        for (n, digit) in text.iter().rev().enumerate() {
-            let value = BASE32_DIGITS.iter().position(|d| d == digit)?;
-            let value = u16::try_from(value).ok()?;
-            let bit = n.checked_mul(5)?;
-            let (at, shift) = (bit.checked_div(8)?, bit.checked_rem(8)?);
-            let [low, high] = value.checked_shl(u32::try_from(shift).ok()?)?.to_le_bytes();
-            *bytes.get_mut(at)? |= low;
-            match at.checked_add(1).and_then(|next| bytes.get_mut(next)) {
-                Some(next) => *next |= high,
-                None if high != 0 => return None,
-                None => {}
-            }
-        }
-        Some(StoreHash(bytes))
+        parse_base32(text).map(StoreHash)
     }
 
     /// Returns the hash as 32 digits.
@@ -55,21 +39,6 @@ impl fmt::Debug for StoreHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text().iter().try_for_each(|&c| write!(f, "{}", char::from(c)))
     }
-}
-
-/// Returns the first `N` digits of `bytes` in Nix's base 32. Bits after the end of `bytes` count as
-/// zero.
-pub(crate) fn base32<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut text = [b'0'; N];
-    for (n, digit) in text.iter_mut().rev().enumerate() {
-        let bit = n.saturating_mul(5);
-        let (at, shift) = (bit >> 3, u32::try_from(bit & 7).unwrap_or(0));
-        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
-        let pair = u16::from_le_bytes([byte(at), byte(at.saturating_add(1))]);
-        let value = usize::from(pair.checked_shr(shift).unwrap_or(0) & 31);
-        *digit = BASE32_DIGITS.get(value).copied().unwrap_or(b'0');
-    }
-    text
 }
 
 /// A store path: `/nix/store/<hash>-<name>`.
@@ -129,6 +98,23 @@ impl StorePath {
         let (hash, rest) = base_name.split_first_chunk().ok_or(InvalidStorePath)?;
         let name = rest.strip_prefix(b"-").ok_or(InvalidStorePath)?;
         StorePath::new(StoreHash::parse(hash).ok_or(InvalidStorePath)?, name)
+    }
+
+    /// Appends the hash's bytes, since a hash as text would be a reference to Nix, and the name.
+    pub(crate) fn encode(&self, part: Part, writer: &mut Writer) -> Result<(), Error> {
+        writer.bytes(&self.hash.0);
+        writer.short(part, "bytes in a name", self.name.as_bytes())
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<StorePath, Error> {
+        let hash = StoreHash(reader.array()?);
+        StorePath::new(hash, reader.short()?)
+            .map_err(|_| reader.invalid("a store path has an invalid name"))
+    }
+
+    /// The hash as text and the name: store paths are sorted by them.
+    pub fn base_name(&self) -> ([u8; HASH_TEXT_LEN], &str) {
+        (self.hash.text(), &self.name)
     }
 
     /// The hash part.

@@ -1,8 +1,10 @@
 //! Reads and writes little-endian fields, one after the other.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{Error, Part};
+use crate::limits;
 
 /// Whether all bytes are zero.
 ///
@@ -87,6 +89,28 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a list of rising numbers below `end`.
+    pub(crate) fn rising(&mut self, end: usize) -> Result<Vec<u32>, Error> {
+        let mut numbers = Vec::new();
+        for _ in 0..self.count(limits::STORE_PATHS, 4, "references")? {
+            let number = self.u32()?;
+            if usize::try_from(number).is_ok_and(|number| number < end)
+                && numbers.last().is_none_or(|last| *last < number)
+            {
+                numbers.push(number);
+            } else {
+                return Err(self.invalid("a reference is out of order or names no store path"));
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Reads a u16 length and that many bytes of UTF-8.
+    pub(crate) fn text(&mut self) -> Result<String, Error> {
+        let text = core::str::from_utf8(self.short()?);
+        text.map(String::from).map_err(|_| self.invalid("a text is not valid UTF-8"))
+    }
+
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
@@ -139,6 +163,18 @@ impl Writer {
         let len = u16::try_from(bytes.len()).map_err(|_| Error::Limit { part, what })?;
         self.u16(len);
         self.bytes(bytes);
+        Ok(())
+    }
+
+    /// Appends a list of numbers.
+    pub(crate) fn numbers(
+        &mut self,
+        part: Part,
+        what: &'static str,
+        numbers: &[u32],
+    ) -> Result<(), Error> {
+        self.count(part, what, numbers.len())?;
+        numbers.iter().for_each(|number| self.u32(*number));
         Ok(())
     }
 

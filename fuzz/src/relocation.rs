@@ -1,8 +1,8 @@
 //! A fuzz target that rewrites references, as unpacking does, and restores them, as verifying does.
 
 use format::{
-    Digest, Extent, Findings, Index, Kind, Manifest, NodeContent, PackedPath, REFERENCE_LEN,
-    Reference, StorePath,
+    Digest, Extent, Index, Kind, Manifest, NodeContent, PackedPath, REFERENCE_LEN, Reference,
+    StorePath,
 };
 use runtime::unpack::rewrite::Rewriter;
 
@@ -69,8 +69,10 @@ fn manifest() -> Manifest {
         nar_len: 0,
         key: Digest::of(base_name),
         references: Vec::new(),
+        is_partial: false,
+        info: None,
     };
     let paths =
         [&b"1b9p07z77phvv2hf6gm9f28syp39f1ag-one"[..], b"mdqbvva59jscqy50km1a26xisr7vsjz5-two"];
-    Manifest { packer: String::new(), findings: Findings::default(), paths: paths.map(path).into() }
+    Manifest { paths: paths.map(path).into(), ..Manifest::default() }
 }

@@ -113,11 +113,12 @@ mod tests {
             nar_len: 0,
             key: Digest([0; 32]),
             references,
+            is_partial: false,
+            info: None,
         };
         let manifest = Manifest {
-            packer: String::new(),
-            findings: format::Findings::default(),
             paths: vec![packed(GLIBC, vec![]), packed(BASH, vec![0]), packed(MARKOV, vec![1])],
+            ..Manifest::default()
         };
         for (listed, implied) in [(GLIBC, 1), (BASH, 2), (MARKOV, 3)] {
             let mut table = Table { manifest: &manifest, paths: Vec::new() };

@@ -33,8 +33,12 @@ pub(crate) fn manifest(tree: &Tree, content: &Content, findings: &Findings) -> M
                 nar_len: content.nar_len,
                 key,
                 references: content.references.clone(),
+                is_partial: false,
+                info: None,
             })
             .collect(),
+        is_unchecked: false,
+        sbom: String::new(),
     }
 }
 
