@@ -110,6 +110,8 @@ pub(crate) enum Error {
 
     #[error("'{rule}' is not a rule for an environment variable")]
     MalformedRule { rule: String },
+    #[error("{text} is not a public key")]
+    MalformedKey { text: String },
     #[error("the value in '{rule}' contains {path}, which is not a store path of the closure")]
     RuleOutside { rule: String, path: String },
     #[error("'{name}' is not a mode")]
@@ -339,6 +341,9 @@ impl Error {
                 "packer --version lists its stubs; give --stub one for this processor type, or build packer where its Rust target and a C compiler are installed"
             }
             Error::UnknownSystem { .. } => "leave it out: the entry says what the closure is for",
+            Error::MalformedKey { .. } => {
+                "write NAME:BASE64, as nix-store --generate-binary-cache-key and nix.conf have it"
+            }
             Error::MalformedRule { .. } => {
                 "write K=V to set a variable, K?=V to set it only if it is unset, K- to remove it, or K to keep the caller's value against a default rule"
             }

@@ -13,6 +13,7 @@ mod registry;
 mod scan;
 mod show;
 mod source;
+mod trust;
 
 use std::process::ExitCode;
 
