@@ -5,6 +5,7 @@ mod command;
 mod elf;
 mod error;
 pub mod fuzz;
+mod http;
 mod output;
 mod parallel;
 mod plan;

@@ -2,7 +2,6 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md> names every request.
 
-mod agent;
 mod authorization;
 pub(crate) mod blob;
 mod client;
@@ -11,7 +10,6 @@ mod download;
 pub(crate) mod image;
 pub(crate) mod layout;
 pub(crate) mod manifest;
-mod patience;
 pub(crate) mod reference;
 mod upload;
 
@@ -27,7 +25,7 @@ use client::{Ask, Client, Payload};
 use manifest::{IMAGE_INDEX, IMAGE_MANIFEST};
 use reference::Reference;
 
-pub(crate) use agent::Transport;
+pub(crate) use client::Transport;
 pub(crate) use upload::Sent;
 
 /// What the name of a bundle in a registry begins with.

@@ -6,22 +6,39 @@ use std::ops::Range;
 use std::time::Duration;
 
 use serde::Deserialize;
-use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER};
+use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION};
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
 
 use crate::error::{Error, Result};
+use crate::http::agent::{self, is_temporary, seconds};
+use crate::http::patience::Patience;
 use crate::progress::Progress;
 use crate::show;
 
-use super::agent::{self, Transport};
 use super::authorization::{self, Authorization};
 use super::blob::Blob;
-use super::patience::Patience;
 use super::reference::Reference;
 
 /// The most bytes of an error message that are read.
 const MESSAGE_LEN: u64 = 64 << 10;
+
+/// The longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// The longest silence in a transfer. Registries compute the digest of a whole blob before they answer.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// Connections that are kept; blobs are sent one after the other.
+const KEPT: usize = 3;
+
+/// How a registry may be spoken with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// TLS; without it only on this machine.
+    Tls,
+    Plain,
+}
 
 /// The content of a request.
 pub(super) enum Payload<'a> {
@@ -88,10 +105,12 @@ impl<'a> Client<'a> {
         let is_plain = transport == Transport::Plain;
         let scheme = if is_plain { "http" } else { "https" };
         let base = format!("{scheme}://{}", reference.host());
-        let agent = agent::agent(reference)?;
+        let is_local = reference.is_local();
+        let settings = agent::Settings { connect: CONNECT, silence: SILENCE, kept: KEPT, is_local };
+        let agent = agent::agent(settings)?;
         let mut client =
             Client { agent, reference, base, scopes, authorization: RefCell::default() };
-        if !is_plain && reference.is_local() {
+        if !is_plain && is_local {
             let request = Request::get(format!("{}/v2/", client.base)).body(SendBody::none());
             let answer = request.map_err(ureq::Error::from).and_then(|it| client.agent.run(it));
             if answer.is_err_and(|error| agent::is_without_tls(&error) || agent::is_closed(&error))
@@ -251,22 +270,11 @@ impl<'a> Client<'a> {
 
     /// Tells a broken connection, which may hold the next time, from one that is not possible.
     fn broken(&self, url: &str, error: ureq::Error) -> Result<String> {
-        let is_io = |kinds: &[io::ErrorKind]| matches!(&error, ureq::Error::Io(error) if kinds.contains(&error.kind()));
-        let is_tls = agent::tls_error(&error).is_some();
         let reason = match &error {
             ureq::Error::Io(error) => error.to_string(),
             error => error.to_string(),
         };
-        let is_temporary = matches!(error, ureq::Error::Timeout(_) | ureq::Error::Protocol(_))
-            || is_io(&[
-                io::ErrorKind::ConnectionReset,
-                io::ErrorKind::ConnectionAborted,
-                io::ErrorKind::BrokenPipe,
-                io::ErrorKind::UnexpectedEof,
-                io::ErrorKind::TimedOut,
-                io::ErrorKind::WouldBlock,
-            ]);
-        if is_temporary && !is_tls {
+        if agent::may_pass(&error) {
             return Ok(reason);
         }
         // An upload or a token can be elsewhere.
@@ -274,7 +282,7 @@ impl<'a> Client<'a> {
         let registry = host.unwrap_or_else(|| self.reference.registry.clone());
         Err(if agent::is_without_tls(&error) {
             Error::WithoutTls { registry }
-        } else if is_tls {
+        } else if agent::tls_error(&error).is_some() {
             Error::Tls { registry, reason }
         } else {
             Error::Unreachable { registry, reason }
@@ -338,17 +346,6 @@ impl<'a> Client<'a> {
             None => Err(self.lie("no place for an upload".to_owned())),
         }
     }
-}
-
-/// Whether the same request may have another answer soon.
-pub(super) fn is_temporary(response: &Response<Body>) -> bool {
-    matches!(response.status().as_u16(), 429 | 500 | 502 | 503 | 504)
-}
-
-/// The time that the registry asks to wait. A date, the other form, is not read: clocks differ.
-fn seconds(response: &Response<Body>) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    text.parse().ok().map(Duration::from_secs)
 }
 
 /// The digest that the registry says its answer has.

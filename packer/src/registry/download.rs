@@ -8,12 +8,13 @@ use ureq::http::Response;
 use ureq::http::header::{CONTENT_RANGE, RANGE};
 
 use crate::error::Result;
+use crate::http::agent;
+use crate::http::patience::Patience;
 
 use super::Repository;
 use super::blob::BlobDigest;
 use super::client::{self, Ask, Outcome};
 use super::manifest::Descriptor;
-use super::patience::Patience;
 
 /// Bytes read at once.
 const BUFFER_LEN: usize = 1 << 20;
@@ -41,7 +42,7 @@ impl Repository<'_> {
                 ask = ask.header(RANGE, format!("bytes={at}-"));
             }
             let mut response = match self.client.once(&ask)? {
-                Outcome::Answer(response) if !client::is_temporary(&response) => response,
+                Outcome::Answer(response) if !agent::is_temporary(&response) => response,
                 outcome => {
                     self.client.wait(&mut patience, outcome)?;
                     continue;

@@ -5,11 +5,12 @@ use ureq::http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE};
 use ureq::http::{Method, Response};
 
 use crate::error::Result;
+use crate::http::agent;
+use crate::http::patience::Patience;
 
 use super::Repository;
 use super::blob::Blob;
 use super::client::{self, Ask, Outcome, Payload};
-use super::patience::Patience;
 
 /// Bytes of a chunk: what is sent again after a break. Proxies commonly refuse requests of 100 MB.
 const CHUNK_LEN: u64 = 16 << 20;
@@ -101,7 +102,7 @@ impl Repository<'_> {
                 {
                     self.client.wait(&mut patience, Outcome::Answer(response))?;
                 }
-                Outcome::Answer(mut response) if !client::is_temporary(&response) => {
+                Outcome::Answer(mut response) if !agent::is_temporary(&response) => {
                     return Err(self.client.refusal_of(&mut response));
                 }
                 outcome => self.client.wait(&mut patience, outcome)?,

@@ -9,19 +9,19 @@ const ATTEMPTS: u32 = 5;
 /// The wait after the first failure; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
 
-/// The longest wait that a registry may ask for. Docker Hub's limit is of hours: nobody waits for this at a prompt.
+/// The longest wait that a server may ask for. Docker Hub's limit is of hours: nobody waits for this at a prompt.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Counts the attempts of one step.
 #[derive(Default)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// Failures since the last progress.
-    pub(super) failures: u32,
+    pub(crate) failures: u32,
 }
 
 impl Patience {
-    /// Waits after a failure, as long as the registry asks for; `false` if there were too many, or that is too long.
-    pub(super) fn wait(&mut self, asked: Option<Duration>) -> bool {
+    /// Waits after a failure, as long as the server asks for; `false` if there were too many, or that is too long.
+    pub(crate) fn wait(&mut self, asked: Option<Duration>) -> bool {
         self.failures += 1;
         let wait = asked.unwrap_or(FIRST * 2_u32.pow(self.failures - 1));
         let is_worth_it = self.failures < ATTEMPTS && wait <= LONGEST;
@@ -32,7 +32,7 @@ impl Patience {
     }
 
     /// Begins anew: something was sent or received.
-    pub(super) fn progress(&mut self) {
+    pub(crate) fn progress(&mut self) {
         self.failures = 0;
     }
 }

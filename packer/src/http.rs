@@ -1,0 +1,4 @@
+//! Requests over HTTP: what registries and binary caches have in common.
+
+pub(crate) mod agent;
+pub(crate) mod patience;

@@ -1,0 +1,110 @@
+//! How packer connects: TLS, and whose certificates it trusts; and what a failure means.
+
+use std::env;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::config::RedirectAuthHeaders;
+use ureq::http::Response;
+use ureq::http::header::RETRY_AFTER;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body, Proxy};
+
+use crate::error::{Error, Result};
+use crate::show;
+
+/// What is known of the servers before they are asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// The longest wait for a connection.
+    pub(crate) connect: Duration,
+    /// The longest silence in a transfer.
+    pub(crate) silence: Duration,
+    /// Connections to one server that are kept for the next request.
+    pub(crate) kept: usize,
+    /// Whether the server is this machine: no proxy is asked then.
+    pub(crate) is_local: bool,
+}
+
+/// Makes what sends requests.
+///
+/// # Errors
+///
+/// If the certificates of authorities cannot be read.
+pub(crate) fn agent(settings: Settings) -> Result<Agent> {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .user_agent(concat!("packer/", env!("CARGO_PKG_VERSION")))
+        .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+        .timeout_connect(Some(settings.connect))
+        .timeout_per_read(Some(settings.silence))
+        .timeout_per_write(Some(settings.silence))
+        .max_idle_connections(settings.kept)
+        .max_idle_connections_per_host(settings.kept)
+        .proxy(if settings.is_local { None } else { Proxy::try_from_env() });
+    // Without TLS, too: an upload or a token may be at a host that has it.
+    let found = rustls_native_certs::load_native_certs();
+    let certs: Vec<_> =
+        found.certs.iter().map(|cert| Certificate::from_der(cert).to_owned()).collect();
+    // A file in the host's directory may be broken, the file that a person names may not.
+    let is_needed = certs.is_empty() || env::var_os("SSL_CERT_FILE").is_some();
+    if let (true, Some(error)) = (is_needed, found.errors.first()) {
+        return Err(Error::Authorities { reason: show::text(&error.to_string()) });
+    }
+    let config = config.tls_config(
+        TlsConfig::builder()
+            .root_certs(RootCerts::Specific(Arc::new(certs)))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build(),
+    );
+    Ok(config.build().into())
+}
+
+/// The error of TLS inside one of a connection.
+pub(crate) fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Whether the server answered in another protocol than TLS.
+pub(crate) fn is_without_tls(error: &ureq::Error) -> bool {
+    matches!(tls_error(error), Some(rustls::Error::InvalidMessage(_)))
+}
+
+/// Whether the server closed the connection: some do so when they are spoken to in TLS and know none.
+pub(crate) fn is_closed(error: &ureq::Error) -> bool {
+    let kinds = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
+    matches!(error, ureq::Error::Io(error) if kinds.contains(&error.kind()))
+}
+
+/// Whether the connection broke in a way that may not happen the next time.
+pub(crate) fn may_pass(error: &ureq::Error) -> bool {
+    let kinds = [
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::ConnectionAborted,
+        io::ErrorKind::BrokenPipe,
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::TimedOut,
+        io::ErrorKind::WouldBlock,
+    ];
+    let is_broken = match error {
+        ureq::Error::Io(error) => kinds.contains(&error.kind()),
+        error => matches!(error, ureq::Error::Timeout(_) | ureq::Error::Protocol(_)),
+    };
+    is_broken && tls_error(error).is_none()
+}
+
+/// Whether the same request may have another answer soon.
+pub(crate) fn is_temporary(response: &Response<Body>) -> bool {
+    matches!(response.status().as_u16(), 429 | 500 | 502 | 503 | 504)
+}
+
+/// The time that a server asks to wait. A date, the other form, is not read: clocks differ.
+pub(crate) fn seconds(response: &Response<Body>) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    text.parse().ok().map(Duration::from_secs)
+}
