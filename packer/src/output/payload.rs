@@ -15,9 +15,10 @@ use crate::parallel;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::scan::content::Content;
+use crate::source::node::Kind;
 use crate::source::reference::Hashes;
 use crate::source::store::Store;
-use crate::source::tree::{Kind, Tree};
+use crate::source::tree::Tree;
 
 /// The inputs of the payload.
 pub(crate) struct Input<'a> {

@@ -11,8 +11,9 @@ use tar::{EntryType, Header};
 use crate::error::{Error, Result};
 use crate::output::frame::{self, Boundary, Span};
 use crate::scan::content::Content;
+use crate::source::node::Kind;
 use crate::source::store::Store;
-use crate::source::tree::{Kind, Tree};
+use crate::source::tree::Tree;
 use runtime::error::Escaped;
 
 /// Bytes of a tar block.

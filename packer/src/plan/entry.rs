@@ -9,9 +9,10 @@ use format::{STORE_DIR, StorePath, entry_name};
 
 use crate::elf::Machine;
 use crate::error::{Error, Result};
+use crate::source::node::Kind;
 use crate::source::resolve::{Unresolved, resolve};
 use crate::source::store::Store;
-use crate::source::tree::{Kind, Tree};
+use crate::source::tree::Tree;
 use runtime::error::Escaped;
 
 /// Bytes to read from a program: as many as the kernel reads (`BINPRM_BUF_SIZE`).

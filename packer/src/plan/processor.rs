@@ -3,8 +3,9 @@
 use super::entry::{self, Program};
 use crate::elf::Machine;
 use crate::error::{Error, Result};
+use crate::source::node::{Kind, Node};
 use crate::source::store::Store;
-use crate::source::tree::{Kind, Node, Tree};
+use crate::source::tree::Tree;
 use runtime::error::Escaped;
 
 /// Directories for programs, as the Filesystem Hierarchy Standard and GNU name them. Elsewhere there may be what is only

@@ -13,7 +13,7 @@ use crate::http::patience::Patience;
 
 use super::Repository;
 use super::blob::BlobDigest;
-use super::client::{self, Ask, Outcome};
+use super::client::{Ask, Outcome};
 use super::manifest::Descriptor;
 
 /// Bytes read at once.

@@ -16,10 +16,11 @@ use super::variables::{NameScanner, Names};
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::progress::Progress;
+use crate::source::node::Kind;
 use crate::source::reader::{Part, Reader};
 use crate::source::reference::{Depth, Form, Hashes};
 use crate::source::store::Store;
-use crate::source::tree::{Kind, Tree};
+use crate::source::tree::Tree;
 
 /// What one store path holds.
 pub(crate) struct PathContent {

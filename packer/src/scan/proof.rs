@@ -19,9 +19,10 @@ use super::streams::StreamScanner;
 use crate::elf::Machine;
 use crate::error::{Error, Result};
 use crate::source::exclude::Exclude;
+use crate::source::node::{Kind, Node};
 use crate::source::reference::{Form, Hashes, Occurrence, PREFIX};
 use crate::source::store::Store;
-use crate::source::tree::{Kind, Node, Tree};
+use crate::source::tree::Tree;
 
 /// Directories of a store path whose files nobody executes: a reference that stays there does no harm.
 const DOCUMENTATION: [&[u8]; 3] = [b"share/man/", b"share/doc/", b"share/info/"];

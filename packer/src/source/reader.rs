@@ -6,9 +6,10 @@ use std::io::{self, Read as _};
 
 use runtime::error::Escaped;
 
+use super::node::Kind;
 use super::reference::{Depth, Hashes, Occurrence, Scanner};
 use super::store::Store;
-use super::tree::{Kind, Tree};
+use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 

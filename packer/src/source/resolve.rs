@@ -2,7 +2,8 @@
 
 use format::STORE_DIR;
 
-use crate::source::tree::{Kind, Tree};
+use crate::source::node::Kind;
+use crate::source::tree::Tree;
 
 /// The limit on symbolic links in a path: the same as in Linux.
 const LINKS: usize = 40;
