@@ -24,7 +24,7 @@ impl Kind {
 }
 
 /// A file, directory or symbolic link.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     /// The number of its directory; `None` for the root node of a store path.
     pub(crate) parent: Option<u32>,

@@ -1,20 +1,16 @@
 //! The frame cache: after a small change of a closure, a build takes most frames from here.
 
-use std::fs::{self, File, FileTimes};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::fs::{File, FileTimes};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-use std::{env, io};
+use std::time::SystemTime;
 
 use format::{Digest, Hasher};
 
 use super::compress;
 use crate::error::Result;
 use crate::source::reference::Hashes;
-
-/// How long a frame is kept after its last use.
-const KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+use crate::user_cache;
 
 /// The largest number of bytes in the frame cache.
 const LIMIT: u64 = 2 << 30;
@@ -27,20 +23,9 @@ pub(crate) struct FrameCache {
 }
 
 impl FrameCache {
-    /// Opens the user's frame cache: `packer/frames` in `$XDG_CACHE_HOME`, or in `~/.cache`.
-    ///
-    /// If the user does not own `$XDG_CACHE_HOME` or the home directory, as in a Nix build or under sudo, no
-    /// frames are kept.
+    /// Opens the user's frame cache, if the user has one.
     pub(crate) fn open() -> FrameCache {
-        let own = |dir: &PathBuf| {
-            let uid = rustix::process::geteuid().as_raw();
-            dir.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == uid)
-        };
-        let base = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-            Some(dir) if dir.is_absolute() => Some(dir).filter(own),
-            _ => env::home_dir().filter(own).map(|home| home.join(".cache")),
-        };
-        FrameCache { dir: base.and_then(|base| create(&base.join("packer/frames")).ok()) }
+        FrameCache { dir: user_cache::open("frames").ok().flatten() }
     }
 
     /// Makes a frame cache that keeps nothing.
@@ -79,17 +64,12 @@ impl FrameCache {
         Ok(frame)
     }
 
-    /// Removes frames that were not used for [`KEEP`], and the least recently used ones beyond [`LIMIT`].
+    /// Removes frames that were not used for long, and the least recently used ones beyond [`LIMIT`].
     pub(crate) fn sweep(&self) {
         if let Some(dir) = &self.dir {
-            let _ = sweep(dir, SystemTime::now(), LIMIT);
+            let _ = user_cache::sweep(dir, SystemTime::now(), LIMIT);
         }
     }
-}
-
-fn create(dir: &Path) -> io::Result<PathBuf> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    Ok(dir.into())
 }
 
 /// Returns the digest of all that a frame depends on: zstd's version, the level, the positions of hashes in the
@@ -135,29 +115,10 @@ fn frame_digest(key: &Digest, frame: &[u8]) -> Digest {
     hasher.finish()
 }
 
-/// Removes files older than [`KEEP`], then the oldest ones until at most `limit` bytes remain.
-fn sweep(dir: &Path, now: SystemTime, limit: u64) -> io::Result<()> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let meta = entry.metadata()?;
-        files.push((meta.modified()?, meta.len(), entry.path()));
-    }
-    files.sort();
-    let mut rest: u64 = files.iter().map(|(_, len, _)| len).sum();
-    for (modified, len, path) in files {
-        let age = now.duration_since(modified).unwrap_or_default();
-        if age <= KEEP && rest <= limit {
-            break;
-        }
-        fs::remove_file(path)?;
-        rest -= len;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use format::StorePath;
 
     use super::*;
@@ -226,24 +187,6 @@ mod tests {
             fs::write(path, damaged).unwrap();
             assert!(cache.compress(&input, 3, &hashes).unwrap() == expected);
             assert!(fs::read(path).unwrap() == kept);
-        }
-    }
-
-    #[test]
-    fn old_frames_and_too_many_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let now = SystemTime::now();
-        let day = Duration::from_secs(24 * 60 * 60);
-        for age in [0, 1, 2, 29, 31] {
-            let file = File::create(dir.path().join(age.to_string())).unwrap();
-            file.set_len(100).unwrap();
-            file.set_modified(now - day * age).unwrap();
-        }
-        for (limit, expected) in [(1000, &["0", "1", "2", "29"][..]), (399, &["0", "1", "2"])] {
-            sweep(dir.path(), now, limit).unwrap();
-            let mut kept = files(dir.path());
-            kept.sort();
-            assert_eq!(kept, expected.iter().map(|name| dir.path().join(name)).collect::<Vec<_>>());
         }
     }
 }
