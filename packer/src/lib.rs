@@ -15,6 +15,7 @@ mod scan;
 mod show;
 mod source;
 mod trust;
+mod unfinished;
 mod user_cache;
 
 use std::process::ExitCode;

@@ -7,6 +7,7 @@ pub(crate) mod bundle;
 pub(crate) mod closure;
 pub(crate) mod exclude;
 pub(crate) mod installable;
+pub(crate) mod kept;
 pub(crate) mod nar;
 pub(crate) mod node;
 pub(crate) mod reader;

@@ -2,18 +2,17 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use runtime::system::call::FileSizeErrors;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::io::Errno;
-use tempfile::{Builder, NamedTempFile, TempPath};
 
 use crate::error::{Error, Result};
 use crate::show;
 use crate::source::reference::{Depth, Hashes, Scanner};
+use crate::unfinished::Unfinished;
+
+pub(crate) use crate::unfinished::PREFIX;
 
 /// Permissions of a new program before the umask applies, as a linker sets them.
 const PROGRAM: u32 = 0o777;
@@ -21,20 +20,12 @@ const PROGRAM: u32 = 0o777;
 /// Permissions of any other new file.
 const DATA: u32 = 0o666;
 
-/// The prefix of temporary names.
-pub(crate) const PREFIX: &str = ".packer-";
-
 /// Bytes read at once.
 const BUFFER_LEN: usize = 1 << 20;
 
 /// An output file that is not published yet. Dropping it removes it.
-///
-/// Where the file system supports `O_TMPFILE`, the file has no name: even a signal that ends packer leaves
-/// nothing behind. Elsewhere it has a temporary name, and such a signal leaves the file behind.
 pub(crate) struct OutputFile {
-    file: File,
-    /// Its temporary name, if it has one.
-    name: Option<TempPath>,
+    unfinished: Unfinished,
     path: PathBuf,
     len: u64,
     permissions: u32,
@@ -69,26 +60,20 @@ impl OutputFile {
         if path.file_name().is_none() {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(permissions);
-        let (file, name) = match rustix::fs::open(dir(path), flags, mode) {
-            Ok(fd) => (fd.into(), None),
-            // The file system or the kernel does not support O_TMPFILE.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let (file, name) = named(path, permissions)?.into_parts();
-                (file, Some(name))
-            }
-            Err(errno) => return Err(Error::io("write", path, errno.into())),
-        };
+        let unfinished = Unfinished::create(dir(path), permissions);
+        let unfinished = unfinished.map_err(|error| Error::io("write", path, error))?;
         let mut output = OutputFile {
-            file,
-            name,
+            unfinished,
             path: path.into(),
             len: head,
             permissions,
             _errors: FileSizeErrors::begin(),
         };
-        output.file.seek(SeekFrom::Start(head)).map_err(|error| output.failed("write", error))?;
+        output
+            .unfinished
+            .file
+            .seek(SeekFrom::Start(head))
+            .map_err(|error| output.failed("write", error))?;
         Ok(output)
     }
 
@@ -98,7 +83,7 @@ impl OutputFile {
     ///
     /// If they cannot be written, for example because the disk is full.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| self.failed("write", error))?;
+        self.unfinished.file.write_all(bytes).map_err(|error| self.failed("write", error))?;
         self.len += bytes.len() as u64;
         Ok(())
     }
@@ -114,7 +99,7 @@ impl OutputFile {
     ///
     /// If they cannot be written.
     pub(crate) fn write_at(&mut self, bytes: &[u8], at: u64) -> Result<()> {
-        self.file.write_all_at(bytes, at).map_err(|error| self.failed("write", error))
+        self.unfinished.file.write_all_at(bytes, at).map_err(|error| self.failed("write", error))
     }
 
     /// Checks that the file contains none of these hashes as text.
@@ -126,9 +111,12 @@ impl OutputFile {
         let mut scanner = Scanner::new(hashes, Depth::Plain);
         let mut buffer = vec![0; BUFFER_LEN];
         let mut clean = true;
-        self.file.seek(SeekFrom::Start(0)).map_err(|error| self.failed("read", error))?;
+        self.unfinished
+            .file
+            .seek(SeekFrom::Start(0))
+            .map_err(|error| self.failed("read", error))?;
         loop {
-            match self.file.read(&mut buffer) {
+            match self.unfinished.file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => scanner.feed(&buffer[..count], |_| clean = false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -143,39 +131,23 @@ impl OutputFile {
     /// # Errors
     ///
     /// If the file cannot be synced or renamed.
-    pub(crate) fn publish(mut self) -> Result<()> {
+    pub(crate) fn publish(self) -> Result<()> {
         let failed = |error| Error::io("write", &self.path, error);
         // Who makes a program can run it, whatever the umask.
         let needed = self.permissions & 0o100;
-        let permissions = self.file.metadata().map_err(failed)?.permissions().mode() | needed;
-        self.file.set_permissions(Permissions::from_mode(permissions)).map_err(failed)?;
-        self.file.sync_all().map_err(failed)?;
-        let name = match self.name.take() {
-            Some(name) => name,
-            None => match link(&self.file, dir(&self.path)) {
-                Ok(name) => name,
-                // Linking needs /proc; without it, copy.
-                Err(_) => self.copy(permissions)?,
-            },
-        };
-        // exec fails with ETXTBSY while a descriptor can write to the file.
-        drop(self.file);
+        let permissions =
+            self.unfinished.file.metadata().map_err(failed)?.permissions().mode() | needed;
+        self.unfinished
+            .file
+            .set_permissions(Permissions::from_mode(permissions))
+            .map_err(failed)?;
+        self.unfinished.file.sync_all().map_err(failed)?;
+        let name = self.unfinished.close().map_err(failed)?;
         name.persist(&self.path).map_err(|error| Error::io("write", &self.path, error.error))?;
         // An error may be ignored: the content is on the disk. After a power loss, the name refers to the old or
         // the new file; both are complete.
         let _ = File::open(dir(&self.path)).and_then(|dir| dir.sync_all());
         Ok(())
-    }
-
-    /// Copies the file, which has no name, to one with a temporary name.
-    fn copy(&mut self, permissions: u32) -> Result<TempPath> {
-        let (mut file, name) = named(&self.path, self.permissions)?.into_parts();
-        self.file.seek(SeekFrom::Start(0)).map_err(|error| self.failed("read", error))?;
-        io::copy(&mut self.file, &mut file)
-            .and_then(|_| file.set_permissions(Permissions::from_mode(permissions)))
-            .and_then(|()| file.sync_all())
-            .map_err(|error| self.failed("write", error))?;
-        Ok(name)
     }
 
     fn failed(&self, action: &'static str, error: io::Error) -> Error {
@@ -189,24 +161,6 @@ pub(crate) fn dir(path: &Path) -> &Path {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
     }
-}
-
-/// Creates a file with a temporary name in the directory of `path`.
-fn named(path: &Path, permissions: u32) -> Result<NamedTempFile> {
-    Builder::new()
-        .prefix(PREFIX)
-        .permissions(Permissions::from_mode(permissions))
-        .tempfile_in(dir(path))
-        .map_err(|error| Error::io("write", path, error))
-}
-
-/// Gives a file without a name a temporary one; open(2) shows this use of `O_TMPFILE` and /proc.
-fn link(file: &File, dir: &Path) -> io::Result<TempPath> {
-    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let link = |name: &Path| -> io::Result<()> {
-        Ok(rustix::fs::linkat(CWD, &source, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
-    };
-    Ok(Builder::new().prefix(PREFIX).make_in(dir, link)?.into_temp_path())
 }
 
 #[cfg(test)]
@@ -253,15 +207,6 @@ mod tests {
         output.append(b"payload").unwrap();
         drop(output);
         assert!(names(dir.path()).is_empty());
-    }
-
-    #[test]
-    fn copy_stands_in_for_a_link() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut output = OutputFile::create(&dir.path().join("markov"), 0).unwrap();
-        output.append(b"payload").unwrap();
-        let name = output.copy(0o755).unwrap();
-        assert_eq!(fs::read(&name).unwrap(), b"payload");
     }
 
     #[test]

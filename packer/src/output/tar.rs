@@ -3,7 +3,6 @@
 //! Only the layout stays in memory. Each piece of a stream is made on demand, headers included.
 
 use std::io;
-use std::os::unix::fs::FileExt as _;
 
 use format::Extent;
 use tar::{EntryType, Header};

@@ -2,9 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
 
 use format::Reference;
 use runtime::error::Escaped;
@@ -21,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::source::exclude::Exclude;
 use crate::source::node::{Kind, Node};
 use crate::source::reference::{Form, Hashes, Occurrence, PREFIX};
-use crate::source::store::Store;
+use crate::source::store::{Store, StoreFile};
 use crate::source::tree::Tree;
 
 /// Directories of a store path whose files nobody executes: a reference that stays there does no harm.
@@ -369,7 +367,7 @@ impl Surveyed<'_> {
         Ok(())
     }
 
-    fn open(&self, store: &Store) -> Result<std::fs::File> {
+    fn open<'s>(&self, store: &'s Store) -> Result<StoreFile<'s>> {
         store
             .open_file(&self.location)
             .map_err(|error| Error::in_store("read", &self.location, error))
@@ -407,7 +405,7 @@ impl Surveyed<'_> {
 
 /// Reads a file from a place on.
 struct ReadAt<'a> {
-    file: &'a File,
+    file: &'a StoreFile<'a>,
     at: u64,
 }
 
@@ -421,7 +419,7 @@ impl Read for ReadAt<'_> {
 
 /// Whether a stream is a compressed section of an ELF file: debug information, which no program needs. A header stands
 /// before it: 1 or 2 for the method, and four bytes that are zero. (elf(5), `Elf64_Chdr`)
-fn is_debug_section(file: &File, at: u64) -> bool {
+fn is_debug_section(file: &StoreFile<'_>, at: u64) -> bool {
     let mut header = [0; 24];
     let Some(start) = at.checked_sub(24) else { return false };
     let is_read = file.read_exact_at(&mut header, start).is_ok();

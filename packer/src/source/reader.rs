@@ -1,7 +1,6 @@
 //! Reads files of a store from start to end, and searches them for hashes.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read as _};
 
 use runtime::error::Escaped;
@@ -88,7 +87,7 @@ impl<'a> Reader<'a> {
     fn for_each_piece(&mut self, number: u32, len: u64, mut take: impl FnMut(&[u8])) -> Result<()> {
         let location = self.tree.location(number);
         let failed = |error| Error::in_store("read", &location, error);
-        let mut file: File = self.store.open_file(&location).map_err(failed)?;
+        let mut file = self.store.open_file(&location).map_err(failed)?;
         let mut rest = len;
         loop {
             let count = match file.read(&mut self.buffer) {

@@ -1,8 +1,9 @@
-//! Reads the store directory on this machine.
+//! Reads the store directory on this machine, and store paths that were fetched.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use format::{STORE_DIR, StorePath};
@@ -10,6 +11,7 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 
 use crate::error::{Error, Result};
 use crate::show;
+use crate::source::kept::{KeptFile, Nar, Nars};
 
 /// The largest number of bytes in a path for one system call: `PATH_MAX` (4096) includes the NUL at the end.
 const PATH_LEN: usize = 4095;
@@ -17,8 +19,11 @@ const PATH_LEN: usize = 4095;
 /// An open store: `/nix/store`, or `nix/store` below another root.
 pub(crate) struct Store {
     dir: PathBuf,
-    fd: OwnedFd,
+    /// `None` if there is no such directory: all store paths are fetched then.
+    fd: Option<OwnedFd>,
     origin: Origin,
+    /// Store paths that were fetched; they are read from here even if the directory has them.
+    fetched: Nars,
 }
 
 /// Where a store comes from; it decides how packer finds closures.
@@ -37,6 +42,19 @@ impl Store {
     ///
     /// If the store does not exist or cannot be read.
     pub(crate) fn open(root: Option<&Path>) -> Result<Store> {
+        let store = Store::open_or_none(root)?;
+        match store.fd {
+            Some(_) => Ok(store),
+            None => Err(Error::NoStore { dir: show::path(&store.dir) }),
+        }
+    }
+
+    /// As [`Store::open`], but the store need not exist.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(crate) fn open_or_none(root: Option<&Path>) -> Result<Store> {
         let (root, origin) = match root {
             None => (Path::new("/"), Origin::Host),
             Some(root) => (root, Origin::Other),
@@ -45,10 +63,22 @@ impl Store {
         let dir = std::path::absolute(&dir).map_err(|source| Error::io("find", &dir, source))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&dir, flags, Mode::empty()) {
-            Ok(fd) => Ok(Store { dir, fd, origin }),
-            Err(rustix::io::Errno::NOENT) => Err(Error::NoStore { dir: show::path(&dir) }),
+            Ok(fd) => Ok(Store { dir, fd: Some(fd), origin, fetched: Nars::default() }),
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {
+                Ok(Store { dir, fd: None, origin, fetched: Nars::default() })
+            }
             Err(errno) => Err(Error::io("open", &dir, errno.into())),
         }
+    }
+
+    /// Adds a store path that was fetched.
+    pub(crate) fn add(&mut self, path: &StorePath, nar: Nar) {
+        self.fetched.add(path.to_string(), nar);
+    }
+
+    /// The fetched NAR that has a path below the store, and the path's rest; `None` if the directory has it.
+    pub(crate) fn fetched<'a>(&self, path: &'a [u8]) -> Option<(&Nar, &'a [u8])> {
+        self.fetched.at(path)
     }
 
     /// The path of the store directory on this machine.
@@ -72,7 +102,8 @@ impl Store {
     pub(crate) fn paths(&self) -> Result<Vec<StorePath>> {
         let failed = |errno: rustix::io::Errno| Error::io("read", &self.dir, errno.into());
         let mut paths = Vec::new();
-        for entry in Dir::read_from(&self.fd).map_err(failed)? {
+        let Some(fd) = &self.fd else { return Ok(paths) };
+        for entry in Dir::read_from(fd).map_err(failed)? {
             paths.extend(StorePath::parse(entry.map_err(failed)?.file_name().to_bytes()));
         }
         paths.sort_by_key(|path| (path.hash().text(), path.name().len()));
@@ -85,8 +116,13 @@ impl Store {
     /// # Errors
     ///
     /// If it cannot be opened, or is a symbolic link.
-    pub(crate) fn open_file(&self, path: &[u8]) -> io::Result<File> {
-        Ok(self.open_with(path, OFlags::RDONLY)?.into())
+    pub(crate) fn open_file(&self, path: &[u8]) -> io::Result<StoreFile<'_>> {
+        Ok(match self.fetched.at(path) {
+            Some((nar, below)) => {
+                StoreFile::Fetched { file: self.fetched.open(nar, below)?, at: 0 }
+            }
+            None => StoreFile::Local(self.open_with(path, OFlags::RDONLY)?.into()),
+        })
     }
 
     /// Opens the directory at `path` below the store; the path may have any length.
@@ -104,12 +140,23 @@ impl Store {
     ///
     /// If it does not exist, or the check fails.
     pub(crate) fn require(&self, path: &StorePath) -> Result<()> {
+        if self.has(path)? {
+            return Ok(());
+        }
+        Err(Error::NoStorePath { path: format!("{STORE_DIR}/{path}") })
+    }
+
+    /// Whether the directory has a store path.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(crate) fn has(&self, path: &StorePath) -> Result<bool> {
         let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        match rustix::fs::statat(&self.fd, path.to_string(), flags) {
-            Ok(_) => Ok(()),
-            Err(rustix::io::Errno::NOENT) => {
-                Err(Error::NoStorePath { path: format!("{STORE_DIR}/{path}") })
-            }
+        let Some(fd) = &self.fd else { return Ok(false) };
+        match rustix::fs::statat(fd, path.to_string(), flags) {
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
             Err(errno) => {
                 Err(Error::in_store("look for", path.to_string().as_bytes(), errno.into()))
             }
@@ -118,6 +165,7 @@ impl Store {
 
     fn open_with(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let store = self.fd.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let mut dir: Option<OwnedFd> = None;
         let mut rest = path;
         while rest.len() > PATH_LEN {
@@ -125,12 +173,86 @@ impl Store {
             let cut = rest[..PATH_LEN].iter().rposition(|byte| *byte == b'/');
             let (head, tail) = rest.split_at(cut.ok_or(rustix::io::Errno::NAMETOOLONG)?);
             let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let from = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+            let from = dir.as_ref().map_or(store.as_fd(), AsFd::as_fd);
             dir = Some(openat(from, head, step, Mode::empty())?);
             rest = &tail[1..];
         }
-        let from = dir.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
+        let from = dir.as_ref().map_or(store.as_fd(), AsFd::as_fd);
         Ok(openat(from, rest, flags, Mode::empty())?)
+    }
+}
+
+/// An open file of the store, read from its start or from any place.
+pub(crate) enum StoreFile<'a> {
+    Local(File),
+    Fetched {
+        file: KeptFile<'a>,
+        /// Where the next bytes are read.
+        at: u64,
+    },
+}
+
+impl StoreFile<'_> {
+    /// Reads some bytes from an offset on; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            StoreFile::Local(file) => file.read_at(buffer, offset),
+            StoreFile::Fetched { file, .. } => file.read_at(buffer, offset),
+        }
+    }
+
+    /// Fills the buffer from an offset on.
+    ///
+    /// # Errors
+    ///
+    /// If the file ends before, or cannot be read.
+    pub(crate) fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        if let StoreFile::Local(file) = self {
+            return file.read_exact_at(buffer, offset);
+        }
+        while !buffer.is_empty() {
+            let count = self.read_at(buffer, offset)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buffer = &mut buffer[count..];
+            offset += count as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Read for StoreFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            StoreFile::Local(file) => file.read(buffer),
+            StoreFile::Fetched { file, at } => {
+                let count = file.read_at(buffer, *at)?;
+                *at += count as u64;
+                Ok(count)
+            }
+        }
+    }
+}
+
+impl Seek for StoreFile<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            StoreFile::Local(file) => file.seek(to),
+            StoreFile::Fetched { file, at } => {
+                let place = match to {
+                    SeekFrom::Start(place) => Some(place),
+                    SeekFrom::End(by) => file.len.checked_add_signed(by),
+                    SeekFrom::Current(by) => at.checked_add_signed(by),
+                };
+                *at = place.ok_or(io::ErrorKind::InvalidInput)?;
+                Ok(*at)
+            }
+        }
     }
 }
 

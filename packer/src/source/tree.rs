@@ -37,8 +37,13 @@ impl Tree {
             }
             tree.paths.push(path.clone());
             tree.roots.push(number(tree.nodes.len())?);
-            let fd = store.open_dir(b".").map_err(|error| Error::io("open", store.dir(), error))?;
-            let kind = kind(&fd, &base_name, &base_name)?;
+            let kind = match store.fetched(&base_name) {
+                Some((nar, _)) => nar.root().clone(),
+                None => {
+                    let failed = |error| Error::io("open", store.dir(), error);
+                    kind(&store.open_dir(b".").map_err(failed)?, &base_name, &base_name)?
+                }
+            };
             tree.add(None, Vec::new(), kind)?;
             tree.walk(store, base_name, exclude)?;
         }
@@ -178,6 +183,11 @@ fn number(number: usize) -> Result<u32> {
 /// Reads a directory; returns names and kinds, sorted by name.
 fn children(store: &Store, path: &[u8], exclude: &Exclude) -> Result<Vec<(Vec<u8>, Kind)>> {
     let failed = |error| Error::in_store("read", path, error);
+    if let Some((nar, below)) = store.fetched(path) {
+        let mut children = nar.children(below).map_err(failed)?;
+        children.retain(|(name, _)| !exclude.matches(&[path, b"/", name].concat()));
+        return Ok(children);
+    }
     let fd = store.open_dir(path).map_err(failed)?;
     let mut children = Vec::new();
     for entry in Dir::read_from(&fd).map_err(|errno| failed(errno.into()))? {

@@ -1,0 +1,255 @@
+//! NARs that packer has fetched: compressed, and read from any place.
+//!
+//! A kept NAR is a sequence of zstd frames of 256 KiB each, so stock tools read it, too:
+//! `zstd -dc FILE | nix-store --restore DIR`. Its name is the NAR hash, which is checked when the file is opened.
+
+mod blocks;
+mod nar;
+
+use std::fs::{self, File, FileTimes};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use format::{Digest, Hasher};
+use tempfile::TempDir;
+
+use super::nar::Listing;
+use crate::unfinished::Unfinished;
+use crate::user_cache;
+use blocks::{Blocks, Frames};
+
+pub(crate) use nar::{KeptFile, Nar, Nars};
+
+/// Bytes of all kept NARs at most, once a build has ended.
+const LIMIT: u64 = 8 << 30;
+
+/// The directory of kept NARs.
+pub(crate) enum Place {
+    /// The user's: the next run finds them.
+    User(PathBuf),
+    /// One for this run.
+    Run(TempDir),
+}
+
+impl Place {
+    /// Opens the user's directory; makes one for this run if the user has none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub(crate) fn open() -> io::Result<Place> {
+        match user_cache::open("nars")? {
+            Some(dir) => Ok(Place::User(dir)),
+            None => Place::for_run(),
+        }
+    }
+
+    /// Makes a directory that is removed at the end of this run.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub(crate) fn for_run() -> io::Result<Place> {
+        Ok(Place::Run(tempfile::tempdir()?))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        match self {
+            Place::User(dir) => dir,
+            Place::Run(dir) => dir.path(),
+        }
+    }
+
+    /// Finds a NAR that was kept before; `None` if there is none, or it is damaged.
+    pub(crate) fn find(&self, hash: &Digest, len: u64) -> Option<Nar> {
+        let path = self.file(hash);
+        let file = File::open(&path).ok()?;
+        let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
+        let mut frames = Frames::new(file);
+        let mut watch = Watch { input: &mut frames, hasher: Hasher::new() };
+        let listing = whole(&mut watch, len).ok();
+        let is_right = watch.hasher.finish() == *hash;
+        match listing.filter(|_| is_right) {
+            Some(listing) => Some(Nar::new(path, listing, frames.ends)),
+            None => {
+                // An error may be ignored: it is written again.
+                let _ = fs::remove_file(&path);
+                None
+            }
+        }
+    }
+
+    /// Reads a NAR and keeps it. `hash` and `len` are what it must have.
+    ///
+    /// # Errors
+    ///
+    /// What `input` fails with; [`io::ErrorKind::InvalidData`] if it is another NAR; or a [`Full`] error inside if it
+    /// cannot be written.
+    pub(crate) fn keep(&self, input: impl Read, hash: &Digest, len: u64) -> io::Result<Nar> {
+        let mut unfinished = Unfinished::create(self.dir(), 0o600).map_err(Full::error)?;
+        let blocks = Blocks::new(&mut unfinished.file);
+        let mut tee = Tee { input, hasher: Hasher::new(), blocks };
+        let listing = whole(&mut tee, len)?;
+        tee.blocks.end().map_err(Full::error)?;
+        if tee.hasher.finish() != *hash {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a NAR with another hash"));
+        }
+        let ends = tee.blocks.ends;
+        let path = self.file(hash);
+        let name = unfinished.close().map_err(Full::error)?;
+        name.persist(&path).map_err(|error| Full::error(error.error))?;
+        Ok(Nar::new(path, listing, ends))
+    }
+
+    /// Removes NARs that were not used for long, and the least recently used ones beyond [`LIMIT`].
+    pub(crate) fn sweep(&self) {
+        if let Place::User(dir) = self {
+            // An error may be ignored: the next build tries again.
+            let _ = user_cache::sweep(dir, SystemTime::now(), LIMIT);
+        }
+    }
+
+    fn file(&self, hash: &Digest) -> PathBuf {
+        self.dir().join(format!("{hash}.nar.zst"))
+    }
+}
+
+/// The error of a NAR that could not be written here, whoever sent it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Full(pub(crate) io::Error);
+
+impl Full {
+    fn error(error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Full(error))
+    }
+}
+
+/// Reads a NAR that has exactly `len` bytes, with nothing behind it.
+fn whole(input: &mut impl Read, len: u64) -> io::Result<Listing> {
+    let (listing, read) = super::nar::read(&mut *input, len)?;
+    if read == len && input.read(&mut [0])? == 0 {
+        Ok(listing)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "a NAR with another length"))
+    }
+}
+
+/// Hashes what is read.
+struct Watch<R> {
+    input: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Watch<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Hashes and writes what is read.
+struct Tee<R, W> {
+    input: R,
+    hasher: Hasher,
+    blocks: Blocks<W>,
+}
+
+impl<R: Read, W: Write> Read for Tee<R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.blocks.add(&buffer[..count]).map_err(Full::error)?;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::frame::tests::noise;
+
+    /// A NAR of one file.
+    fn file(content: &[u8]) -> Vec<u8> {
+        let mut nar = Vec::new();
+        let words: [&[u8]; 7] =
+            [b"nix-archive-1", b"(", b"type", b"regular", b"contents", content, b")"];
+        for word in words {
+            nar.extend((word.len() as u64).to_le_bytes());
+            nar.extend_from_slice(word);
+            nar.resize(nar.len().next_multiple_of(8), 0);
+        }
+        nar
+    }
+
+    #[test]
+    fn content_is_read_from_any_place() {
+        let place = Place::for_run().unwrap();
+        let content = noise(1_000_003);
+        let bytes = file(&content);
+        let (hash, len) = (Digest::of(&bytes), bytes.len() as u64);
+        assert!(place.find(&hash, len).is_none());
+        place.keep(bytes.as_slice(), &hash, len).unwrap();
+        let mut nars = Nars::default();
+        nars.add("x".to_owned(), place.find(&hash, len).unwrap());
+        let (nar, below) = nars.at(b"x").unwrap();
+        let kept = nars.open(nar, below).unwrap();
+        for start in [0, 1, 262_000, 262_144, 999_999, 1_000_002, 1_000_003, 2_000_000] {
+            let mut buffer = vec![0; 700_000];
+            let mut read = 0;
+            loop {
+                match kept.read_at(&mut buffer[read..], (start + read) as u64).unwrap() {
+                    0 => break,
+                    count => read += count,
+                }
+            }
+            let end = (start + 700_000).min(content.len());
+            assert!(buffer[..read] == content[start.min(end)..end], "{start}");
+        }
+        assert!(nars.at(b"y").is_none());
+        assert!(nars.open(nar, b"/below").is_err());
+    }
+
+    #[test]
+    fn another_nar_is_refused_and_leaves_nothing() {
+        let place = Place::for_run().unwrap();
+        let bytes = file(b"content");
+        let (hash, len) = (Digest::of(&bytes), bytes.len() as u64);
+        let longer = [bytes.as_slice(), b"x"].concat();
+        let other = file(b"another");
+        for (bytes, len) in [
+            (&bytes[..], len - 8),
+            (&bytes, len + 8),
+            (&longer, len),
+            (&longer, len + 1),
+            (&other, len),
+        ] {
+            assert!(place.keep(bytes, &hash, len).is_err());
+        }
+        assert_eq!(fs::read_dir(place.dir()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn damaged_nar_is_not_used() {
+        let place = Place::for_run().unwrap();
+        let bytes = file(&noise(600_000));
+        let (hash, len) = (Digest::of(&bytes), bytes.len() as u64);
+        place.keep(bytes.as_slice(), &hash, len).unwrap();
+        let path = place.file(&hash);
+        let good = fs::read(&path).unwrap();
+        let mut flipped = good.clone();
+        flipped[300_000] ^= 1;
+        let whole = zstd_safe::compress_bound(bytes.len());
+        let mut foreign = vec![0; whole];
+        let count = zstd_safe::compress(foreign.as_mut_slice(), &bytes, 1).unwrap();
+        for damaged in [&good[..good.len() - 1], &good[..5], b"", &flipped, &foreign[..count]] {
+            fs::write(&path, damaged).unwrap();
+            assert!(place.find(&hash, len).is_none());
+            assert!(!path.exists());
+        }
+        fs::write(&path, good).unwrap();
+        assert!(place.find(&hash, len + 8).is_none());
+    }
+}

@@ -1,0 +1,130 @@
+//! The blocks of a kept NAR: zstd frames, one after the other.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use zstd_safe::{CCtx, CParameter, DCtx};
+
+/// Bytes of a block: small enough to be read for one file of it.
+pub(super) const BLOCK_LEN: usize = 256 << 10;
+
+/// How a block is compressed: fast, since it is read soon.
+const LEVEL: i32 = 1;
+
+/// Writes blocks.
+pub(super) struct Blocks<W> {
+    output: W,
+    block: Vec<u8>,
+    frame: Vec<u8>,
+    encoder: CCtx<'static>,
+    /// The end of each block in the file.
+    pub(super) ends: Vec<u64>,
+}
+
+impl<W: Write> Blocks<W> {
+    pub(super) fn new(output: W) -> Blocks<W> {
+        Blocks {
+            output,
+            block: Vec::with_capacity(BLOCK_LEN),
+            frame: vec![0; zstd_safe::compress_bound(BLOCK_LEN)],
+            encoder: CCtx::create(),
+            ends: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let part = bytes.len().min(BLOCK_LEN - self.block.len());
+            self.block.extend_from_slice(&bytes[..part]);
+            bytes = &bytes[part..];
+            if self.block.len() == BLOCK_LEN {
+                self.end()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let parameters = [CParameter::CompressionLevel(LEVEL), CParameter::ChecksumFlag(true)];
+        for parameter in parameters {
+            self.encoder.set_parameter(parameter).map_err(zstd)?;
+        }
+        let len = self.encoder.compress2(self.frame.as_mut_slice(), &self.block).map_err(zstd)?;
+        self.output.write_all(&self.frame[..len])?;
+        self.ends.push(self.ends.last().copied().unwrap_or(0) + len as u64);
+        self.block.clear();
+        Ok(())
+    }
+}
+
+/// Reads all blocks of a kept NAR, one after the other.
+pub(super) struct Frames {
+    file: File,
+    decoder: DCtx<'static>,
+    /// What was read from the file and not decoded yet.
+    stored: Vec<u8>,
+    block: Vec<u8>,
+    /// Bytes of the block that were given away.
+    given: usize,
+    pub(super) ends: Vec<u64>,
+}
+
+impl Frames {
+    pub(super) fn new(file: File) -> Frames {
+        Frames {
+            file,
+            decoder: DCtx::create(),
+            stored: Vec::new(),
+            block: Vec::new(),
+            given: 0,
+            ends: Vec::new(),
+        }
+    }
+
+    /// Decodes the next block; leaves it empty at the end.
+    fn next(&mut self) -> io::Result<()> {
+        let most = zstd_safe::compress_bound(BLOCK_LEN);
+        let missing = most.saturating_sub(self.stored.len()) as u64;
+        (&mut self.file).take(missing).read_to_end(&mut self.stored)?;
+        let before = std::mem::take(&mut self.block).len();
+        self.given = 0;
+        if self.stored.is_empty() {
+            return Ok(());
+        }
+        // Reading from any place relies on it.
+        if !self.ends.is_empty() && before != BLOCK_LEN {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a block that is too short"));
+        }
+        let len = zstd_safe::find_frame_compressed_size(&self.stored).map_err(zstd)?;
+        let frame = self.stored.get(..len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.block = decode(&mut self.decoder, frame)?;
+        self.stored.drain(..len);
+        self.ends.push(self.ends.last().copied().unwrap_or(0) + len as u64);
+        Ok(())
+    }
+}
+
+impl Read for Frames {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.block.len() {
+            self.next()?;
+        }
+        let count = (&self.block[self.given..]).read(buffer)?;
+        self.given += count;
+        Ok(count)
+    }
+}
+
+pub(super) fn decode(decoder: &mut DCtx<'_>, frame: &[u8]) -> io::Result<Vec<u8>> {
+    let mut block = Vec::with_capacity(BLOCK_LEN);
+    decoder.decompress(&mut block, frame).map_err(zstd)?;
+    Ok(block)
+}
+
+fn zstd(code: usize) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, zstd_safe::get_error_name(code))
+}

@@ -1,0 +1,165 @@
+//! A kept NAR as a file of the store reads it.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zstd_safe::DCtx;
+
+use super::blocks::{BLOCK_LEN, decode};
+use crate::source::nar::Listing;
+use crate::source::node::{Kind, Node};
+
+/// Blocks that stay in memory; neighbours in the bundle are often neighbours in a NAR.
+const RECENT: usize = 64;
+
+/// A kept NAR.
+pub(crate) struct Nar {
+    path: PathBuf,
+    listing: Listing,
+    /// The end of each block in the file.
+    ends: Vec<u64>,
+    /// The nodes by directory and name.
+    names: HashMap<(u32, Vec<u8>), u32>,
+}
+
+impl Nar {
+    pub(super) fn new(path: PathBuf, listing: Listing, ends: Vec<u64>) -> Nar {
+        let named = (0..)
+            .zip(&listing.nodes)
+            .filter_map(|(number, node)| Some(((node.parent?, node.name.clone()), number)));
+        Nar { path, names: named.collect(), listing, ends }
+    }
+
+    /// The node of the store path itself.
+    pub(crate) fn root(&self) -> &Kind {
+        &self.listing.nodes[0].kind
+    }
+
+    /// Finds the node at a path below the store path; it is empty for the store path itself.
+    fn find(&self, below: &[u8]) -> io::Result<u32> {
+        let mut names = below.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        let found = names.try_fold(0, |at, name| self.names.get(&(at, name.to_vec())).copied());
+        found.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The nodes in a directory, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such directory.
+    pub(crate) fn children(&self, below: &[u8]) -> io::Result<Vec<(Vec<u8>, Kind)>> {
+        let directory = self.find(below)?;
+        let nodes = &self.listing.nodes;
+        let end = nodes[directory as usize].end;
+        let mut children = Vec::new();
+        let mut next = directory + 1;
+        while next < end {
+            let Node { name, kind, end, .. } = &nodes[next as usize];
+            children.push((name.clone(), kind.clone()));
+            next = *end;
+        }
+        Ok(children)
+    }
+
+    /// Where the content of a file is in the NAR.
+    fn content(&self, below: &[u8]) -> io::Result<(u64, u64)> {
+        let number = self.find(below)? as usize;
+        match self.listing.nodes[number].kind {
+            Kind::File { len, .. } => Ok((self.listing.starts[number], len)),
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// Decodes a block; removes the file if it is damaged, so that the next run fetches it again.
+    fn block(&self, number: usize) -> io::Result<Vec<u8>> {
+        let end = self.ends.get(number).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        // A block has at most the bytes that zstd needs for it.
+        let mut frame = vec![0; usize::try_from(end - start).unwrap_or_default()];
+        File::open(&self.path)?.read_exact_at(&mut frame, start)?;
+        decode(&mut DCtx::create(), &frame).inspect_err(|_| drop(fs::remove_file(&self.path)))
+    }
+}
+
+/// The kept NARs of a closure, and the blocks that were read last.
+#[derive(Default)]
+pub(crate) struct Nars {
+    all: HashMap<Vec<u8>, Nar>,
+    recent: Mutex<VecDeque<(PathBuf, usize, Arc<Vec<u8>>)>>,
+}
+
+impl Nars {
+    /// Adds the NAR of the store path with this base name.
+    pub(crate) fn add(&mut self, base_name: String, nar: Nar) {
+        self.all.insert(base_name.into_bytes(), nar);
+    }
+
+    /// Finds the NAR that has a path below the store, and the path's rest.
+    pub(crate) fn at<'a>(&self, location: &'a [u8]) -> Option<(&Nar, &'a [u8])> {
+        let end = location.iter().position(|byte| *byte == b'/').unwrap_or(location.len());
+        let (base_name, below) = location.split_at(end);
+        Some((self.all.get(base_name)?, below))
+    }
+
+    /// Opens a file of a NAR.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such file.
+    pub(crate) fn open<'a>(&'a self, nar: &'a Nar, below: &[u8]) -> io::Result<KeptFile<'a>> {
+        let (start, len) = nar.content(below)?;
+        Ok(KeptFile { nars: self, nar, start, len })
+    }
+
+    fn block(&self, nar: &Nar, number: usize) -> io::Result<Arc<Vec<u8>>> {
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, block)) =
+            recent().iter().find(|(path, at, _)| *at == number && *path == nar.path)
+        {
+            return Ok(Arc::clone(block));
+        }
+        let block = Arc::new(nar.block(number)?);
+        let mut recent = recent();
+        recent.push_front((nar.path.clone(), number, Arc::clone(&block)));
+        recent.truncate(RECENT);
+        Ok(block)
+    }
+}
+
+/// A file of a kept NAR.
+#[derive(Clone, Copy)]
+pub(crate) struct KeptFile<'a> {
+    nars: &'a Nars,
+    nar: &'a Nar,
+    /// Where it begins in the NAR.
+    start: u64,
+    pub(crate) len: u64,
+}
+
+impl KeptFile<'_> {
+    /// Reads some bytes from an offset on; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// If the NAR was removed or is damaged.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = self.len.saturating_sub(offset);
+        let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let at = self.start + offset;
+        let number = usize::try_from(at / BLOCK_LEN as u64).unwrap_or(usize::MAX);
+        let block = self.nars.block(self.nar, number)?;
+        let within = usize::try_from(at % BLOCK_LEN as u64).unwrap_or_default();
+        let there = block.get(within..).filter(|there| !there.is_empty());
+        let there = there.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let count = wanted.min(there.len());
+        buffer[..count].copy_from_slice(&there[..count]);
+        Ok(count)
+    }
+}
