@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::output::image::Compression;
 use crate::output::stub::Stub;
 use crate::registry::Transport;
+use crate::source::closure::Ask;
 
 /// Turns a Nix closure into one static executable.
 #[derive(Debug, Parser)]
@@ -186,6 +187,10 @@ pub(crate) struct Build {
     #[arg(long, value_name = "caller|entry|NAME")]
     pub(crate) argv0: Option<OsString>,
 
+    /// Leave out signatures and derivers, which only Nix's database has: the same bytes as from a build in Nix
+    #[arg(long)]
+    pub(crate) no_path_info: bool,
+
     /// Stub to use instead of the one inside packer
     #[arg(long, value_name = "FILE")]
     pub(crate) stub: Option<PathBuf>,
@@ -196,6 +201,11 @@ pub(crate) struct Build {
 }
 
 impl Build {
+    /// What to ask Nix's database for.
+    pub(crate) fn ask(&self) -> Ask {
+        if self.no_path_info { Ask::Paths } else { Ask::PathInfo }
+    }
+
     /// The value of `--argv0`.
     pub(crate) fn argv0(&self) -> Argv0 {
         match self.argv0.as_deref().map(OsStrExt::as_bytes) {

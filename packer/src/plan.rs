@@ -6,6 +6,7 @@ pub(crate) mod environment;
 pub(crate) mod layers;
 pub(crate) mod manifest;
 pub(crate) mod modes;
+pub(crate) mod path_info;
 pub(crate) mod processor;
 pub(crate) mod verdict;
 

@@ -10,6 +10,7 @@ pub(crate) mod installable;
 pub(crate) mod kept;
 pub(crate) mod nar;
 pub(crate) mod node;
+pub(crate) mod path_info;
 pub(crate) mod reader;
 pub(crate) mod reference;
 pub(crate) mod resolve;

@@ -3,6 +3,7 @@
 //! Nix's manual describes the keys (nix-store, "--generate-binary-cache-key") and the fingerprint is that of
 //! `ValidPathInfo::fingerprint` in its source.
 
+pub(crate) mod hash;
 mod key;
 mod nix_conf;
 pub(crate) mod signature;
@@ -59,15 +60,14 @@ pub(crate) fn fingerprint<'a>(
     nar_len: u64,
     references: impl Iterator<Item = &'a StorePath>,
 ) -> String {
-    let hash = nar_hash.base32();
-    let hash = String::from_utf8_lossy(&hash);
+    let hash = hash::text(nar_hash);
     let mut references: Vec<String> =
         references.map(|reference| format!("{STORE_DIR}/{reference}")).collect();
     references.sort();
     references.dedup();
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write!(text, "1;{STORE_DIR}/{path};sha256:{hash};{nar_len};");
+    let _ = write!(text, "1;{STORE_DIR}/{path};{hash};{nar_len};");
     text.push_str(&references.join(","));
     text
 }

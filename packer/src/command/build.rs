@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use format::STORE_DIR;
 use runtime::error::Escaped;
 
 use super::gather::{self, Entries, Gathered};
@@ -15,6 +16,7 @@ use crate::output::frame::FrameCache;
 use crate::output::payload::{Input, Options};
 use crate::output::stub::Stub;
 use crate::output::tar::BundleLayout;
+use crate::plan::path_info::{self, Described};
 use crate::plan::verdict::Relocation;
 use crate::plan::{Plan, entry, manifest, modes};
 use crate::progress::Progress;
@@ -44,13 +46,19 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     {
         return Err(Error::OtherMachine { path: show::path(path), found, machine });
     }
-    let found = gather::find(&options.packed, Entries::Run, machine, &progress)?;
+    let found = gather::find(&options.packed, Entries::Run, options.ask(), machine, &progress)?;
     let stub = given.map_or_else(|| Stub::embedded(found.machine), Ok)?;
     let gathered = found.read(&options.packed, &word, &progress)?;
     let Gathered { store, closure, tree, content, programs, rules, hidden, threads } = gathered;
     let findings = content.findings();
     let modes = modes::choose(&options.mode, &findings)?;
-    let manifest = manifest::manifest(&tree, &content, &findings);
+    let Described { info, altered } = path_info::describe(&tree, &content, &closure.known);
+    for path in altered {
+        progress.say(&format!(
+            "warning: the files of {STORE_DIR}/{path} are not those that Nix knows\n{ALTERED}"
+        ));
+    }
+    let manifest = manifest::manifest(&tree, &content, &findings, info);
     let plan =
         Plan { programs, modes, rules, argv0: options.argv0(), manifest, roots: closure.roots };
     let layout = BundleLayout::new(&tree, &content);
@@ -86,6 +94,10 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     }
     .print(options.json)
 }
+
+/// The hint for a store path that is not what Nix knows.
+const ALTERED: &str = "hint: nix-store --verify --check-contents finds such store paths, and with --repair repairs them; \
+    they are packed as they are, without their signatures";
 
 /// Returns the default of `--output`: the name of the first entry, in the current directory.
 fn default_output(programs: &[entry::Program]) -> PathBuf {

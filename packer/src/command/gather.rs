@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::scan::content::Content;
 use crate::scan::proof::Word;
 use crate::scan::secret::Secrets;
-use crate::source::closure::Closure;
+use crate::source::closure::{Ask, Closure};
 use crate::source::exclude::Exclude;
 use crate::source::installable;
 use crate::source::reference::Hashes;
@@ -65,6 +65,7 @@ pub(crate) enum Entries {
 pub(crate) fn find(
     options: &cli::Packed,
     entries: Entries,
+    ask: Ask,
     machine: Option<Machine>,
     progress: &Progress,
 ) -> Result<Found> {
@@ -79,7 +80,7 @@ pub(crate) fn find(
     // Closure: store paths, files, programs.
     progress.start("scanning", None);
     let graph = options.closure_graph.as_deref();
-    let closure = Closure::find(&store, &asked, graph, threads, progress)?;
+    let closure = Closure::find(&store, &asked, graph, ask, threads, progress)?;
     let tree = Tree::read(&store, &closure.paths, &exclude)?;
     let programs = match entry::choose(&store, &tree, &closure.roots, &options.entry) {
         Err(Error::NoProgram { .. } | Error::SeveralPrograms { .. })

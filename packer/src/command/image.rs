@@ -26,6 +26,7 @@ use crate::progress::Progress;
 use crate::scan::content::Content;
 use crate::scan::proof::Word;
 use crate::source::bundle::Bundle;
+use crate::source::closure::Ask;
 use crate::source::tree::Tree;
 use crate::{cli, show};
 
@@ -48,7 +49,7 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     let packed = unpacked.as_ref().map_or(&options.packed, |unpacked| &unpacked.packed);
     let compression = options.compression()?;
     let entries = if options.store_only { Entries::Name } else { Entries::Run };
-    let found = gather::find(packed, entries, None, &progress)?;
+    let found = gather::find(packed, entries, Ask::Paths, None, &progress)?;
     let machine = found.machine;
     let mut gathered = found.read(packed, &Word::default(), &progress)?;
     if let Some(bundle) = &bundle {

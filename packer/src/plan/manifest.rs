@@ -1,6 +1,6 @@
 //! The manifest of a new bundle.
 
-use format::{Findings, Manifest, PackedPath};
+use format::{Findings, Manifest, PackedPath, PathInfo};
 
 use super::content_key;
 use crate::scan::content::Content;
@@ -15,10 +15,16 @@ const FINDINGS: usize = 1000;
 /// Characters of one that are kept: it names a file, whose path can have any length.
 const FINDING_LEN: usize = 4096;
 
-/// Makes the manifest.
-pub(crate) fn manifest(tree: &Tree, content: &Content, findings: &Findings) -> Manifest {
+/// Makes the manifest; `info` has for each store path what Nix knows of it.
+pub(crate) fn manifest(
+    tree: &Tree,
+    content: &Content,
+    findings: &Findings,
+    info: Vec<Option<PathInfo>>,
+) -> Manifest {
     let keys = content_key::keys(&tree.paths, &content.paths);
-    let paths = tree.paths.iter().zip(&content.paths).zip(keys);
+    let known = tree.partial.iter().zip(info);
+    let paths = tree.paths.iter().zip(&content.paths).zip(keys).zip(known);
     Manifest {
         packer: PACKER.to_owned(),
         findings: Findings {
@@ -27,14 +33,14 @@ pub(crate) fn manifest(tree: &Tree, content: &Content, findings: &Findings) -> M
             vouched: first(&findings.vouched),
         },
         paths: paths
-            .map(|((path, content), key)| PackedPath {
+            .map(|(((path, content), key), (is_partial, info))| PackedPath {
                 path: path.clone(),
                 nar_hash: content.nar_hash,
                 nar_len: content.nar_len,
                 key,
                 references: content.references.clone(),
-                is_partial: false,
-                info: None,
+                is_partial: *is_partial,
+                info,
             })
             .collect(),
         is_unchecked: false,

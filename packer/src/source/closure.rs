@@ -15,6 +15,7 @@ use format::{STORE_DIR, StorePath};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::show;
+use crate::source::path_info::{self, KnownPaths};
 use crate::source::store::{Origin, Store};
 
 /// The limit on symbolic links in a path: the same as in Linux.
@@ -27,6 +28,17 @@ pub(crate) struct Closure {
     pub(crate) roots: Vec<StorePath>,
     /// The roots and all store paths that they refer to, transitively; sorted by base name.
     pub(crate) paths: Vec<StorePath>,
+    /// What Nix's database knows of some of them; empty where it was not asked.
+    pub(crate) known: KnownPaths,
+}
+
+/// What to ask Nix's database for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// The store paths.
+    Paths,
+    /// Also what it knows of each, such as signatures.
+    PathInfo,
 }
 
 impl Closure {
@@ -34,7 +46,7 @@ impl Closure {
     ///
     /// With `--closure-graph`, its file lists the store paths. Otherwise, Nix's database lists them, if Nix is
     /// installed and the user may open the database. Otherwise, and with `--store-root`, packer scans the files
-    /// for references, as Nix does.
+    /// for references, as Nix does. Only Nix's database says more than the store paths.
     ///
     /// # Errors
     ///
@@ -43,6 +55,7 @@ impl Closure {
         store: &Store,
         arguments: &[PathBuf],
         graph: Option<&Path>,
+        ask: Ask,
         threads: NonZeroUsize,
         progress: &Progress,
     ) -> Result<Closure> {
@@ -58,19 +71,23 @@ impl Closure {
             (None, Origin::Host) => nix::requisites(&roots, progress)?,
             _ => None,
         };
-        let Closure { roots, mut paths } = match (graph, from_nix) {
+        let known = match (&from_nix, ask) {
+            (Some(_), Ask::PathInfo) => path_info::ask(&roots, progress),
+            _ => KnownPaths::new(),
+        };
+        let (roots, mut paths) = match (graph, from_nix) {
             (Some(file), _) => graph::read(file, roots)?,
-            (None, Some(paths)) => Closure { roots, paths },
+            (None, Some(paths)) => (roots, paths),
             (None, None) => {
                 let paths = scan::requisites(store, &roots, threads, progress)?;
-                Closure { roots, paths }
+                (roots, paths)
             }
         };
         paths.sort_by_cached_key(ToString::to_string);
         paths.dedup();
         // A graph or Nix's database may list a store path that was removed.
         paths.iter().try_for_each(|path| store.require(path))?;
-        Ok(Closure { roots, paths })
+        Ok(Closure { roots, paths, known })
     }
 }
 
@@ -127,7 +144,8 @@ mod tests {
 
     fn find(store: &TestStore, arguments: &[&Path]) -> Result<Closure> {
         let arguments: Vec<PathBuf> = arguments.iter().map(|path| path.to_path_buf()).collect();
-        Closure::find(&store.open(), &arguments, None, NonZeroUsize::MIN, &Progress::hidden())
+        let (ask, threads) = (Ask::PathInfo, NonZeroUsize::MIN);
+        Closure::find(&store.open(), &arguments, None, ask, threads, &Progress::hidden())
     }
 
     fn example() -> TestStore {

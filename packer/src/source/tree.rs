@@ -19,6 +19,8 @@ pub(crate) struct Tree {
     pub(crate) paths: Vec<StorePath>,
     /// For each store path, the number of its root node.
     pub(crate) roots: Vec<u32>,
+    /// For each store path, whether files of it were left out.
+    pub(crate) partial: Vec<bool>,
     pub(crate) nodes: Vec<Node>,
 }
 
@@ -37,6 +39,7 @@ impl Tree {
             }
             tree.paths.push(path.clone());
             tree.roots.push(number(tree.nodes.len())?);
+            tree.partial.push(false);
             let kind = match store.fetched(&base_name) {
                 Some((nar, _)) => nar.root().clone(),
                 None => {
@@ -61,9 +64,11 @@ impl Tree {
             path_len: usize,
             rest: std::vec::IntoIter<(Vec<u8>, Kind)>,
         }
-        let start = |number, path: &[u8]| -> Result<Open> {
-            let rest = children(store, path, exclude)?.into_iter();
-            Ok(Open { number, path_len: path.len(), rest })
+        let mut is_partial = false;
+        let mut start = |number, path: &[u8]| -> Result<Open> {
+            let (rest, is_whole) = children(store, path, exclude)?;
+            is_partial |= !is_whole;
+            Ok(Open { number, path_len: path.len(), rest: rest.into_iter() })
         };
         let mut open = Vec::new();
         if let Some(Node { kind: Kind::Directory, .. }) = self.nodes.last() {
@@ -86,6 +91,9 @@ impl Tree {
                 }
                 open.push(start(number, &path)?);
             }
+        }
+        if let Some(last) = self.partial.last_mut() {
+            *last = is_partial;
         }
         Ok(())
     }
@@ -180,16 +188,22 @@ fn number(number: usize) -> Result<u32> {
         .ok_or(Error::TooMany { what: "files", limit: limits::NODES.into() })
 }
 
-/// Reads a directory; returns names and kinds, sorted by name.
-fn children(store: &Store, path: &[u8], exclude: &Exclude) -> Result<Vec<(Vec<u8>, Kind)>> {
+/// The files of a directory, sorted by name, with their kinds.
+type Children = Vec<(Vec<u8>, Kind)>;
+
+/// Reads a directory; returns with its files whether these are all.
+fn children(store: &Store, path: &[u8], exclude: &Exclude) -> Result<(Children, bool)> {
     let failed = |error| Error::in_store("read", path, error);
     if let Some((nar, below)) = store.fetched(path) {
         let mut children = nar.children(below).map_err(failed)?;
+        let count = children.len();
         children.retain(|(name, _)| !exclude.matches(&[path, b"/", name].concat()));
-        return Ok(children);
+        let is_whole = children.len() == count;
+        return Ok((children, is_whole));
     }
     let fd = store.open_dir(path).map_err(failed)?;
     let mut children = Vec::new();
+    let mut is_whole = true;
     for entry in Dir::read_from(&fd).map_err(|errno| failed(errno.into()))? {
         let entry = entry.map_err(|errno| failed(errno.into()))?;
         let name = entry.file_name().to_bytes();
@@ -198,15 +212,16 @@ fn children(store: &Store, path: &[u8], exclude: &Exclude) -> Result<Vec<(Vec<u8
         }
         let path = [path, b"/", name].concat();
         if exclude.matches(&path) {
+            is_whole = false;
             continue;
         }
         match kind(&fd, name, &path) {
-            Err(Error::FileKind { .. }) if exclude.matches_special() => {}
+            Err(Error::FileKind { .. }) if exclude.matches_special() => is_whole = false,
             kind => children.push((name.to_vec(), kind?)),
         }
     }
     children.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(children)
+    Ok((children, is_whole))
 }
 
 /// Finds the kind of the file `name`; `path` is for messages.
@@ -273,7 +288,10 @@ mod tests {
     fn excluded_directory_goes_with_all_below() {
         let store = TestStore::new();
         store.file(&format!("{GLIBC}/share/man/man1/ls.1"), "").file(BASH, "");
-        assert_eq!(locations(&read(&store, &["share/man"]).unwrap()).len(), 3);
+        let tree = read(&store, &["share/man"]).unwrap();
+        assert_eq!(locations(&tree).len(), 3);
+        assert_eq!(tree.partial, [true, false]);
+        assert_eq!(read(&store, &["share/info"]).unwrap().partial, [false, false]);
         assert_eq!(read(&store, &["/nix/store/*-glibc"]).unwrap().paths.len(), 1);
     }
 

@@ -7,7 +7,6 @@ use std::path::Path;
 use format::{STORE_DIR, StorePath};
 use serde_json::Value;
 
-use super::Closure;
 use crate::error::{Error, Result};
 use crate::show;
 
@@ -17,7 +16,7 @@ type Graph = BTreeMap<StorePath, Option<Vec<StorePath>>>;
 /// The parsed value, or the reason why the file is not a graph.
 type Parsed<T> = std::result::Result<T, &'static str>;
 
-/// Reads the closure from `file`.
+/// Reads the closure from `file`: its roots, and its store paths.
 ///
 /// If `roots` is empty, the roots are the store paths that no other store path refers to.
 ///
@@ -25,7 +24,7 @@ type Parsed<T> = std::result::Result<T, &'static str>;
 ///
 /// If the file is not a graph, or the roots are unknown. Also if the graph is not complete, since the bundle would
 /// lack files that its programs need.
-pub(super) fn read(file: &Path, roots: Vec<StorePath>) -> Result<Closure> {
+pub(super) fn read(file: &Path, roots: Vec<StorePath>) -> Result<(Vec<StorePath>, Vec<StorePath>)> {
     let content = fs::read(file).map_err(|error| Error::io("read", file, error))?;
     let name = || show::path(file);
     let graph = parse(&content).map_err(|reason| Error::NoGraph { path: name(), reason })?;
@@ -37,7 +36,7 @@ pub(super) fn read(file: &Path, roots: Vec<StorePath>) -> Result<Closure> {
     }
     let paths: Vec<StorePath> = graph.keys().cloned().collect();
     if !roots.is_empty() {
-        return Ok(Closure { roots, paths });
+        return Ok((roots, paths));
     }
     let others = |path| references(path).filter(move |reference| *reference != path);
     let needed: BTreeSet<&StorePath> = graph.keys().flat_map(others).collect();
@@ -47,7 +46,7 @@ pub(super) fn read(file: &Path, roots: Vec<StorePath>) -> Result<Closure> {
         return Err(Error::NoRoot { graph: name() });
     }
     roots.sort_by_cached_key(ToString::to_string);
-    Ok(Closure { roots, paths })
+    Ok((roots, paths))
 }
 
 /// Parses a graph; recognises the form of the file by its content.
@@ -121,8 +120,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, text).unwrap();
         let roots = roots.iter().map(|root| StorePath::parse(root.as_bytes()).unwrap()).collect();
-        let closure = super::read(file.path(), roots)?;
-        Ok((closure.roots.iter().map(ToString::to_string).collect(), closure.paths.len()))
+        let (roots, paths) = super::read(file.path(), roots)?;
+        Ok((roots.iter().map(ToString::to_string).collect(), paths.len()))
     }
 
     #[test]
