@@ -219,6 +219,25 @@ pub(crate) enum Error {
     #[error("{registry} sends {what}")]
     Lie { registry: String, what: String },
 
+    #[error("{cache} is not a binary cache: {reason}")]
+    NoBinaryCache { cache: String, reason: String },
+    #[error("binary cache {cache}: {reason}")]
+    CacheTrouble { cache: String, reason: String },
+    /// Without this error, packer would pack what nobody signed, or not all of it.
+    #[error("binary cache {cache} is wrong about {path}: {reason}")]
+    CacheLie { cache: String, path: String, reason: String },
+    /// Without this error, whoever runs the cache or is on the way to it decides what is packed.
+    #[error("{path} from {cache} is not signed by a trusted key, but by {signers}")]
+    NotSigned { path: String, cache: String, signers: String },
+    #[error("{path} is not in {caches}")]
+    NotCached { path: String, caches: String },
+    #[error("{path} refers to {reference}, which its narinfo in the binary cache does not list")]
+    UnlistedReference { path: String, reference: String },
+    #[error("what was fetched cannot be kept in {dir}: {reason}")]
+    NotKept { dir: String, reason: String },
+    #[error("{path} was changed in packer's cache since it was fetched")]
+    KeptChanged { path: String },
+
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
 }
@@ -453,6 +472,28 @@ impl Error {
             Error::Lie { .. } => {
                 "ask who runs the registry: it is broken, or somebody changed its data"
             }
+            Error::NoBinaryCache { .. } => {
+                "give --from the URL or the directory that has nix-cache-info in it"
+            }
+            Error::CacheTrouble { .. } => {
+                "check its URL and the network, or name another cache with --from; what has arrived is kept for the next run"
+            }
+            Error::CacheLie { .. } => {
+                "name another cache with --from, and tell who runs this one: it is broken, or somebody changed it"
+            }
+            Error::NotSigned { .. } => {
+                "if you trust who signed it, give the key with --trusted-key NAME:BASE64; --insecure-no-signatures takes what anybody made"
+            }
+            Error::NotCached { .. } => {
+                "check the store path, or name another cache with --from; packer asks them in order"
+            }
+            Error::UnlistedReference { .. } => {
+                "name another cache with --from, and tell who built this store path: its closure is not whole"
+            }
+            Error::NotKept { .. } => {
+                "make room there, or set XDG_CACHE_HOME to a directory with more room; with --no-cache, TMPDIR"
+            }
+            Error::KeptChanged { .. } => "pack again: it is fetched anew",
             Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()

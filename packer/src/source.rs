@@ -3,6 +3,7 @@
 //! [`store::Store`] reads a store directory. Another kind of source gets a file beside it and has the same methods:
 //! they list the store paths and open files by name.
 
+pub(crate) mod binary_cache;
 pub(crate) mod bundle;
 pub(crate) mod closure;
 pub(crate) mod exclude;

@@ -108,3 +108,14 @@ pub(crate) fn seconds(response: &Response<Body>) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     text.parse().ok().map(Duration::from_secs)
 }
+
+/// Whether a host, with or without a port, is this machine by its name.
+pub(crate) fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = |address: std::net::IpAddr| address.is_loopback();
+    name == "localhost" || address.parse().is_ok_and(is_loopback)
+}

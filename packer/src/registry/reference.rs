@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::http::agent::is_local;
 use crate::show;
 
 use super::blob::BlobDigest;
@@ -68,13 +69,7 @@ impl Reference {
 
     /// Whether the registry is on this machine.
     pub(crate) fn is_local(&self) -> bool {
-        let name = match self.registry.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => &self.registry,
-        };
-        let address = name.trim_start_matches('[').trim_end_matches(']');
-        let is_loopback = |address: std::net::IpAddr| address.is_loopback();
-        name == "localhost" || address.parse().is_ok_and(is_loopback)
+        is_local(&self.registry)
     }
 }
 

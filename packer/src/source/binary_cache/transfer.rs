@@ -1,0 +1,235 @@
+//! A file on its way from a cache: it goes on where a connection broke, and knows how slow the server is.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use format::{Digest, Hasher};
+use ureq::Body;
+use ureq::http::Response;
+use ureq::http::header::CONTENT_RANGE;
+
+use super::compression::Compression;
+use super::place::{self, Server, Trouble};
+use crate::http::patience::Patience;
+
+/// The slowest server that is waited for, in bytes a second.
+const SLOWEST: u64 = 1 << 10;
+
+/// Bytes after which a server that breaks off has made progress.
+const PROGRESS: u64 = 64 << 10;
+
+/// A file on its way. It hashes what it reads.
+pub(super) struct Transfer<'a> {
+    source: Source<'a>,
+    /// What a server put around the file.
+    pub(super) encoding: Compression,
+    /// Bytes that were read.
+    at: u64,
+    /// The file's length, if it is known.
+    len: Option<u64>,
+    hasher: Hasher,
+    trouble: Slot,
+}
+
+/// Where a reader leaves why it failed: decoders may replace its error.
+#[derive(Clone, Default)]
+pub(super) struct Slot(Rc<RefCell<Option<Trouble>>>);
+
+impl Slot {
+    pub(super) fn take(&self) -> Option<Trouble> {
+        self.0.take()
+    }
+
+    fn fail(&self, trouble: Trouble) -> io::Error {
+        let reason = trouble.reason.clone();
+        self.0.replace(Some(trouble));
+        io::Error::other(reason)
+    }
+}
+
+enum Source<'a> {
+    File(File),
+    Server(Box<Stream<'a>>),
+}
+
+/// The body of an answer.
+struct Stream<'a> {
+    server: &'a Server,
+    url: String,
+    reader: ureq::BodyReader<'static>,
+    patience: Patience,
+    /// Bytes since the last failure.
+    since: u64,
+    pace: Pace,
+}
+
+/// How fast a server is: only the time that is spent waiting counts.
+#[derive(Default)]
+struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Whether the server was too slow for the whole of the last `period`.
+    fn is_too_slow(&mut self, waited: Duration, bytes: usize, period: Duration) -> bool {
+        self.waited += waited;
+        self.bytes += bytes as u64;
+        if self.waited < period {
+            return false;
+        }
+        let too_slow = self.bytes < SLOWEST * self.waited.as_secs().max(1);
+        *self = Pace::default();
+        too_slow
+    }
+}
+
+impl<'a> Transfer<'a> {
+    pub(super) fn of_file(file: File, len: Option<u64>) -> Transfer<'a> {
+        Transfer::new(Source::File(file), Compression::None, len)
+    }
+
+    /// Asks a server; `None` if it has no such file.
+    pub(super) fn of_server(
+        server: &'a Server,
+        url: String,
+        len: Option<u64>,
+    ) -> Result<Option<Transfer<'a>>, Trouble> {
+        let mut patience = Patience::default();
+        let Some(response) = server.get(&url, 0, &mut patience)? else { return Ok(None) };
+        let encoding = place::encoding(&response)?;
+        // What a server compresses on its way has no length that is known before.
+        let len = len.filter(|_| encoding == Compression::None);
+        let len = len.or(response.body().content_length());
+        let reader = response.into_body().into_reader();
+        let (since, pace) = (0, Pace::default());
+        let stream = Stream { server, url, reader, patience, since, pace };
+        Ok(Some(Transfer::new(Source::Server(Box::new(stream)), encoding, len)))
+    }
+
+    fn new(source: Source<'a>, encoding: Compression, len: Option<u64>) -> Transfer<'a> {
+        let (hasher, trouble) = (Hasher::new(), Slot::default());
+        Transfer { source, encoding, at: 0, len, hasher, trouble }
+    }
+
+    /// Where the reason of a failure will be.
+    pub(super) fn trouble(&self) -> Slot {
+        self.trouble.clone()
+    }
+
+    /// Reads what is left, which a decoder does not need; returns the digest and the length of the whole.
+    ///
+    /// # Errors
+    ///
+    /// If there is more than `limit` bytes, or reading fails.
+    pub(super) fn finish(&mut self, limit: u64) -> io::Result<(Digest, u64)> {
+        let mut buffer = [0; 4096];
+        while self.read(&mut buffer)? > 0 {
+            if self.at > limit {
+                let reason = format!("its file has more than {limit} bytes");
+                return Err(self.trouble.fail(Trouble { reason, is_of_file: true }));
+            }
+        }
+        Ok((std::mem::take(&mut self.hasher).finish(), self.at))
+    }
+}
+
+impl Read for Transfer<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let count = match &mut self.source {
+            Source::File(file) => file.read(buffer)?,
+            Source::Server(stream) => stream
+                .read(buffer, self.at, self.len)
+                .map_err(|trouble| self.trouble.fail(trouble))?,
+        };
+        self.hasher.update(&buffer[..count]);
+        self.at += count as u64;
+        match self.len {
+            Some(len) if self.at > len || count == 0 && self.at < len => {
+                let reason = format!("its file does not have {len} bytes");
+                Err(self.trouble.fail(Trouble { reason, is_of_file: true }))
+            }
+            _ => Ok(count),
+        }
+    }
+}
+
+impl Stream<'_> {
+    /// Reads the bytes at `at`; makes another request if the connection breaks.
+    fn read(&mut self, buffer: &mut [u8], at: u64, len: Option<u64>) -> Result<usize, Trouble> {
+        loop {
+            let begin = Instant::now();
+            let result = self.reader.read(buffer);
+            let count = *result.as_ref().unwrap_or(&0);
+            let is_slow = self.pace.is_too_slow(begin.elapsed(), count, self.server.silence);
+            let reason = match result {
+                _ if is_slow => "it sends less than 1 KiB a second".to_owned(),
+                // A proxy may end an answer that has no length, or a wrong one.
+                Ok(0) if len.is_some_and(|len| at < len) => "it ends too early".to_owned(),
+                Ok(count) => {
+                    self.since += count as u64;
+                    if self.since >= PROGRESS {
+                        self.patience.progress();
+                    }
+                    return Ok(count);
+                }
+                Err(error) => place::reason(&ureq::Error::from(error)),
+            };
+            self.since = 0;
+            self.again(at, &reason)?;
+        }
+    }
+
+    /// Makes another request for the rest.
+    fn again(&mut self, at: u64, reason: &str) -> Result<(), Trouble> {
+        let trouble = |reason: String| Trouble { reason, is_of_file: false };
+        if !self.patience.wait(None) {
+            let attempts = self.patience.failures;
+            return Err(trouble(format!("{reason} ({attempts} attempts)")));
+        }
+        let response = self.server.get(&self.url, at, &mut self.patience)?;
+        let response = response.ok_or_else(|| trouble("its file is gone".to_owned()))?;
+        let status = response.status();
+        let start = start(&response);
+        let mut reader = response.into_body().into_reader();
+        match status.as_u16() {
+            206 if start == Some(at) => {}
+            206 => return Err(trouble("it sends another range".to_owned())),
+            // A server need not know ranges.
+            _ => {
+                // If this breaks, the next read does, too.
+                let _ = io::copy(&mut (&mut reader).take(at), &mut io::sink());
+            }
+        }
+        self.reader = reader;
+        Ok(())
+    }
+}
+
+/// The first byte that an answer to a range has.
+fn start(response: &Response<Body>) -> Option<u64> {
+    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_waiting_counts_for_the_pace() {
+        let (period, second) = (Duration::from_secs(10), Duration::from_secs(1));
+        let mut pace = Pace::default();
+        // Ten seconds with 100 bytes each.
+        assert!((0..9).all(|_| !pace.is_too_slow(second, 100, period)));
+        assert!(pace.is_too_slow(second, 100, period));
+        assert!((0..20).all(|_| !pace.is_too_slow(second, 2000, period)));
+        assert!((0..100_000).all(|_| !pace.is_too_slow(Duration::ZERO, 1, period)));
+    }
+}
