@@ -93,6 +93,12 @@ impl Builder {
         self
     }
 
+    /// Leaves out what only Nix's database has, as a build in Nix does.
+    pub fn without_path_info(mut self) -> Builder {
+        self.options.push("--no-path-info".into());
+        self
+    }
+
     /// Packs it into a directory, under its default entry's name.
     #[must_use]
     pub fn pack_into(&self, directory: &Path) -> Bundle {
