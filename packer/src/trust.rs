@@ -3,6 +3,7 @@
 //! Nix's manual describes the keys (nix-store, "--generate-binary-cache-key") and the fingerprint is that of
 //! `ValidPathInfo::fingerprint` in its source.
 
+pub(crate) mod content_address;
 pub(crate) mod hash;
 mod key;
 mod nix_conf;
