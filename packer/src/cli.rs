@@ -19,6 +19,7 @@ use crate::output::image::Compression;
 use crate::output::stub::Stub;
 use crate::registry::Transport;
 use crate::source::closure::Ask;
+use crate::trust::PublicKey;
 
 /// Turns a Nix closure into one static executable.
 #[derive(Debug, Parser)]
@@ -334,6 +335,19 @@ pub(crate) struct Inspect {
 pub(crate) struct Verify {
     /// The bundle
     pub(crate) bundle: PathBuf,
+
+    /// A key whose signatures of store paths count, as nix.conf has it; may be repeated [default: those of nix.conf, or
+    /// else that of cache.nixos.org; they always count]
+    #[arg(long, value_name = "NAME:BASE64", value_parser = PublicKey::parse)]
+    pub(crate) trusted_key: Vec<PublicKey>,
+
+    /// Fail unless each store path is signed by a trusted key, or its name follows from its content
+    #[arg(long)]
+    pub(crate) require_signatures: bool,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `packer extract`.

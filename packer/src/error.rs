@@ -237,6 +237,11 @@ pub(crate) enum Error {
     NotKept { dir: String, reason: String },
     #[error("{path} was changed in packer's cache since it was fetched")]
     KeptChanged { path: String },
+    #[error("nobody vouches for {first}{} in {path}", match more {
+        0 => String::new(),
+        more => format!(" and {more} more store paths"),
+    })]
+    Unvouched { path: String, first: String, more: usize },
 
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
@@ -494,6 +499,9 @@ impl Error {
                 "make room there, or set XDG_CACHE_HOME to a directory with more room; with --no-cache, TMPDIR"
             }
             Error::KeptChanged { .. } => "pack again: it is fetched anew",
+            Error::Unvouched { .. } => {
+                "the report says why; --trusted-key trusts a signer, and packer build --exclude and --no-path-info lose signatures"
+            }
             Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()

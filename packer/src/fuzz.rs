@@ -7,7 +7,7 @@ use std::io::{self, Cursor};
 use format::{DESCRIPTOR_LEN, Index, PackedPath, StoreHash};
 use runtime::payload::{self, Sections};
 
-use crate::command::verify;
+use crate::command::verify::check;
 use crate::elf;
 use crate::scan::compressed::{self, Method};
 use crate::scan::streams::StreamScanner;
@@ -69,7 +69,7 @@ pub fn streams_hold_reference(hashes: &[StoreHash], file: &[u8], limit: u64) -> 
 ///
 /// The first difference.
 pub fn check_tar(archive: &[u8], paths: &[PackedPath], index: &Index<'_>) -> Result<(), String> {
-    verify::check_tar(archive, verify::expected(paths, index))
+    check::check_tar(archive, check::expected(paths, index))
 }
 
 /// Checks a bundle as `packer verify` does.
@@ -83,5 +83,6 @@ pub fn verify(
     sections: Sections,
 ) -> Result<(usize, usize), String> {
     let bundle = Bundle { path: "bundle".to_owned(), file, header, sections };
-    verify::check(&bundle).map_err(|error| error.to_string())
+    let checked = check::check(&bundle).map_err(|error| error.to_string())?;
+    Ok((checked.files, checked.paths.len()))
 }

@@ -8,6 +8,7 @@ pub(crate) mod hash;
 mod key;
 mod nix_conf;
 pub(crate) mod signature;
+pub(crate) mod voucher;
 
 use std::fmt::Write as _;
 
@@ -35,6 +36,11 @@ impl TrustedKeys {
         let configured = nix_conf::keys(DEFAULT_KEY)?;
         keys.extend(configured.iter().filter_map(|text| PublicKey::parse(text).ok()));
         Ok(TrustedKeys(keys))
+    }
+
+    /// Whether one of the keys has this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|key| key.name() == name)
     }
 
     /// Whether one of the keys made a signature over a fingerprint.

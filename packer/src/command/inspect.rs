@@ -1,11 +1,15 @@
 //! `packer inspect`: shows what a bundle contains.
 
+mod info;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use format::{Action, Index, Kind, Manifest, Mode, Modes, Node, Piece, Rule, STORE_DIR, Symlink};
 use runtime::payload::Sections;
 use serde::Serialize;
 
+use self::info::Info;
 use super::print;
 use crate::cli;
 use crate::elf::{self, Machine};
@@ -39,6 +43,10 @@ struct Report {
     relocation: Option<Relocation>,
     environment: Vec<String>,
     store_paths: Vec<Path>,
+    /// For each key that is said to have signed, the number of store paths. Nothing of this is checked.
+    signatures: BTreeMap<String, usize>,
+    /// Whether the packager took store paths from caches without a look at their signatures.
+    packed_unchecked: bool,
     files: usize,
     /// Bytes of all files.
     bytes_before: u64,
@@ -66,6 +74,11 @@ struct Path {
     nar_bytes: u64,
     content_key: String,
     references: Vec<String>,
+    /// Whether files of it were left out.
+    partial: bool,
+    /// What Nix knew of it; nothing of this is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<Info>,
 }
 
 impl Report {
@@ -91,6 +104,8 @@ impl Report {
                     .iter()
                     .filter_map(|number| base_names.get(*number as usize).cloned())
                     .collect(),
+                partial: packed.is_partial,
+                info: packed.info.as_ref().map(|info| Info::new(info, manifest)),
             })
             .collect();
         // The index has the root nodes in the manifest's order, each before the nodes below it.
@@ -113,7 +128,7 @@ impl Report {
             path.map(|path| format!("{STORE_DIR}/{}", path.path)).unwrap_or_default()
         };
         Ok(Report {
-            format_version: format::BUNDLE_VERSION,
+            format_version: descriptor.version,
             packer: manifest.packer.clone(),
             system: elf::machine(&bundle.file).and_then(Machine::system),
             entries: descriptor
@@ -130,6 +145,8 @@ impl Report {
             files: store_paths.iter().map(|path| path.files).sum(),
             bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
             store_paths,
+            signatures: info::signatures(manifest),
+            packed_unchecked: manifest.is_unchecked,
             tar_bytes: seek_table.tar_len(),
             compressed_bytes: seek_table
                 .data_frames()
@@ -202,6 +219,18 @@ impl Report {
             Size(self.stub_bytes),
             Size(self.file_bytes.saturating_sub(self.stub_bytes + self.compressed_bytes)),
         )?;
+        for (number, (key, paths)) in self.signatures.iter().enumerate() {
+            let title = if number == 0 { "signatures" } else { "" };
+            let key = Escaped(key.as_bytes());
+            writeln!(text, "{title:12} {key}: {paths} store paths (packer verify checks them)")?;
+        }
+        if self.packed_unchecked {
+            writeln!(
+                text,
+                "{:12} not looked at in the caches that store paths came from",
+                "signatures"
+            )?;
+        }
         writeln!(text, "{:12} {}, version {}", "format", self.packer, self.format_version)?;
         writeln!(text)?;
         writeln!(text, "{:>10} {:>7}  store path", "size", "files")?;
