@@ -142,6 +142,22 @@ pub(crate) struct Packed {
     #[arg(long, value_name = "DIR")]
     pub(crate) store_root: Option<PathBuf>,
 
+    /// A binary cache to fetch from what this machine's store does not have: a URL or a directory; they are asked in
+    /// order; may be repeated
+    #[arg(long, value_name = "URL", conflicts_with = "closure_graph")]
+    pub(crate) from: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+
+    /// Take from binary caches what no trusted key signed: whoever runs them, or is on the way, decides what is packed
+    #[arg(long, requires = "from")]
+    pub(crate) insecure_no_signatures: bool,
+
+    /// Seconds without data after which a binary cache is not waited for
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "from", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
+
     /// What the closure is for, as Nix names it: x86_64-linux, aarch64-linux or riscv64-linux; programs for others are
     /// then only kept [default: what the entry is for]
     #[arg(long, value_name = "SYSTEM", value_parser = system)]
@@ -151,9 +167,18 @@ pub(crate) struct Packed {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Neither use compressed frames of earlier builds from ~/.cache/packer, nor keep new ones there
+    /// Neither use compressed frames and fetched store paths of earlier builds from ~/.cache/packer, nor keep new ones there
     #[arg(long)]
     pub(crate) no_cache: bool,
+}
+
+/// Whose signatures of store paths count.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Trust {
+    /// A key whose signatures of store paths count, as nix.conf has it; may be repeated [default: those of nix.conf, or
+    /// else that of cache.nixos.org; they always count]
+    #[arg(long, value_name = "NAME:BASE64", value_parser = PublicKey::parse)]
+    pub(crate) trusted_key: Vec<PublicKey>,
 }
 
 /// Options of `packer build`.
@@ -336,10 +361,8 @@ pub(crate) struct Verify {
     /// The bundle
     pub(crate) bundle: PathBuf,
 
-    /// A key whose signatures of store paths count, as nix.conf has it; may be repeated [default: those of nix.conf, or
-    /// else that of cache.nixos.org; they always count]
-    #[arg(long, value_name = "NAME:BASE64", value_parser = PublicKey::parse)]
-    pub(crate) trusted_key: Vec<PublicKey>,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
 
     /// Fail unless each store path is signed by a trusted key, or its name follows from its content
     #[arg(long)]

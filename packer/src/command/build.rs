@@ -49,7 +49,8 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let found = gather::find(&options.packed, Entries::Run, options.ask(), machine, &progress)?;
     let stub = given.map_or_else(|| Stub::embedded(found.machine), Ok)?;
     let gathered = found.read(&options.packed, &word, &progress)?;
-    let Gathered { store, closure, tree, content, programs, rules, hidden, threads } = gathered;
+    let Gathered { store, closure, fetched, tree, content, programs, rules, hidden, threads } =
+        gathered;
     let findings = content.findings();
     let modes = modes::choose(&options.mode, &findings)?;
     let Described { info, altered } = path_info::describe(&tree, &content, &closure.known);
@@ -58,7 +59,8 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
             "warning: the files of {STORE_DIR}/{path} are not those that Nix knows\n{ALTERED}"
         ));
     }
-    let manifest = manifest::manifest(&tree, &content, &findings, info);
+    let mut manifest = manifest::manifest(&tree, &content, &findings, info);
+    manifest.is_unchecked = fetched.unvouched > 0;
     let plan =
         Plan { programs, modes, rules, argv0: options.argv0(), manifest, roots: closure.roots };
     let layout = BundleLayout::new(&tree, &content);
@@ -86,6 +88,8 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         relocation: Relocation::new(findings, references, files),
         modes: modes.iter().map(format::Mode::name).collect(),
         store_paths: tree.paths.len(),
+        fetched: fetched.paths.len(),
+        unvouched: fetched.unvouched,
         files: tree.file_count(),
         frames: written.frames,
         bytes_before: tree.len(),

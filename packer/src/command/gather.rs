@@ -2,6 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
+use std::time::Duration;
+
+use format::{STORE_DIR, StorePath};
 
 use crate::cli;
 use crate::elf::Machine;
@@ -13,17 +16,21 @@ use crate::progress::Progress;
 use crate::scan::content::Content;
 use crate::scan::proof::Word;
 use crate::scan::secret::Secrets;
-use crate::source::closure::{Ask, Closure};
+use crate::source::binary_cache::{Caches, Signatures};
+use crate::source::closure::{Ask, Closure, Fetched};
 use crate::source::exclude::Exclude;
 use crate::source::installable;
+use crate::source::kept::Place;
 use crate::source::reference::Hashes;
 use crate::source::store::Store;
 use crate::source::tree::Tree;
+use crate::trust::TrustedKeys;
 
 /// A closure whose files are known by name, but not yet read.
 pub(crate) struct Found {
     store: Store,
     closure: Closure,
+    fetched: Fetched,
     tree: Tree,
     programs: Vec<Program>,
     /// The processor type of the entries.
@@ -37,6 +44,8 @@ pub(crate) struct Found {
 pub(crate) struct Gathered {
     pub(crate) store: Store,
     pub(crate) closure: Closure,
+    /// What came from binary caches.
+    pub(crate) fetched: Fetched,
     pub(crate) tree: Tree,
     pub(crate) content: Content,
     /// The entries; the first is the default.
@@ -74,13 +83,28 @@ pub(crate) fn find(
     // Inputs: patterns, secrets, store; Nix builds the installables.
     let exclude = Exclude::new(&options.exclude)?;
     let secrets = Secrets::read(&options.secret)?;
-    let store = Store::open(options.store_root.as_deref())?;
+    let root = options.store_root.as_deref();
+    let is_fetched = !options.from.is_empty();
+    let mut store = if is_fetched { Store::open_or_none(root)? } else { Store::open(root)? };
     let asked = installable::build(&options.closure)?;
 
     // Closure: store paths, files, programs.
     progress.start("scanning", None);
     let graph = options.closure_graph.as_deref();
-    let closure = Closure::find(&store, &asked, graph, ask, threads, progress)?;
+    let (closure, fetched) = if is_fetched {
+        let caches = || caches(options, progress);
+        let place = || kept(options);
+        Closure::fetch(&mut store, &asked, caches, place, ask, threads, progress)?
+    } else {
+        let closure = Closure::find(&store, &asked, graph, ask, threads, progress)?;
+        (closure, Fetched::default())
+    };
+    if fetched.unvouched > 0 {
+        let (count, all) = (fetched.unvouched, fetched.paths.len());
+        progress.say(&format!(
+            "warning: nobody that is trusted signed {count} of {all} store paths from binary caches\n{UNVOUCHED}"
+        ));
+    }
     let tree = Tree::read(&store, &closure.paths, &exclude)?;
     let programs = match entry::choose(&store, &tree, &closure.roots, &options.entry) {
         Err(Error::NoProgram { .. } | Error::SeveralPrograms { .. })
@@ -91,7 +115,7 @@ pub(crate) fn find(
         programs => programs?,
     };
     let machine = processor::choose(&store, &tree, &programs, machine.or(options.system))?;
-    Ok(Found { store, closure, tree, programs, machine, exclude, secrets, threads })
+    Ok(Found { store, closure, fetched, tree, programs, machine, exclude, secrets, threads })
 }
 
 impl Found {
@@ -106,7 +130,7 @@ impl Found {
         word: &Word,
         progress: &Progress,
     ) -> Result<Gathered> {
-        let Found { store, closure, tree, programs, exclude, secrets, threads, .. } = self;
+        let Found { store, closure, fetched, tree, programs, exclude, secrets, threads, .. } = self;
         let hashes = Hashes::of_paths(&tree.paths);
         let hidden = Hashes::of_paths(&closure.paths);
         let user_rules = environment::user_rules(&tree, &hidden, &options.env)?;
@@ -125,9 +149,54 @@ impl Found {
             }
         }
         let rules = user_rules.with_defaults(environment::defaults(&tree, content.variables()));
-        Ok(Gathered { store, closure, tree, content, programs, rules, hidden, threads })
+        check_fetched(&fetched, &tree, &content)?;
+        Ok(Gathered { store, closure, fetched, tree, content, programs, rules, hidden, threads })
     }
 }
+
+/// Opens the binary caches of `--from`.
+fn caches(options: &cli::Packed, progress: &Progress) -> Result<Caches> {
+    let keys = TrustedKeys::new(&options.trust.trusted_key)?;
+    let signatures = match options.insecure_no_signatures {
+        true => Signatures::NotRequired,
+        false => Signatures::Required,
+    };
+    let silence = Duration::from_secs(options.timeout.into());
+    Caches::open(&options.from, keys, signatures, silence, progress)
+}
+
+/// Opens the place for what is fetched.
+fn kept(options: &cli::Packed) -> Result<Place> {
+    let place = if options.no_cache { Place::for_run() } else { Place::open() };
+    place.map_err(|error| Error::NotKept { dir: KEPT.to_owned(), reason: error.to_string() })
+}
+
+/// The name of the place for what is fetched, where it cannot be made.
+const KEPT: &str = "~/.cache/packer/nars";
+
+/// Checks that what was fetched is what was signed, with no reference that was not.
+///
+/// The NAR was compared when it was fetched, but it is read from a file that somebody may have changed since.
+fn check_fetched(fetched: &Fetched, tree: &Tree, content: &Content) -> Result<()> {
+    for (number, (path, content)) in tree.paths.iter().zip(&content.paths).enumerate() {
+        let Some(known) = fetched.paths.get(path) else { continue };
+        let shown = |path: &StorePath| format!("{STORE_DIR}/{path}");
+        let is_same = (content.nar_hash, content.nar_len) == (known.nar_hash, known.nar_len);
+        if !is_same && !tree.partial[number] {
+            return Err(Error::KeptChanged { path: shown(path) });
+        }
+        let references = content.references.iter().map(|number| &tree.paths[*number as usize]);
+        if let Some(unlisted) = references.into_iter().find(|path| !known.references.contains(path))
+        {
+            return Err(Error::UnlistedReference { path: shown(path), reference: shown(unlisted) });
+        }
+    }
+    Ok(())
+}
+
+/// The hint for store paths that were taken without a signature.
+const UNVOUCHED: &str =
+    "hint: --insecure-no-signatures takes what anybody made; the bundle says so, too";
 
 /// The hint for a pattern that matches nothing.
 const PATTERNS: &str = "hint: a pattern is for a whole path below a store path, such as share/man/** or **/*.pyc, or \

@@ -17,6 +17,10 @@ pub(crate) struct Summary {
     pub(crate) entries: Vec<String>,
     pub(crate) modes: Vec<&'static str>,
     pub(crate) store_paths: usize,
+    /// Store paths from binary caches.
+    pub(crate) fetched: usize,
+    /// Those of them for which nobody vouches.
+    pub(crate) unvouched: usize,
     pub(crate) files: usize,
     pub(crate) frames: usize,
     /// Bytes of all files.
@@ -61,6 +65,8 @@ mod tests {
             entries: vec!["markov".into()],
             modes: vec!["namespace"],
             store_paths: 48,
+            fetched: 0,
+            unvouched: 0,
             files: 1715,
             frames: 13,
             bytes_before: 106_249_000,

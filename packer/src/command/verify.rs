@@ -18,7 +18,7 @@ use report::Report;
 ///
 /// The first problem that it finds. With `--require-signatures`, also if nobody vouches for one of the store paths.
 pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
-    let keys = TrustedKeys::new(&options.trusted_key)?;
+    let keys = TrustedKeys::new(&options.trust.trusted_key)?;
     let bundle = Bundle::open(&options.bundle)?;
     let checked = check::check(&bundle)?;
     let report = Report::new(show::path(&options.bundle), &bundle, &checked, &keys);

@@ -20,6 +20,8 @@ use format::{STORE_DIR, StorePath};
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::progress::Progress;
+use crate::show;
+use crate::trust::content_address::{self, Held, Naming};
 use crate::trust::{TrustedKeys, fingerprint};
 use narinfo::NarInfo;
 use place::{CONNECTIONS, Place, Trouble};
@@ -57,8 +59,8 @@ pub(crate) struct Found {
     /// The number of the cache.
     cache: usize,
     pub(crate) info: NarInfo,
-    /// Whether a trusted key signed it.
-    pub(crate) is_signed: bool,
+    /// Whether a trusted key signed it, or its name follows from its content.
+    pub(crate) is_vouched: bool,
 }
 
 /// What the caches have of a closure.
@@ -107,11 +109,6 @@ impl Caches {
         self.all.iter().map(|cache| cache.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The name of the cache that has a store path.
-    pub(crate) fn name(&self, found: &Found) -> &str {
-        &self.all[found.cache].name
-    }
-
     /// Finds store paths and all that they refer to.
     ///
     /// # Errors
@@ -154,8 +151,8 @@ impl Caches {
             match cache.narinfo(path, progress) {
                 Ok(None) => {}
                 Ok(Some(info)) => match self.judge(info, cache) {
-                    Ok((info, is_signed)) => {
-                        return Ok(Some(Found { cache: number, info, is_signed }));
+                    Ok((info, is_vouched)) => {
+                        return Ok(Some(Found { cache: number, info, is_vouched }));
                     }
                     Err(error) => first = first.or(Some(error)),
                 },
@@ -168,22 +165,30 @@ impl Caches {
         }
     }
 
-    /// Checks the signatures of a narinfo.
+    /// Finds out who vouches for a narinfo.
+    ///
+    /// A content address is compared with the name as if the content were as it says; [`Caches::fetch`] compares that.
     fn judge(&self, info: NarInfo, cache: &Cache) -> Result<(NarInfo, bool)> {
         let known = &info.known;
-        let references = known.references.iter();
-        let text = fingerprint(&info.path, &known.nar_hash, known.nar_len, references);
+        let address = known.content_address.as_str();
+        let held = Held { nar: known.nar_hash, file: content_address::file(address) };
+        let naming = content_address::check(&info.path, address, known.references.iter(), &held);
+        if naming == Naming::Differs {
+            return Err(cache.lie(&info.path, "its content address makes another name".to_owned()));
+        }
+        let text = fingerprint(&info.path, &known.nar_hash, known.nar_len, known.references.iter());
         let is_signed = self.keys.signer(&known.signatures, &text).is_some();
-        if !is_signed && self.signatures == Signatures::Required {
-            let signers = known.signatures.iter().map(|signature| signature.key.clone());
-            let signers: Vec<String> = signers.collect();
+        let is_vouched = is_signed || naming == Naming::Fits;
+        if !is_vouched && self.signatures == Signatures::Required {
+            let signers: Vec<String> =
+                known.signatures.iter().map(|signature| show::text(&signature.key)).collect();
             return Err(Error::NotSigned {
                 path: format!("{STORE_DIR}/{}", info.path),
                 cache: cache.name.clone(),
                 signers: if signers.is_empty() { "nobody".into() } else { signers.join(", ") },
             });
         }
-        Ok((info, is_signed))
+        Ok((info, is_vouched))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Finds the closure of the store paths that `--closure` names.
 
+mod fetch;
 mod graph;
 mod nix;
 mod scan;
@@ -17,6 +18,8 @@ use crate::progress::Progress;
 use crate::show;
 use crate::source::path_info::{self, KnownPaths};
 use crate::source::store::{Origin, Store};
+
+pub(crate) use fetch::Fetched;
 
 /// The limit on symbolic links in a path: the same as in Linux.
 const LINKS: usize = 40;
@@ -88,6 +91,23 @@ impl Closure {
         // A graph or Nix's database may list a store path that was removed.
         paths.iter().try_for_each(|path| store.require(path))?;
         Ok(Closure { roots, paths, known })
+    }
+}
+
+/// The roots and all store paths that they refer to: Nix's database lists them, or else a scan of their files finds them.
+fn requisites(
+    store: &Store,
+    roots: &[StorePath],
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Vec<StorePath>> {
+    let from_nix = match store.origin() {
+        Origin::Host => nix::requisites(roots, progress)?,
+        Origin::Other => None,
+    };
+    match from_nix {
+        Some(paths) => Ok(paths),
+        None => scan::requisites(store, roots, threads, progress),
     }
 }
 

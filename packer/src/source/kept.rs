@@ -102,16 +102,18 @@ impl Place {
         Ok(Nar::new(path, listing, ends))
     }
 
+    fn file(&self, hash: &Digest) -> PathBuf {
+        self.dir().join(format!("{hash}.nar.zst"))
+    }
+}
+
+impl Drop for Place {
     /// Removes NARs that were not used for long, and the least recently used ones beyond [`LIMIT`].
-    pub(crate) fn sweep(&self) {
+    fn drop(&mut self) {
         if let Place::User(dir) = self {
             // An error may be ignored: the next build tries again.
             let _ = user_cache::sweep(dir, SystemTime::now(), LIMIT);
         }
-    }
-
-    fn file(&self, hash: &Digest) -> PathBuf {
-        self.dir().join(format!("{hash}.nar.zst"))
     }
 }
 
@@ -169,7 +171,10 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use format::StorePath;
+
     use crate::output::frame::tests::noise;
+    use crate::source::store::tests::BASH;
 
     /// A NAR of one file.
     fn file(content: &[u8]) -> Vec<u8> {
@@ -192,9 +197,10 @@ mod tests {
         let (hash, len) = (Digest::of(&bytes), bytes.len() as u64);
         assert!(place.find(&hash, len).is_none());
         place.keep(bytes.as_slice(), &hash, len).unwrap();
-        let mut nars = Nars::default();
-        nars.add("x".to_owned(), place.find(&hash, len).unwrap());
-        let (nar, below) = nars.at(b"x").unwrap();
+        let nar = place.find(&hash, len).unwrap();
+        let path = StorePath::parse(BASH.as_bytes()).unwrap();
+        let nars = Nars::new(vec![(path, nar)], place);
+        let (nar, below) = nars.at(BASH.as_bytes()).unwrap();
         let kept = nars.open(nar, below).unwrap();
         for start in [0, 1, 262_000, 262_144, 999_999, 1_000_002, 1_000_003, 2_000_000] {
             let mut buffer = vec![0; 700_000];

@@ -71,9 +71,9 @@ impl Store {
         }
     }
 
-    /// Adds a store path that was fetched.
-    pub(crate) fn add(&mut self, path: &StorePath, nar: Nar) {
-        self.fetched.add(path.to_string(), nar);
+    /// Adds store paths that were fetched.
+    pub(crate) fn add(&mut self, fetched: Nars) {
+        self.fetched = fetched;
     }
 
     /// The fetched NAR that has a path below the store, and the path's rest; `None` if the directory has it.

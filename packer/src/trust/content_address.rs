@@ -63,6 +63,14 @@ pub(crate) fn check<'a>(
     }
 }
 
+/// The digest that a content address says the file has; `None` if it is about a NAR.
+pub(crate) fn file(text: &str) -> Option<Digest> {
+    match parse(text)? {
+        (Method::Text | Method::Flat, digest) => Some(digest),
+        (Method::Nar, _) => None,
+    }
+}
+
 fn parse(text: &str) -> Option<(Method, Digest)> {
     let (method, hash) = if let Some(hash) = text.strip_prefix("text:") {
         (Method::Text, hash)

@@ -14,6 +14,7 @@ use crate::parallel;
 use crate::progress::Progress;
 use crate::show;
 use crate::source::kept::{Full, Nar, Place};
+use crate::trust::content_address;
 
 /// Bytes that the decoders of all NARs in work may take together.
 const MEMORY: u64 = 256 << 20;
@@ -127,6 +128,11 @@ impl Caches {
             },
         };
         let nar = decode(&mut counted, found, place).map_err(failed)?;
+        if let Some(expected) = content_address::file(&info.known.content_address)
+            && nar.file_digest().map_err(failed)? != Some(expected)
+        {
+            return Err(cache.lie(path, "its content address is for another content".to_owned()));
+        }
         let (digest, len) = transfer.finish(limit).map_err(failed)?;
         // Behind another compression of the server's, the file is not the one that was described.
         let is_as_described = transfer.encoding == Compression::None;

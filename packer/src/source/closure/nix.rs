@@ -1,5 +1,6 @@
 //! Reads the closure from Nix's database.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::process::{Command, Stdio};
 
@@ -48,6 +49,32 @@ pub(super) fn requisites(
         .map(parse)
         .collect::<Result<Vec<_>>>()
         .map(Some)
+}
+
+/// Store paths for one command line: far below the limit of 128 KiB for an environment with them.
+pub(super) const AT_ONCE: usize = 500;
+
+/// Finds out which store paths are valid in Nix's database; none if Nix is not installed or does not answer.
+///
+/// # Errors
+///
+/// If Nix answers something else.
+pub(super) fn valid(paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
+    let mut valid: BTreeSet<StorePath> = paths.iter().cloned().collect();
+    for some in paths.chunks(AT_ONCE) {
+        let output = Command::new(PROGRAM)
+            .args(["--check-validity", "--print-invalid"])
+            .args(some.iter().map(|path| format!("{STORE_DIR}/{path}")))
+            .stdin(Stdio::null())
+            .output();
+        let Some(output) = output.ok().filter(|output| output.status.success()) else {
+            return Ok(BTreeSet::new());
+        };
+        for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            valid.remove(&parse(line)?);
+        }
+    }
+    Ok(valid)
 }
 
 fn parse(line: &[u8]) -> Result<StorePath> {

@@ -7,8 +7,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use format::{Digest, Hasher, StorePath};
 use zstd_safe::DCtx;
 
+use super::Place;
 use super::blocks::{BLOCK_LEN, decode};
 use crate::source::nar::Listing;
 use crate::source::node::{Kind, Node};
@@ -37,6 +39,31 @@ impl Nar {
     /// The node of the store path itself.
     pub(crate) fn root(&self) -> &Kind {
         &self.listing.nodes[0].kind
+    }
+
+    /// SHA-256 of the content, if the store path is a file that is not executable.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(crate) fn file_digest(&self) -> io::Result<Option<Digest>> {
+        let Kind::File { executable: false, len } = *self.root() else { return Ok(None) };
+        let (start, mut hasher) = (self.listing.starts[0], Hasher::new());
+        let mut at = start;
+        while at < start + len {
+            let number = usize::try_from(at / BLOCK_LEN as u64).unwrap_or(usize::MAX);
+            let block = self.block(number)?;
+            let within = usize::try_from(at % BLOCK_LEN as u64).unwrap_or_default();
+            let rest = usize::try_from(start + len - at).unwrap_or(usize::MAX);
+            let there = block.get(within..).unwrap_or_default();
+            let part = &there[..there.len().min(rest)];
+            if part.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            hasher.update(part);
+            at += part.len() as u64;
+        }
+        Ok(Some(hasher.finish()))
     }
 
     /// Finds the node at a path below the store path; it is empty for the store path itself.
@@ -89,13 +116,16 @@ impl Nar {
 #[derive(Default)]
 pub(crate) struct Nars {
     all: HashMap<Vec<u8>, Nar>,
+    /// Where they are: one for this run exists as long as this does.
+    _place: Option<Place>,
     recent: Mutex<VecDeque<(PathBuf, usize, Arc<Vec<u8>>)>>,
 }
 
 impl Nars {
-    /// Adds the NAR of the store path with this base name.
-    pub(crate) fn add(&mut self, base_name: String, nar: Nar) {
-        self.all.insert(base_name.into_bytes(), nar);
+    /// Takes the NARs of store paths, and the place that they are kept in.
+    pub(crate) fn new(nars: Vec<(StorePath, Nar)>, place: Place) -> Nars {
+        let all = nars.into_iter().map(|(path, nar)| (path.to_string().into_bytes(), nar));
+        Nars { all: all.collect(), _place: Some(place), recent: Mutex::default() }
     }
 
     /// Finds the NAR that has a path below the store, and the path's rest.
