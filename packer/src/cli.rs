@@ -142,8 +142,8 @@ pub(crate) struct Packed {
     #[arg(long, value_name = "DIR")]
     pub(crate) store_root: Option<PathBuf>,
 
-    /// A binary cache to fetch from what this machine's store does not have: a URL or a directory; they are asked in
-    /// order; may be repeated
+    /// A binary cache to fetch from what this machine's store does not have: a URL, a directory, or a file of nix-store
+    /// --export; they are asked in order; may be repeated
     #[arg(long, value_name = "URL", conflicts_with = "closure_graph")]
     pub(crate) from: Vec<String>,
 

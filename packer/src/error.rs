@@ -221,6 +221,8 @@ pub(crate) enum Error {
 
     #[error("{cache} is not a binary cache: {reason}")]
     NoBinaryCache { cache: String, reason: String },
+    #[error("{path} is not a file of nix-store --export: {reason}")]
+    NoExport { path: String, reason: String },
     #[error("binary cache {cache}: {reason}")]
     CacheTrouble { cache: String, reason: String },
     /// Without this error, packer would pack what nobody signed, or not all of it.
@@ -479,6 +481,9 @@ impl Error {
             }
             Error::NoBinaryCache { .. } => {
                 "give --from the URL or the directory that has nix-cache-info in it"
+            }
+            Error::NoExport { .. } => {
+                "give --from such a file, or the URL or the directory of a binary cache"
             }
             Error::CacheTrouble { .. } => {
                 "check its URL and the network, or name another cache with --from; what has arrived is kept for the next run"

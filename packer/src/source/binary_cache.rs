@@ -4,6 +4,7 @@
 //! then its NAR is fetched, no more of it than was signed, and its hash is compared before it is used.
 
 mod compression;
+mod export;
 mod fetch;
 mod info;
 mod narinfo;
@@ -89,7 +90,7 @@ impl Caches {
             let place = Place::parse(name, silence)?;
             let cache = Cache { name: place.name(), place, is_down: AtomicBool::new(false) };
             let no_cache = |reason| Error::NoBinaryCache { cache: cache.name.clone(), reason };
-            match place::read(&cache.place, "nix-cache-info", INFO_LEN) {
+            match cache.description() {
                 Ok(Some(text)) => info::check(&text).map_err(no_cache)?,
                 Ok(None) => return Err(no_cache("it has no nix-cache-info".to_owned())),
                 Err(trouble) => {
@@ -211,8 +212,19 @@ impl Cache {
         Error::CacheTrouble { cache: self.name.clone(), reason: trouble.reason }
     }
 
+    /// Reads what the cache says of itself; a file of exported store paths says nothing.
+    fn description(&self) -> std::result::Result<Option<Vec<u8>>, Trouble> {
+        match self.place {
+            Place::Export(_) => Ok(Some(Vec::new())),
+            _ => place::read(&self.place, "nix-cache-info", INFO_LEN),
+        }
+    }
+
     /// Asks for a narinfo; `None` if the cache does not have the store path.
     fn narinfo(&self, path: &StorePath, progress: &Progress) -> Result<Option<NarInfo>> {
+        if let Place::Export(export) = &self.place {
+            return Ok(export.narinfo(path));
+        }
         let hash = path.hash().text();
         let name = format!("{}.narinfo", String::from_utf8_lossy(&hash));
         let text = place::read(&self.place, &name, NARINFO_LEN);

@@ -139,9 +139,9 @@ fn whole(input: &mut impl Read, len: u64) -> io::Result<Listing> {
 }
 
 /// Hashes what is read.
-struct Watch<R> {
-    input: R,
-    hasher: Hasher,
+pub(crate) struct Watch<R> {
+    pub(crate) input: R,
+    pub(crate) hasher: Hasher,
 }
 
 impl<R: Read> Read for Watch<R> {

@@ -29,19 +29,13 @@ pub(crate) struct Listing {
 ///
 /// What `input` fails with; or [`io::ErrorKind::InvalidData`] if Nix writes no such NAR, or it is longer.
 pub(crate) fn read(input: impl Read, limit: u64) -> io::Result<(Listing, u64)> {
-    let mut parser = Parser {
-        input,
-        at: 0,
-        limit,
-        listing: Listing::default(),
-        open: Vec::new(),
-        buffer: vec![0; BUFFER_LEN],
-    };
+    let mut parser =
+        Parser { wire: Wire::new(input, limit), listing: Listing::default(), open: Vec::new() };
     parser.word(b"nix-archive-1")?;
     parser.node(Vec::new())?;
     while let Some(directory) = parser.open.last() {
         let (number, before) = (directory.number, directory.last.clone());
-        match parser.string(WORD_LEN)?.as_slice() {
+        match parser.wire.string(WORD_LEN)?.as_slice() {
             b")" => {
                 parser.open.pop();
                 parser.listing.nodes[number as usize].end = parser.next()?;
@@ -50,7 +44,7 @@ pub(crate) fn read(input: impl Read, limit: u64) -> io::Result<(Listing, u64)> {
             b"entry" => {
                 parser.word(b"(")?;
                 parser.word(b"name")?;
-                let name = parser.string(limits::FILE_NAME_LEN.into())?;
+                let name = parser.wire.string(limits::FILE_NAME_LEN.into())?;
                 let is_name = !matches!(name.as_slice(), b"" | b"." | b"..")
                     && !name.iter().any(|byte| matches!(byte, b'/' | 0));
                 if !is_name {
@@ -68,7 +62,7 @@ pub(crate) fn read(input: impl Read, limit: u64) -> io::Result<(Listing, u64)> {
             _ => return Err(invalid("something else where an entry should be")),
         }
     }
-    Ok((parser.listing, parser.at))
+    Ok((parser.listing, parser.wire.at))
 }
 
 /// A directory whose entries are being read.
@@ -79,13 +73,9 @@ struct Open {
 }
 
 struct Parser<R> {
-    input: R,
-    /// Bytes that were read.
-    at: u64,
-    limit: u64,
+    wire: Wire<R>,
     listing: Listing,
     open: Vec<Open>,
-    buffer: Vec<u8>,
 }
 
 impl<R: Read> Parser<R> {
@@ -93,7 +83,7 @@ impl<R: Read> Parser<R> {
     fn node(&mut self, name: Vec<u8>) -> io::Result<()> {
         self.word(b"(")?;
         self.word(b"type")?;
-        match self.string(WORD_LEN)?.as_slice() {
+        match self.wire.string(WORD_LEN)?.as_slice() {
             b"directory" => {
                 if self.open.len() >= limits::DEPTH {
                     return Err(invalid("directories that are too deep"));
@@ -103,7 +93,7 @@ impl<R: Read> Parser<R> {
                 Ok(())
             }
             b"regular" => {
-                let word = self.string(WORD_LEN)?;
+                let word = self.wire.string(WORD_LEN)?;
                 let executable = word == b"executable";
                 if executable {
                     self.word(b"")?;
@@ -111,19 +101,19 @@ impl<R: Read> Parser<R> {
                 } else if word != b"contents" {
                     return Err(invalid("a file without contents"));
                 }
-                let len = self.number()?;
-                if len > self.limit - self.at {
+                let len = self.wire.number()?;
+                if len > self.wire.limit - self.wire.at {
                     return Err(invalid("a file that is longer than the rest"));
                 }
-                self.add(name, Kind::File { executable, len }, self.at)?;
-                self.skip(len)?;
-                self.padding(len)?;
+                self.add(name, Kind::File { executable, len }, self.wire.at)?;
+                self.wire.skip(len)?;
+                self.wire.padding(len)?;
                 self.word(b")")?;
                 self.end_entry()
             }
             b"symlink" => {
                 self.word(b"target")?;
-                let target = self.string(limits::LINK_TARGET_LEN.into())?;
+                let target = self.wire.string(limits::LINK_TARGET_LEN.into())?;
                 if target.is_empty() || target.contains(&0) {
                     return Err(invalid("a link to nothing"));
                 }
@@ -155,15 +145,34 @@ impl<R: Read> Parser<R> {
     }
 
     fn word(&mut self, expected: &[u8]) -> io::Result<()> {
-        if self.string(WORD_LEN)? == expected {
+        if self.wire.string(WORD_LEN)? == expected {
             Ok(())
         } else {
             Err(invalid("a word in a wrong place"))
         }
     }
+}
+
+/// Reads Nix's numbers and strings, `limit` bytes of them at the most.
+pub(crate) struct Wire<R> {
+    input: R,
+    /// Bytes that were read.
+    pub(crate) at: u64,
+    limit: u64,
+    buffer: Vec<u8>,
+}
+
+impl<R: Read> Wire<R> {
+    pub(crate) fn new(input: R, limit: u64) -> Wire<R> {
+        Wire { input, at: 0, limit, buffer: vec![0; BUFFER_LEN] }
+    }
 
     /// Reads a string of at most `limit` bytes.
-    fn string(&mut self, limit: u64) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    ///
+    /// If it is longer, or its padding is not zero.
+    pub(crate) fn string(&mut self, limit: u64) -> io::Result<Vec<u8>> {
         let len = self.number()?;
         let short = usize::try_from(len).ok().filter(|_| len <= limit);
         let mut string = vec![0; short.ok_or_else(|| invalid("a string that is too long"))?];
@@ -172,7 +181,12 @@ impl<R: Read> Parser<R> {
         Ok(string)
     }
 
-    fn number(&mut self) -> io::Result<u64> {
+    /// Reads a number.
+    ///
+    /// # Errors
+    ///
+    /// If the input ends.
+    pub(crate) fn number(&mut self) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.exactly(&mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
@@ -207,7 +221,8 @@ impl<R: Read> Parser<R> {
     }
 }
 
-fn invalid(what: &'static str) -> io::Error {
+/// Makes the error for what Nix does not write.
+pub(crate) fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 

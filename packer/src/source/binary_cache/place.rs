@@ -13,8 +13,9 @@ use ureq::http::header::{AUTHORIZATION, CONTENT_ENCODING, RANGE};
 use ureq::{Agent, Body, SendBody};
 
 use super::compression::Compression;
+use super::export::Export;
 use super::transfer::Transfer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::agent::{self, Settings, is_local, is_temporary, may_pass, seconds};
 use crate::http::netrc;
 use crate::http::patience::Patience;
@@ -38,6 +39,7 @@ pub(super) struct Trouble {
 pub(super) enum Place {
     Server(Server),
     Directory(PathBuf),
+    Export(Export),
 }
 
 /// A cache that is asked over HTTP.
@@ -50,24 +52,32 @@ pub(super) struct Server {
 }
 
 impl Place {
-    /// Reads the value of `--from`: a URL or a directory. Settings of Nix behind `?` are left out.
+    /// Reads the value of `--from`: a URL, a directory or a file of exported store paths. Settings of Nix behind `?` are left out.
     ///
     /// # Errors
     ///
-    /// If the certificates or passwords of this machine cannot be read.
+    /// If the certificates or passwords of this machine cannot be read, or a file is not of `nix-store --export`.
     pub(super) fn parse(text: &str, silence: Duration) -> Result<Place> {
         let without_settings = || text.split('?').next().unwrap_or(text).trim_end_matches('/');
         if text.starts_with("http://") || text.starts_with("https://") {
             return Server::new(without_settings(), silence).map(Place::Server);
         }
-        Ok(Place::Directory(match text.strip_prefix("file://") {
+        let path = match text.strip_prefix("file://") {
             Some(_) => {
                 let path = without_settings().strip_prefix("file://").unwrap_or_default();
                 let path = percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();
                 PathBuf::from(OsString::from_vec(path))
             }
             None => PathBuf::from(text),
-        }))
+        };
+        if path.is_file() {
+            let name = show::path(&path);
+            let export = Export::read(&path);
+            return Ok(Place::Export(
+                export.map_err(|reason| Error::NoExport { path: name, reason })?,
+            ));
+        }
+        Ok(Place::Directory(path))
     }
 
     /// The cache's name in messages: without a password.
@@ -75,6 +85,7 @@ impl Place {
         match self {
             Place::Server(server) => show::text(&server.base),
             Place::Directory(dir) => show::path(dir),
+            Place::Export(export) => show::path(export.file()),
         }
     }
 
@@ -90,6 +101,10 @@ impl Place {
     ) -> std::result::Result<Option<Transfer<'a>>, Trouble> {
         match self {
             Place::Server(server) => Transfer::of_server(server, server.url(name)?, len),
+            Place::Export(export) => match export.open(name, len.unwrap_or(0)) {
+                Ok(nar) => Ok(Some(Transfer::of_file(nar, len))),
+                Err(error) => Err(Trouble { reason: error.to_string(), is_of_file: false }),
+            },
             Place::Directory(dir) => {
                 let path = dir.join(below(name)?);
                 match File::open(&path) {

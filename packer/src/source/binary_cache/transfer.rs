@@ -1,7 +1,6 @@
 //! A file on its way from a cache: it goes on where a connection broke, and knows how slow the server is.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, Read};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -51,7 +50,7 @@ impl Slot {
 }
 
 enum Source<'a> {
-    File(File),
+    File(Box<dyn Read + 'a>),
     Server(Box<Stream<'a>>),
 }
 
@@ -88,8 +87,8 @@ impl Pace {
 }
 
 impl<'a> Transfer<'a> {
-    pub(super) fn of_file(file: File, len: Option<u64>) -> Transfer<'a> {
-        Transfer::new(Source::File(file), Compression::None, len)
+    pub(super) fn of_file(file: impl Read + 'a, len: Option<u64>) -> Transfer<'a> {
+        Transfer::new(Source::File(Box::new(file)), Compression::None, len)
     }
 
     /// Asks a server; `None` if it has no such file.
