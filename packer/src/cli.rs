@@ -346,9 +346,23 @@ fn directory(text: &str) -> std::result::Result<String, &'static str> {
 
 /// Options of `packer inspect`.
 #[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("question"))]
 pub(crate) struct Inspect {
     /// The bundle
     pub(crate) bundle: PathBuf,
+
+    /// Say by which references a store path is in the closure; it is named by its path, the beginning of its hash, or
+    /// its name with or without the version
+    #[arg(long, value_name = "PATH|NAME", group = "question")]
+    pub(crate) why: Option<String>,
+
+    /// Show the references as a tree, with the size of each store path and of its closure
+    #[arg(long, group = "question")]
+    pub(crate) tree: bool,
+
+    /// Show the N largest store paths, with what only they need, and the N largest files [default: 10]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", group = "question")]
+    pub(crate) largest: Option<NonZeroUsize>,
 
     /// Print the report as JSON
     #[arg(long)]

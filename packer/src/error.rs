@@ -244,6 +244,8 @@ pub(crate) enum Error {
         more => format!(" and {more} more store paths"),
     })]
     Unvouched { path: String, first: String, more: usize },
+    #[error("{bundle} has no store path {wanted}")]
+    NotInBundle { wanted: String, bundle: String, nearest: String },
 
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
@@ -506,6 +508,9 @@ impl Error {
             Error::KeptChanged { .. } => "pack again: it is fetched anew",
             Error::Unvouched { .. } => {
                 "the report says why; --trusted-key trusts a signer, and packer build --exclude and --no-path-info lose signatures"
+            }
+            Error::NotInBundle { nearest, .. } => {
+                return format!("the nearest name is {nearest}; packer inspect lists all");
             }
             Error::Runtime(error) => return error.hint().to_string(),
         };

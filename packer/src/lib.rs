@@ -11,6 +11,7 @@ mod parallel;
 mod plan;
 mod progress;
 mod registry;
+mod sbom;
 mod scan;
 mod show;
 mod source;

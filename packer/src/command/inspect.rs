@@ -1,322 +1,52 @@
-//! `packer inspect`: shows what a bundle contains.
+//! `packer inspect`: shows what a bundle contains, and why.
 
+mod graph;
 mod info;
+mod largest;
+mod report;
+mod tree;
+mod why;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-use format::{Action, Index, Kind, Manifest, Mode, Modes, Node, Piece, Rule, STORE_DIR, Symlink};
-use runtime::payload::Sections;
 use serde::Serialize;
 
-use self::info::Info;
 use super::print;
 use crate::cli;
-use crate::elf::{self, Machine};
 use crate::error::Result;
-use crate::plan::verdict::{Relocation, Verdict};
 use crate::source::bundle::Bundle;
-use runtime::error::{Escaped, Size};
+use graph::Graph;
+use largest::Largest;
+use report::Report;
+use tree::Tree;
+use why::Why;
 
 /// Prints what a bundle contains.
 ///
 /// # Errors
 ///
-/// If the file is not a bundle, or is damaged.
+/// If the file is not a bundle or is damaged, or `--why` names no store path of it.
 pub(crate) fn inspect(options: &cli::Inspect) -> Result<()> {
     let bundle = Bundle::open(&options.bundle)?;
+    if let Some(wanted) = &options.why {
+        let graph = Graph::of(&bundle)?;
+        let why = Why::new(&graph, wanted, &bundle.path)?;
+        return show(options, &why, || why.text());
+    }
+    if options.tree {
+        let tree = Tree::new(&Graph::of(&bundle)?);
+        return show(options, &tree, || tree.text());
+    }
+    if let Some(count) = options.largest {
+        let largest = Largest::new(&Graph::of(&bundle)?, count);
+        return show(options, &largest, || largest.text());
+    }
     let report = Report::new(&bundle)?;
-    if options.json { print::json(&report) } else { print::text(&report.text()) }
+    show(options, &report, || report.text())
 }
 
-/// The report; the field names are the keys of the JSON output.
-#[derive(Serialize)]
-struct Report {
-    format_version: u32,
-    packer: String,
-    /// What it runs on, as Nix names it.
-    system: Option<String>,
-    entries: Vec<Entry>,
-    modes: Vec<&'static str>,
-    /// `None` if the closure has no obstacles but the bundle does not allow `relocate`: its index then lists no
-    /// references.
-    relocation: Option<Relocation>,
-    environment: Vec<String>,
-    store_paths: Vec<Path>,
-    /// For each key that is said to have signed, the number of store paths. Nothing of this is checked.
-    signatures: BTreeMap<String, usize>,
-    /// Whether the packager took store paths from caches without a look at their signatures.
-    packed_unchecked: bool,
-    files: usize,
-    /// Bytes of all files.
-    bytes_before: u64,
-    /// Bytes of the tar stream: all headers, and the content of each distinct file once.
-    tar_bytes: u64,
-    /// Bytes of the frames.
-    compressed_bytes: u64,
-    frames: usize,
-    stub_bytes: u64,
-    file_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    name: String,
-    program: String,
-}
-
-#[derive(Serialize)]
-struct Path {
-    path: String,
-    files: usize,
-    bytes: u64,
-    nar_hash: String,
-    nar_bytes: u64,
-    content_key: String,
-    references: Vec<String>,
-    /// Whether files of it were left out.
-    partial: bool,
-    /// What Nix knew of it; nothing of this is checked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    info: Option<Info>,
-}
-
-impl Report {
-    fn new(bundle: &Bundle) -> Result<Report> {
-        let descriptor = &bundle.header.descriptor;
-        let Sections { manifest, seek_table, .. } = &bundle.sections;
-        let index = bundle.sections.index().map_err(|error| bundle.error(error))?;
-        let base_names: Vec<String> =
-            manifest.paths.iter().map(|packed| format!("{STORE_DIR}/{}", packed.path)).collect();
-        let mut store_paths: Vec<Path> = manifest
-            .paths
-            .iter()
-            .zip(&base_names)
-            .map(|(packed, path)| Path {
-                path: path.clone(),
-                files: 0,
-                bytes: 0,
-                nar_hash: packed.nar_hash.to_string(),
-                nar_bytes: packed.nar_len,
-                content_key: packed.key.to_string(),
-                references: packed
-                    .references
-                    .iter()
-                    .filter_map(|number| base_names.get(*number as usize).cloned())
-                    .collect(),
-                partial: packed.is_partial,
-                info: packed.info.as_ref().map(|info| Info::new(info, manifest)),
-            })
-            .collect();
-        // The index has the root nodes in the manifest's order, each before the nodes below it.
-        let mut paths = store_paths.iter_mut();
-        let mut path = None;
-        for node in &index.nodes {
-            if node.parent.is_none() {
-                path = paths.next();
-            }
-            let Some(path) = &mut path else { continue };
-            // Links are files, as in the number of files with references.
-            path.files += usize::from(node.kind != Kind::Directory);
-            if let Kind::File { content, .. } = node.kind {
-                path.bytes = path.bytes.saturating_add(content.len);
-            }
-        }
-        store_paths.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
-        let full_path = |path: u16| {
-            let path = descriptor.paths.get(usize::from(path));
-            path.map(|path| format!("{STORE_DIR}/{}", path.path)).unwrap_or_default()
-        };
-        Ok(Report {
-            format_version: descriptor.version,
-            packer: manifest.packer.clone(),
-            system: elf::machine(&bundle.file).and_then(Machine::system),
-            entries: descriptor
-                .entries
-                .iter()
-                .map(|entry| Entry {
-                    name: Escaped(entry.name(&descriptor.paths)).to_string(),
-                    program: format!("{}{}", full_path(entry.path), Escaped(&entry.program)),
-                })
-                .collect(),
-            relocation: relocation(&index, manifest, descriptor.modes),
-            modes: descriptor.modes.iter().map(Mode::name).collect(),
-            environment: descriptor.environment.iter().map(|r| rule(r, full_path)).collect(),
-            files: store_paths.iter().map(|path| path.files).sum(),
-            bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
-            store_paths,
-            signatures: info::signatures(manifest),
-            packed_unchecked: manifest.is_unchecked,
-            tar_bytes: seek_table.tar_len(),
-            compressed_bytes: seek_table
-                .data_frames()
-                .iter()
-                .map(|frame| u64::from(frame.compressed_len))
-                .sum(),
-            frames: seek_table.data_frames().len(),
-            stub_bytes: descriptor.stub_len,
-            file_bytes: descriptor.file_len,
-        })
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = self.write(&mut text);
-        text
-    }
-
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        for (number, Entry { name, program }) in self.entries.iter().enumerate() {
-            let title = if number == 0 { "entry" } else { "" };
-            writeln!(text, "{title:12} {name} = {program}")?;
-        }
-        if let Some(system) = &self.system {
-            writeln!(text, "{:12} {system}", "system")?;
-        }
-        writeln!(text, "{:12} {}", "modes", self.modes.join(", "))?;
-        match &self.relocation {
-            None => {}
-            Some(relocation) if relocation.verdict == Verdict::Proven => {
-                writeln!(text, "{:12} {relocation}", "relocation")?;
-            }
-            Some(relocation) => {
-                writeln!(text, "{:12} {}:", "relocation", relocation.words())?;
-                let Relocation { obstacles, doubts, .. } = relocation;
-                for reason in obstacles.iter().chain(doubts) {
-                    writeln!(text, "{:12} {reason}", "")?;
-                }
-            }
-        }
-        for (number, file) in self.relocation.iter().flat_map(|r| &r.vouched).enumerate() {
-            let title = if number == 0 { "vouched for" } else { "" };
-            writeln!(text, "{title:12} {file}")?;
-        }
-        for (number, rule) in self.environment.iter().enumerate() {
-            let title = if number == 0 { "environment" } else { "" };
-            writeln!(text, "{title:12} {rule}")?;
-        }
-        let percent = match self.bytes_before {
-            0 => 100.0,
-            before => percent(self.file_bytes, before),
-        };
-        writeln!(
-            text,
-            "{:12} {} ({percent:.1} % of {}; {} files in {} store paths)",
-            "size",
-            Size(self.file_bytes),
-            Size(self.bytes_before),
-            self.files,
-            self.store_paths.len()
-        )?;
-        writeln!(
-            text,
-            "{:12} {} -> {} in {} frames; stub {}, lists {}",
-            "compression",
-            Size(self.tar_bytes),
-            Size(self.compressed_bytes),
-            self.frames,
-            Size(self.stub_bytes),
-            Size(self.file_bytes.saturating_sub(self.stub_bytes + self.compressed_bytes)),
-        )?;
-        for (number, (key, paths)) in self.signatures.iter().enumerate() {
-            let title = if number == 0 { "signatures" } else { "" };
-            let key = Escaped(key.as_bytes());
-            writeln!(text, "{title:12} {key}: {paths} store paths (packer verify checks them)")?;
-        }
-        if self.packed_unchecked {
-            writeln!(
-                text,
-                "{:12} not looked at in the caches that store paths came from",
-                "signatures"
-            )?;
-        }
-        writeln!(text, "{:12} {}, version {}", "format", self.packer, self.format_version)?;
-        writeln!(text)?;
-        writeln!(text, "{:>10} {:>7}  store path", "size", "files")?;
-        for path in &self.store_paths {
-            writeln!(
-                text,
-                "{:>10} {:>7}  {}",
-                Size(path.bytes).to_string(),
-                path.files,
-                path.path
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// Returns the packer's verdict on relocation, from the manifest and the index.
-fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Relocation> {
-    let count = |node: &Node<'_>| match node.kind {
-        Kind::Directory => 0,
-        Kind::File { references, .. } | Kind::Symlink(Symlink { references, .. }) => {
-            references.iter().count()
-        }
-    };
-    let counts = || index.nodes.iter().map(count).filter(|count| *count > 0);
-    let findings = manifest.findings.clone();
-    (modes.contains(Mode::Relocate) || !findings.obstacles.is_empty())
-        .then(|| Relocation::new(findings, counts().sum(), counts().count()))
-}
-
-/// Returns a percentage for display; the loss of precision does not show.
-#[allow(clippy::cast_precision_loss)]
-fn percent(part: u64, whole: u64) -> f64 {
-    part as f64 * 100.0 / whole as f64
-}
-
-fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
-    let value: String = rule
-        .value
-        .iter()
-        .map(|piece| match piece {
-            Piece::Bytes(bytes) => Escaped(bytes).to_string(),
-            Piece::Path(path) => full_path(*path),
-            Piece::Bundle => "%BUNDLE%".to_owned(),
-        })
-        .collect();
-    let name = Escaped(&rule.name);
-    match rule.action {
-        Action::Set => format!("{name}={value}"),
-        Action::SetUnlessSet => format!("{name}?={value}"),
-        Action::Remove => format!("{name}-"),
-        Action::SetIfExists => format!("{name}?={value} if the file exists"),
-        Action::KeepFiles => format!("{name}- but for {value}*"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::bundle::tests::{build, fixture};
-    use crate::source::store::tests::{BASH, GLIBC};
-
-    #[test]
-    fn summary_says_what_is_in_it() {
-        let (store, dir) = fixture();
-        let env = format!("--env=LIBS?=/nix/store/{GLIBC}/lib");
-        let path = build(&store, dir.path(), "sh", &[&env]).unwrap();
-        let text = Report::new(&Bundle::open(&path).unwrap()).unwrap().text();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], format!("entry        sh = /nix/store/{BASH}/bin/sh"));
-        assert_eq!(lines[1], "system       x86_64-linux");
-        assert_eq!(lines[2], "modes        host, relocate, namespace, ram");
-        assert_eq!(lines[3], "relocation   relocatable (1 references in 1 files)");
-        assert_eq!(lines[4], format!("environment  LIBS?=/nix/store/{GLIBC}/lib"));
-        assert!(lines[5].ends_with("of 72 B; 5 files in 2 store paths)"), "{}", lines[5]);
-        assert!(lines[6].contains("in 2 frames; stub 8."), "{}", lines[6]);
-        assert_eq!(lines[10], format!("      64 B       2  /nix/store/{BASH}"));
-        assert_eq!(lines[11], format!("       8 B       3  /nix/store/{GLIBC}"));
-    }
-
-    #[test]
-    fn references_are_unknown_where_none_is_rewritten() {
-        let (store, dir) = fixture();
-        let path = build(&store, dir.path(), "sh", &["--mode=namespace"]).unwrap();
-        let report = Report::new(&Bundle::open(&path).unwrap()).unwrap();
-        assert_eq!(report.modes, ["namespace"]);
-        assert!(report.relocation.is_none());
-    }
+fn show(
+    options: &cli::Inspect,
+    json: &impl Serialize,
+    text: impl FnOnce() -> String,
+) -> Result<()> {
+    if options.json { print::json(json) } else { print::text(&text()) }
 }
