@@ -246,6 +246,10 @@ pub(crate) enum Error {
     Unvouched { path: String, first: String, more: usize },
     #[error("{bundle} has no store path {wanted}")]
     NotInBundle { wanted: String, bundle: String, nearest: String },
+    #[error("{file} does not say what packages are: {reason}")]
+    MalformedMeta { file: String, reason: String },
+    #[error("SOURCE_DATE_EPOCH={value} is not a time")]
+    SourceDate { value: String },
 
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
@@ -512,6 +516,10 @@ impl Error {
             Error::NotInBundle { nearest, .. } => {
                 return format!("the nearest name is {nearest}; packer inspect lists all");
             }
+            Error::MalformedMeta { .. } => {
+                "write a JSON object with store paths or names as keys; license, homepage, description, cpe and purl are known: see docs/sbom.md"
+            }
+            Error::SourceDate { .. } => "set it to seconds since 1970, or unset it",
             Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()
