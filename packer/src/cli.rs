@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::output::image::Compression;
 use crate::output::stub::Stub;
 use crate::registry::Transport;
+use crate::sbom::Form;
 use crate::source::closure::Ask;
 use crate::trust::PublicKey;
 
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Push(Push),
     /// Get a bundle from a registry
     Pull(Pull),
+    /// Write a list of the store paths of a bundle or a closure for other programs (SBOM): CycloneDX or SPDX
+    Sbom(Box<Sbom>),
     /// Print a systemd unit file for a bundle
     Unit(Unit),
     /// Print a completion script for a shell
@@ -216,6 +219,14 @@ pub(crate) struct Build {
     /// Leave out signatures and derivers, which only Nix's database has: the same bytes as from a build in Nix
     #[arg(long)]
     pub(crate) no_path_info: bool,
+
+    /// Put a bill of materials into the bundle, in the form CycloneDX; PACKED=sbom and packer sbom print it
+    #[arg(long)]
+    pub(crate) sbom: bool,
+
+    /// What the bill of materials says of licenses, homepages, CPEs and purls: a JSON file, see docs/sbom.md
+    #[arg(long, value_name = "FILE", requires = "sbom")]
+    pub(crate) meta: Option<PathBuf>,
 
     /// Stub to use instead of the one inside packer
     #[arg(long, value_name = "FILE")]
@@ -443,6 +454,31 @@ impl Plain {
     pub(crate) fn transport(self) -> Transport {
         if self.plain_http { Transport::Plain } else { Transport::Tls }
     }
+}
+
+/// Options of `packer sbom`.
+#[derive(Args, Debug)]
+#[command(mut_arg("closure", |arg| arg.required_unless_present_any(["closure_graph", "bundle"])))]
+pub(crate) struct Sbom {
+    /// The bundle
+    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root", "secret", "system"])]
+    pub(crate) bundle: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) packed: Packed,
+
+    /// The form of the document
+    #[arg(long, value_enum, default_value_t = Form::Cyclonedx)]
+    pub(crate) format: Form,
+
+    /// What it says of licenses, homepages, CPEs and purls: a JSON file, see docs/sbom.md [default: what a bundle's own
+    /// bill of materials says]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) meta: Option<PathBuf>,
+
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Options of `packer unit`.

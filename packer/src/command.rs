@@ -11,6 +11,7 @@ pub(crate) mod man;
 mod print;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod sbom;
 mod summary;
 pub(crate) mod unit;
 pub(crate) mod verify;

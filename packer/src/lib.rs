@@ -36,6 +36,7 @@ pub fn run() -> ExitCode {
         Command::Cache(command) => cache::cache(command),
         Command::Push(options) => push::push(&options),
         Command::Pull(options) => pull::pull(&options),
+        Command::Sbom(options) => command::sbom::sbom(&options),
         Command::Unit(options) => unit::unit(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::Man(options) => man::man(&options),

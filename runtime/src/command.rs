@@ -41,6 +41,7 @@ pub fn run(
     let bundle = context.bundle;
     match command {
         Command::Info => info(bundle),
+        Command::Sbom => sbom(bundle),
         Command::Verify => {
             Descriptor::check_digest(descriptor)?;
             let frames = verify(&Payload::open_own(&bundle.descriptor)?)?;
@@ -82,6 +83,13 @@ fn info(bundle: &Bundle) -> Result<(), Error> {
         let _ = writeln!(text, "{:<12} {unknown}\nhint: {}", "users", unknown.hint());
     }
     print(format_args!("{text}"))
+}
+
+fn sbom(bundle: &Bundle) -> Result<(), Error> {
+    match Payload::open_own(&bundle.descriptor)?.manifest()?.sbom {
+        sbom if sbom.is_empty() => Err(Error::NoSbom),
+        sbom => write(sbom.as_bytes()),
+    }
 }
 
 /// Checks every digest and decodes every frame; returns the number of frames.
@@ -202,11 +210,13 @@ fn clear(context: &Context<'_>, force: bool) -> Result<(), Error> {
     Ok(())
 }
 
+fn print(text: fmt::Arguments<'_>) -> Result<(), Error> {
+    write(alloc::format!("{text}").as_bytes())
+}
+
 /// Writes to stdout. A command may do that, since no program runs. A reader that closed the pipe is
 /// no error.
-fn print(text: fmt::Arguments<'_>) -> Result<(), Error> {
-    let text = alloc::format!("{text}");
-    let mut rest = text.as_bytes();
+fn write(mut rest: &[u8]) -> Result<(), Error> {
     while !rest.is_empty() {
         match rustix::io::retry_on_intr(|| rustix::io::write(call::stdout(), rest)) {
             Ok(len) => rest = &rest[len..],

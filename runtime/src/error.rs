@@ -80,6 +80,8 @@ pub enum Error {
     UnknownArgv0(Shown),
     /// The value of `PACKED` is not a command.
     UnknownCommand(Shown),
+    /// The packer put no bill of materials into the bundle.
+    NoSbom,
     /// The program is visible, but cannot be executed.
     Exec {
         /// The program's path.

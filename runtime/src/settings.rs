@@ -30,6 +30,8 @@ pub struct Settings<'a> {
 pub enum Command<'a> {
     /// Prints what the bundle contains.
     Info,
+    /// Prints the bill of materials.
+    Sbom,
     /// Checks every digest, and the unpacked files.
     Verify,
     /// Writes the closure below this directory.
@@ -83,6 +85,7 @@ impl<'a> Command<'a> {
     fn parse(text: &'a [u8]) -> Result<Command<'a>, Error> {
         match text {
             b"info" => Ok(Command::Info),
+            b"sbom" => Ok(Command::Sbom),
             b"verify" => Ok(Command::Verify),
             b"clear" => Ok(Command::Clear { force: false }),
             b"clear=force" => Ok(Command::Clear { force: true }),

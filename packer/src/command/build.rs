@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use format::STORE_DIR;
 use runtime::error::Escaped;
 
 use super::gather::{self, Entries, Gathered};
+use super::sbom;
 use super::summary::{self, Summary};
 use crate::error::{Error, Result};
 use crate::output::bundle;
@@ -16,12 +16,13 @@ use crate::output::frame::FrameCache;
 use crate::output::payload::{Input, Options};
 use crate::output::stub::Stub;
 use crate::output::tar::BundleLayout;
-use crate::plan::path_info::{self, Described};
 use crate::plan::verdict::Relocation;
 use crate::plan::{Plan, entry, manifest, modes};
 use crate::progress::Progress;
+use crate::sbom::{self as bill, Bill, Form, Meta};
 use crate::scan::proof::Word;
 use crate::source::exclude::Exclude;
+use crate::source::reference::Hashes;
 use crate::{cli, show};
 
 /// Packs closures into one executable.
@@ -34,6 +35,10 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let progress = Progress::new();
 
     // Inputs, closure, content.
+    let meta = match &options.meta {
+        Some(file) => Some(Meta::read(file)?),
+        None => options.sbom.then(Meta::default),
+    };
     let given = options.stub.as_deref().map(Stub::read).transpose()?;
     let word = Word {
         relocate: Exclude::new(&options.relocate)?,
@@ -49,18 +54,17 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let found = gather::find(&options.packed, Entries::Run, options.ask(), machine, &progress)?;
     let stub = given.map_or_else(|| Stub::embedded(found.machine), Ok)?;
     let gathered = found.read(&options.packed, &word, &progress)?;
+    let findings = gathered.content.findings();
+    let modes = modes::choose(&options.mode, &findings)?;
+    let mut manifest = gathered.manifest(&findings, &progress);
     let Gathered { store, closure, fetched, tree, content, programs, rules, hidden, threads } =
         gathered;
-    let findings = content.findings();
-    let modes = modes::choose(&options.mode, &findings)?;
-    let Described { info, altered } = path_info::describe(&tree, &content, &closure.known);
-    for path in altered {
-        progress.say(&format!(
-            "warning: the files of {STORE_DIR}/{path} are not those that Nix knows\n{ALTERED}"
-        ));
+    let mut hidden = hidden;
+    if let Some(meta) = &meta {
+        let subject = sbom::subject(&programs, &closure.roots);
+        manifest.sbom = bill::write(&Bill::new(subject, &manifest, meta), Form::Cyclonedx)?;
+        hidden = Hashes::new(manifest::named(&manifest, &closure.paths));
     }
-    let mut manifest = manifest::manifest(&tree, &content, &findings, info);
-    manifest.is_unchecked = fetched.unvouched > 0;
     let plan =
         Plan { programs, modes, rules, argv0: options.argv0(), manifest, roots: closure.roots };
     let layout = BundleLayout::new(&tree, &content);
@@ -98,10 +102,6 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     }
     .print(options.json)
 }
-
-/// The hint for a store path that is not what Nix knows.
-const ALTERED: &str = "hint: nix-store --verify --check-contents finds such store paths, and with --repair repairs them; \
-    they are packed as they are, without their signatures";
 
 /// Returns the default of `--output`: the name of the first entry, in the current directory.
 fn default_output(programs: &[entry::Program]) -> PathBuf {

@@ -4,13 +4,15 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use format::{STORE_DIR, StorePath};
+use format::{Findings, Manifest, STORE_DIR, StorePath};
 
 use crate::cli;
 use crate::elf::Machine;
 use crate::error::{Error, Result};
 use crate::plan::entry::{self, Program};
 use crate::plan::environment::{self, Rule};
+use crate::plan::manifest;
+use crate::plan::path_info::{self, Described};
 use crate::plan::processor;
 use crate::progress::Progress;
 use crate::scan::content::Content;
@@ -154,6 +156,22 @@ impl Found {
     }
 }
 
+impl Gathered {
+    /// Makes the manifest; warns of store paths that are not as Nix knows them.
+    pub(crate) fn manifest(&self, findings: &Findings, progress: &Progress) -> Manifest {
+        let Described { info, altered } =
+            path_info::describe(&self.tree, &self.content, &self.closure.known);
+        for path in altered {
+            progress.say(&format!(
+                "warning: the files of {STORE_DIR}/{path} are not those that Nix knows\n{ALTERED}"
+            ));
+        }
+        let mut manifest = manifest::manifest(&self.tree, &self.content, findings, info);
+        manifest.is_unchecked = self.fetched.unvouched > 0;
+        manifest
+    }
+}
+
 /// Opens the binary caches of `--from`.
 fn caches(options: &cli::Packed, progress: &Progress) -> Result<Caches> {
     let keys = TrustedKeys::new(&options.trust.trusted_key)?;
@@ -201,3 +219,7 @@ const UNVOUCHED: &str =
 /// The hint for a pattern that matches nothing.
 const PATTERNS: &str = "hint: a pattern is for a whole path below a store path, such as share/man/** or **/*.pyc, or \
     begins with /nix/store; quote it from the shell";
+
+/// The hint for a store path that is not what Nix knows.
+const ALTERED: &str = "hint: nix-store --verify --check-contents finds such store paths, and with --repair repairs them; \
+    they are packed as they are, without their signatures";

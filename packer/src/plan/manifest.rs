@@ -1,6 +1,6 @@
 //! The manifest of a new bundle.
 
-use format::{Findings, Manifest, PackedPath, PathInfo};
+use format::{Findings, Manifest, PackedPath, PathInfo, StoreHash, StorePath};
 
 use super::content_key;
 use crate::scan::content::Content;
@@ -46,6 +46,14 @@ pub(crate) fn manifest(
         is_unchecked: false,
         sbom: String::new(),
     }
+}
+
+/// The hash of each store path that a bill of materials names: those of the closure, and what Nix says of them.
+pub(crate) fn named(manifest: &Manifest, closure: &[StorePath]) -> Vec<StoreHash> {
+    let infos = || manifest.paths.iter().filter_map(|packed| packed.info.as_ref());
+    let derivers = infos().filter_map(|info| info.deriver.as_ref());
+    let elsewhere = infos().flat_map(|info| &info.elsewhere);
+    closure.iter().chain(derivers).chain(elsewhere).map(StorePath::hash).collect()
 }
 
 /// The first of the findings, and how many more there are.

@@ -52,6 +52,7 @@ impl fmt::Display for What<'_> {
             }
             Error::UnknownArgv0(name) => write!(f, "PACKED_ARGV0={name} is not known"),
             Error::UnknownCommand(name) => write!(f, "PACKED={name} is not a command"),
+            Error::NoSbom => f.write_str("this bundle has no bill of materials"),
             Error::Exec { program, errno } => {
                 write!(f, "cannot execute {program}: {}", call::message(*errno))
             }
@@ -154,8 +155,9 @@ impl fmt::Display for Hint<'_> {
                 "PACKED_ARGV0=caller passes on what the caller gave; unset it for what the packer chose",
             ),
             Error::UnknownCommand(_) => {
-                f.write_str("the commands are info, verify, extract=DIR and clear; unset PACKED to run the program")
+                f.write_str("the commands are info, sbom, verify, extract=DIR and clear; unset PACKED to run the program")
             }
+            Error::NoSbom => f.write_str("packer sbom makes one of the file; packer build --sbom puts it in"),
             Error::Exec { errno: Errno::NOENT, .. } => {
                 f.write_str("the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again, PACKED_SHARED=none does without shared caches")
             }
@@ -463,9 +465,14 @@ mod tests {
                  hint: PACKED_ARGV0=caller passes on what the caller gave; unset it for what the packer chose",
             ),
             (
+                Error::NoSbom,
+                "this bundle has no bill of materials\n\
+                 hint: packer sbom makes one of the file; packer build --sbom puts it in",
+            ),
+            (
                 Error::UnknownCommand("help".into()),
                 "PACKED=help is not a command\n\
-                 hint: the commands are info, verify, extract=DIR and clear; unset PACKED to run the program",
+                 hint: the commands are info, sbom, verify, extract=DIR and clear; unset PACKED to run the program",
             ),
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::NOENT },
