@@ -16,9 +16,13 @@ in
 , env ? [ ]
 , exclude ? [ ]
 , level ? null
+  # Packages of which the bill of materials says what their `meta` says, besides `drv` and `extra`.
+, meta ? [ ]
 , mode ? [ ]
 , relocate ? [ ]
 , no-relocate ? [ ]
+  # Whether a bill of materials is in the bundle.
+, sbom ? meta != [ ]
   # Paths, as text, of files whose content must not be packed; the builder must see them.
 , secret ? [ ]
 , stub ? null
@@ -49,6 +53,30 @@ let
     ++ option "--secret" secret
     ++ option "--system" system
     ++ option "--threads" threads;
+
+  # What `meta` says of a package, in the words of `packer build --meta`. It is for each of its outputs.
+  described = package:
+    let
+      attributes = package.meta or { };
+      identifiers = attributes.identifiers or { };
+      license = one:
+        if builtins.isString one then { name = one; }
+        else one.spdxId or { name = one.fullName or one.shortName or "unknown"; };
+      licenses = attributes.license or [ ];
+      homepages = list (attributes.homepage or null);
+      value = {
+        license = map license (list licenses);
+        homepage = if homepages == [ ] then null else builtins.head homepages;
+        description = attributes.description or null;
+        cpe = identifiers.cpe or null;
+        purl = identifiers.purl or null;
+      };
+    in
+    map (output: { name = builtins.unsafeDiscardStringContext "${package.${output}}"; inherit value; }) (package.outputs or [ "out" ]);
+  packages = builtins.filter builtins.isAttrs ([ drv ] ++ extra ++ meta);
+  # It names store paths, but the build needs none of them.
+  metaFile = builtins.toFile "meta.json" (builtins.unsafeDiscardStringContext
+    (builtins.toJSON (builtins.listToAttrs (builtins.concatMap described packages))));
 
   packed = { name, command, args, checks ? { } }: derivation {
     inherit name;
@@ -94,6 +122,7 @@ packed
       ++ option "--mode" mode
       ++ option "--relocate" relocate
       ++ option "--no-relocate" no-relocate
+      ++ (if sbom then [ "--sbom" "--meta" metaFile ] else [ ])
       ++ option "--stub" stub;
     # The bundle refers to no store path.
     checks.allowedReferences = [ ];

@@ -99,6 +99,12 @@ impl Builder {
         self
     }
 
+    /// Adds an option of `packer build` that has no value.
+    pub fn flag(mut self, name: &str) -> Builder {
+        self.options.push(name.into());
+        self
+    }
+
     /// Packs it into a directory, under its default entry's name.
     #[must_use]
     pub fn pack_into(&self, directory: &Path) -> Bundle {

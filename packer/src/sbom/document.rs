@@ -13,7 +13,8 @@ use crate::show;
 /// other bytes each time. <https://reproducible-builds.org/specs/source-date-epoch/>
 pub(super) fn date() -> Result<SystemTime> {
     const VARIABLE: &str = "SOURCE_DATE_EPOCH";
-    let Some(text) = env::var_os(VARIABLE) else { return Ok(SystemTime::UNIX_EPOCH) };
+    let set = env::var_os(VARIABLE).filter(|text| !text.is_empty());
+    let Some(text) = set else { return Ok(SystemTime::UNIX_EPOCH) };
     let text = text.to_string_lossy();
     // The last second of the year 9999.
     let seconds = text.parse::<u64>().ok().filter(|seconds| *seconds <= 253_402_300_799);

@@ -90,7 +90,7 @@ impl Meta {
                     text => text,
                 };
                 match error.path().to_string().as_str() {
-                    "." => show::text(&reason),
+                    "." | "?" => show::text(&reason),
                     path => show::text(&format!("{path}: {reason}")),
                 }
             })?;
@@ -117,7 +117,11 @@ fn check(key: &str, given: Given) -> std::result::Result<About, String> {
     };
     let license = |one| {
         match one {
-        One::Named { name } => Ok(License::Named(name)),
+        // Some write an identifier as a name.
+        One::Named { name } => Ok(match License::parse(&name) {
+            Some(license @ License::Listed(_)) => license,
+            _ => License::Named(name),
+        }),
         One::Text(text) => License::parse(&text)
             .ok_or_else(|| format!("license: '{text}' is not of SPDX's list; if it has only a name, write {{\"name\": …}}")),
     }
@@ -193,12 +197,14 @@ pub(crate) mod tests {
         let meta = parse(
             r#"{"redis": {"license": ["BSD-3-Clause", {"name": "own"}], "homepage": "https://redis.io",
                 "description": "a store", "cpe": "cpe:2.3:a:redis:redis:7.0:*:*:*:*:*:*:*",
-                "purl": "pkg:github/redis/redis@7.0"}, "x": {"license": "MIT OR ISC", "cpe": null}}"#,
+                "purl": "pkg:github/redis/redis@7.0"}, "x": {"license": "MIT OR ISC", "cpe": null},
+                "y": {"license": {"name": "Zlib"}}}"#,
         );
         let about = &meta.0["redis"];
         assert_eq!(about.licenses[1], License::Named("own".into()));
         assert_eq!(about.homepage.as_deref(), Some("https://redis.io"));
         assert_eq!(about.purl.as_deref(), Some("pkg:github/redis/redis@7.0"));
+        assert_eq!(meta.0["y"].licenses, [License::Listed("Zlib".into())]);
         assert_eq!(meta.0["x"].licenses, [License::Expression("MIT OR ISC".into())]);
     }
 
