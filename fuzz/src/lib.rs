@@ -6,6 +6,7 @@
 // A finding is a panic.
 #![allow(clippy::expect_used, clippy::missing_panics_doc)]
 
+mod binary_cache;
 mod bundle;
 mod parts;
 mod relocation;
@@ -19,7 +20,7 @@ pub use single::DESCRIPTOR_BODY;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("descriptor", single::descriptor),
     ("seek-table", single::seek_table),
     ("manifest", single::manifest),
@@ -28,4 +29,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("bundle", bundle::bundle),
     ("scan", scan::scan),
     ("relocation", relocation::relocation),
+    ("nar", binary_cache::nar),
+    ("narinfo", binary_cache::narinfo),
+    ("export", binary_cache::export),
 ];

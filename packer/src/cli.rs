@@ -45,6 +45,8 @@ pub(crate) enum Command {
     /// List or remove the bundles that this user's starts have unpacked; add one to a cache for all users
     #[command(subcommand)]
     Cache(Cache),
+    /// Find store paths by name, in a list of them
+    Find(Find),
     /// Send an OCI image or a bundle to a registry
     Push(Push),
     /// Get a bundle from a registry
@@ -407,6 +409,25 @@ pub(crate) struct Extract {
     /// Directory to write to
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
+}
+
+/// Options of `packer find`.
+#[derive(Args, Debug)]
+pub(crate) struct Find {
+    /// The name of a package, with or without its version, such as hello or hello-2.12
+    pub(crate) name: String,
+
+    /// The list: a file or a URL with one store path a line, such as a channel's store-paths.xz
+    #[arg(long, value_name = "LIST")]
+    pub(crate) paths: String,
+
+    /// Seconds without data after which the server of the list is not waited for
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
+
+    /// Print names, versions and outputs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `packer push`.

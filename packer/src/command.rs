@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod extract;
+pub(crate) mod find;
 mod gather;
 pub(crate) mod image;
 pub(crate) mod inspect;

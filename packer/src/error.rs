@@ -221,6 +221,10 @@ pub(crate) enum Error {
 
     #[error("{cache} is not a binary cache: {reason}")]
     NoBinaryCache { cache: String, reason: String },
+    #[error("{list} cannot be searched: {reason}")]
+    NoList { list: String, reason: String },
+    #[error("{list} has no {name}")]
+    NotInList { list: String, name: String, similar: String },
     #[error("{path} is not a file of nix-store --export: {reason}")]
     NoExport { path: String, reason: String },
     #[error("binary cache {cache}: {reason}")]
@@ -488,6 +492,13 @@ impl Error {
             Error::NoBinaryCache { .. } => {
                 "give --from the URL or the directory that has nix-cache-info in it"
             }
+            Error::NoList { .. } => {
+                "give --paths a file or a URL with one store path a line, such as a channel's store-paths.xz"
+            }
+            Error::NotInList { similar, .. } if similar.is_empty() => {
+                "a name is as in the store path, with or without the version"
+            }
+            Error::NotInList { similar, .. } => return format!("similar names: {similar}"),
             Error::NoExport { .. } => {
                 "give --from such a file, or the URL or the directory of a binary cache"
             }

@@ -4,14 +4,18 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Cursor};
 
-use format::{DESCRIPTOR_LEN, Index, PackedPath, StoreHash};
+use format::nar::NarHasher;
+use format::{DESCRIPTOR_LEN, Digest, Index, PackedPath, StoreHash, StorePath};
 use runtime::payload::{self, Sections};
 
 use crate::command::verify::check;
 use crate::elf;
 use crate::scan::compressed::{self, Method};
 use crate::scan::streams::StreamScanner;
+use crate::source::binary_cache::{export, narinfo};
 use crate::source::bundle::Bundle;
+use crate::source::nar::{self, Listing};
+use crate::source::node::Kind;
 use crate::source::reference::{Depth, Hashes, Scanner};
 pub use crate::source::reference::{Form, Occurrence};
 
@@ -85,4 +89,43 @@ pub fn verify(
     let bundle = Bundle { path: "bundle".to_owned(), file, header, sections };
     let checked = check::check(&bundle).map_err(|error| error.to_string())?;
     Ok((checked.files, checked.paths.len()))
+}
+
+/// Reads a NAR; returns the digest and the length that its nodes have in the NAR format.
+///
+/// # Errors
+///
+/// If Nix writes no such NAR.
+pub fn nar(bytes: &[u8]) -> io::Result<(Digest, u64)> {
+    let (Listing { nodes, starts }, _) = nar::read(bytes, bytes.len() as u64)?;
+    let mut hasher = NarHasher::begin();
+    for ((number, node), start) in (0..).zip(&nodes).zip(starts) {
+        hasher.node(number, node.parent, &node.name, node.kind.in_nar());
+        if let Kind::File { len, .. } = node.kind {
+            let end = start + len;
+            let content = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+            hasher
+                .bytes(content.and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default());
+            hasher.end_file();
+        }
+    }
+    Ok(hasher.finish())
+}
+
+/// Reads what a binary cache says of a store path; returns the store path.
+///
+/// # Errors
+///
+/// The reason, if it cannot be used.
+pub fn narinfo(bytes: &[u8]) -> Result<StorePath, String> {
+    narinfo::parse(bytes).map(|info| info.path)
+}
+
+/// Reads what `nix-store --export` writes; returns the store paths.
+///
+/// # Errors
+///
+/// If it writes no such file.
+pub fn export(bytes: &[u8]) -> io::Result<Vec<StorePath>> {
+    Ok(export::parse(bytes, bytes.len() as u64)?.into_keys().collect())
 }

@@ -22,13 +22,16 @@ mod user_cache;
 use std::process::ExitCode;
 
 use cli::Command;
-use command::{build, cache, completions, extract, image, inspect, man, pull, push, unit, verify};
+use command::{
+    build, cache, completions, extract, find, image, inspect, man, pull, push, unit, verify,
+};
 
 /// Runs the command that the command line names; prints an error message if it fails.
 #[must_use]
 pub fn run() -> ExitCode {
     let result = cli::parse().and_then(|command| match command {
         Command::Build(options) => build::build(&options),
+        Command::Find(options) => find::find(&options),
         Command::Image(options) => image::image(&options),
         Command::Inspect(options) => inspect::inspect(&options),
         Command::Verify(options) => verify::verify(&options),

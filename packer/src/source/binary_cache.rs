@@ -4,10 +4,11 @@
 //! then its NAR is fetched, no more of it than was signed, and its hash is compared before it is used.
 
 mod compression;
-mod export;
+pub(crate) mod export;
 mod fetch;
 mod info;
-mod narinfo;
+pub(crate) mod list;
+pub(crate) mod narinfo;
 mod place;
 mod transfer;
 

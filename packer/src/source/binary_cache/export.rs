@@ -22,6 +22,9 @@ const MAGIC: u64 = 0x4558_494e;
 /// The most bytes of a path: `/nix/store/`, the hash and a name of 211 characters.
 const PATH_LEN: u64 = 256;
 
+/// Bytes read at once.
+const BUFFER_LEN: usize = 1 << 20;
+
 /// A file of exported store paths.
 pub(super) struct Export {
     file: PathBuf,
@@ -41,41 +44,8 @@ impl Export {
         };
         let input = File::open(file).map_err(failed)?;
         let len = input.metadata().map_err(failed)?.len();
-        let mut input = BufReader::with_capacity(1 << 20, input);
-        let mut paths = BTreeMap::new();
-        let mut at = 0;
-        loop {
-            match Wire::new(&mut input, len - at).number().map_err(failed)? {
-                0 => return Ok(Export { file: file.into(), paths }),
-                1 => at += 8,
-                _ => return Err("something else where a NAR should be".to_owned()),
-            }
-            let mut watch = Watch { input: &mut input, hasher: Hasher::new() };
-            let (_, nar_len) = nar::read(&mut watch, len - at).map_err(failed)?;
-            let nar_hash = watch.hasher.finish();
-            let start = at;
-            at += nar_len;
-            let mut wire = Wire::new(&mut input, len - at);
-            let (path, references, deriver) = description(&mut wire).map_err(failed)?;
-            at += wire.at;
-            let known = Known {
-                nar_hash,
-                nar_len,
-                references,
-                deriver,
-                content_address: String::new(),
-                signatures: Vec::new(),
-            };
-            let info = NarInfo {
-                path: path.clone(),
-                url: start.to_string(),
-                compression: Compression::None,
-                file_hash: None,
-                file_len: Some(nar_len),
-                known,
-            };
-            paths.insert(path, info);
-        }
+        let input = BufReader::with_capacity(BUFFER_LEN, input);
+        Ok(Export { file: file.into(), paths: parse(input, len).map_err(failed)? })
     }
 
     /// What the file says of a store path.
@@ -96,6 +66,48 @@ impl Export {
 
     pub(super) fn file(&self) -> &Path {
         &self.file
+    }
+}
+
+/// Reads a file of `len` bytes.
+///
+/// # Errors
+///
+/// What `input` fails with; or [`io::ErrorKind::InvalidData`] if Nix writes no such file.
+pub(crate) fn parse(mut input: impl Read, len: u64) -> io::Result<BTreeMap<StorePath, NarInfo>> {
+    let mut paths = BTreeMap::new();
+    let mut at = 0;
+    loop {
+        match Wire::new(&mut input, len - at).number()? {
+            0 => return Ok(paths),
+            1 => at += 8,
+            _ => return Err(invalid("something else where a NAR should be")),
+        }
+        let mut watch = Watch { input: &mut input, hasher: Hasher::new() };
+        let (_, nar_len) = nar::read(&mut watch, len - at)?;
+        let nar_hash = watch.hasher.finish();
+        let start = at;
+        at += nar_len;
+        let mut wire = Wire::new(&mut input, len - at);
+        let (path, references, deriver) = description(&mut wire)?;
+        at += wire.at;
+        let known = Known {
+            nar_hash,
+            nar_len,
+            references,
+            deriver,
+            content_address: String::new(),
+            signatures: Vec::new(),
+        };
+        let info = NarInfo {
+            path: path.clone(),
+            url: start.to_string(),
+            compression: Compression::None,
+            file_hash: None,
+            file_len: Some(nar_len),
+            known,
+        };
+        paths.insert(path, info);
     }
 }
 
