@@ -67,7 +67,7 @@ LONG_HOSTS := 64 KiB
 CARGO_TEST := cargo test --locked --workspace
 
 # The test programs with long tests in them; what is ignored in the others is for targets of their own.
-LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/corpus/%,$(wildcard tests/*/main.rs)))
+LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/sbom/% tests/corpus/%,$(wildcard tests/*/main.rs)))
 
 .PHONY: all build programs test test-hosts test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
@@ -89,6 +89,8 @@ test: setup programs
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored --skip '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s,/[^/]*$$,,; s/^/  /p }' | uniq
 	@echo "Not run: images in these engines. make test-hosts runs them:"
 	@$(CARGO_TEST) --quiet --test images -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@echo "Not run: validators of bills of materials. make test-hosts runs them:"
+	@$(CARGO_TEST) --quiet --test sbom -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: these slow tests. make test-long runs them:"
 	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s/^/  /p }'
@@ -97,8 +99,8 @@ test: setup programs
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
-	$(CARGO_TEST) --test hosts --test images --no-run
-	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
+	$(CARGO_TEST) --test hosts --test images --test sbom --no-run
+	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --test sbom --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
 
 test-long: PACKAGES += $(SOURCE_PACKAGES) $(HOST_PACKAGES) $(KERNEL_PACKAGES)
 test-long: setup programs
