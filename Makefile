@@ -1,7 +1,7 @@
 # One command for each check, the same for people and for CI.
 #
 #   make test    installs what the tests need, then runs them; needs root or sudo; lists what it does not run
-#   make test-hosts  runs what make test leaves out: containers, images and older systems, which need
+#   make test-hosts  runs what make test leaves out: containers, images, older systems and validators, which need
 #                larger packages
 #   make test-long  runs the slow tests: every error at every system call of a first start; gcc, PostgreSQL, coreutils;
 #                200 starts of compositions; a kernel with pages of 64 KiB, which it builds

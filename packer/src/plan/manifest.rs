@@ -69,7 +69,10 @@ fn first(all: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use format::{Digest, PathInfo};
+
     use super::*;
+    use crate::source::store::tests::{BASH, GLIBC, MARKOV};
 
     #[test]
     fn findings_that_are_not_listed_are_counted() {
@@ -79,5 +82,29 @@ mod tests {
         assert_eq!(listed[..FINDINGS], all[..FINDINGS]);
         assert_eq!(listed[FINDINGS..], ["and 5 more"]);
         assert_eq!(first(&["é".repeat(70_000)])[0].len(), 2 * FINDING_LEN);
+    }
+
+    #[test]
+    fn derivations_are_hidden_too() {
+        let path = |name: &str| StorePath::parse(name.as_bytes()).unwrap();
+        let [deriver, other] = [MARKOV, BASH].map(path);
+        let info = PathInfo {
+            deriver: Some(deriver.clone()),
+            elsewhere: vec![other.clone()],
+            ..PathInfo::default()
+        };
+        let packed = PackedPath {
+            path: path(GLIBC),
+            nar_hash: Digest([0; 32]),
+            nar_len: 0,
+            key: Digest([0; 32]),
+            references: vec![],
+            is_partial: false,
+            info: Some(info),
+        };
+        let manifest = Manifest { paths: vec![packed], ..Manifest::default() };
+        let closure = [path(GLIBC)];
+        let expected = [&closure[0], &deriver, &other].map(StorePath::hash);
+        assert_eq!(named(&manifest, &closure), expected);
     }
 }
