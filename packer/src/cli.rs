@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Pull(Pull),
     /// Write a list of the store paths of a bundle or a closure for other programs (SBOM): CycloneDX or SPDX
     Sbom(Box<Sbom>),
+    /// Make a key that packer sign and minisign sign with
+    Keygen(Keygen),
+    /// Sign a bundle as minisign does: BUNDLE.minisig
+    Sign(Sign),
     /// Print a systemd unit file for a bundle
     Unit(Unit),
     /// Print a completion script for a shell
@@ -395,6 +399,10 @@ pub(crate) struct Verify {
     #[arg(long)]
     pub(crate) require_signatures: bool,
 
+    /// Check BUNDLE.minisig first, with this public key of minisign's: its 56 characters, or a file
+    #[arg(long, value_name = "KEY|FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -500,6 +508,34 @@ pub(crate) struct Sbom {
     /// File to write [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// Options of `packer keygen`.
+#[derive(Args, Debug)]
+pub(crate) struct Keygen {
+    /// File to write the secret key to; nobody else can read it
+    #[arg(long, value_name = "FILE", default_value = "packer.key")]
+    pub(crate) key: PathBuf,
+
+    /// File to write the public key to [default: the secret key's name with the ending .pub]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+
+    /// Keep the secret key without a password: who can read the file can sign
+    #[arg(short = 'W', long)]
+    pub(crate) no_password: bool,
+}
+
+/// Options of `packer sign`.
+#[derive(Args, Debug)]
+pub(crate) struct Sign {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+
+    /// The secret key, of packer keygen or minisign -G; a password is read from PACKER_KEY_PASSWORD, the terminal or
+    /// standard input
+    #[arg(long, value_name = "FILE", default_value = "packer.key")]
+    pub(crate) key: PathBuf,
 }
 
 /// Options of `packer unit`.

@@ -234,7 +234,7 @@ pub(crate) enum Error {
     CacheLie { cache: String, path: String, reason: String },
     /// Without this error, whoever runs the cache or is on the way to it decides what is packed.
     #[error("{path} from {cache} is not signed by a trusted key, but by {signers}")]
-    NotSigned { path: String, cache: String, signers: String },
+    Untrusted { path: String, cache: String, signers: String },
     #[error("{path} is not in {caches}")]
     NotCached { path: String, caches: String },
     #[error("{path} refers to {reference}, which its narinfo in the binary cache does not list")]
@@ -254,6 +254,30 @@ pub(crate) enum Error {
     MalformedMeta { file: String, reason: String },
     #[error("SOURCE_DATE_EPOCH={value} is not a time")]
     SourceDate { value: String },
+    #[error("cannot make a key: {reason}")]
+    KeyGeneration { reason: String },
+    #[error("cannot get the {} MiB of memory that a password takes", bytes >> 20)]
+    KeyMemory { bytes: usize },
+    /// Without this error, signatures of the old key could never be made again.
+    #[error("{path} exists already")]
+    KeyTaken { path: String },
+    #[error("{path} is not a {kind} key of minisign's")]
+    NoBundleKey { path: String, kind: &'static str },
+    #[error("there is no password for {path}")]
+    NoPassword { path: String },
+    #[error("the passwords differ")]
+    OtherPassword,
+    #[error("the password for {path} is wrong")]
+    WrongPassword { path: String },
+    #[error("cannot sign {path}: {reason}")]
+    NotSigned { path: String, reason: String },
+    #[error("{path} is not a signature of minisign's: {reason}")]
+    NoBundleSignature { path: String, reason: &'static str },
+    #[error("{path} is by the key {found}, not by {expected}")]
+    OtherKey { path: String, found: String, expected: String },
+    /// The bundle, the signature or its comment was altered.
+    #[error("{path} is not a signature of this bundle")]
+    WrongSignature { path: String },
 
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
@@ -508,7 +532,7 @@ impl Error {
             Error::CacheLie { .. } => {
                 "name another cache with --from, and tell who runs this one: it is broken, or somebody changed it"
             }
-            Error::NotSigned { .. } => {
+            Error::Untrusted { .. } => {
                 "if you trust who signed it, give the key with --trusted-key NAME:BASE64; --insecure-no-signatures takes what anybody made"
             }
             Error::NotCached { .. } => {
@@ -531,6 +555,27 @@ impl Error {
                 "write a JSON object with store paths or names as keys; license, homepage, description, cpe and purl are known: see docs/sbom.md"
             }
             Error::SourceDate { .. } => "set it to seconds since 1970, or unset it",
+            Error::KeyGeneration { .. } => "try again on another machine",
+            Error::KeyMemory { .. } => {
+                "raise the limit on memory (ulimit -v), or use a key without a password: packer keygen --no-password"
+            }
+            Error::KeyTaken { .. } => "choose another name with --key, or move the old key away",
+            Error::NoBundleKey { kind, .. } => {
+                return format!("give the {kind} key that packer keygen or minisign -G wrote");
+            }
+            Error::NoPassword { .. } => {
+                "type it on a terminal, write it to standard input, or set PACKER_KEY_PASSWORD; a new key can do without: --no-password"
+            }
+            Error::OtherPassword => "type the same one twice",
+            Error::WrongPassword { .. } => "try again, or use another key",
+            Error::NotSigned { .. } => {
+                "check the bundle and the key: one of them cannot be read or is damaged"
+            }
+            Error::NoBundleSignature { .. } => "sign the bundle again: packer sign, or minisign -S",
+            Error::OtherKey { .. } => "give the public key of who signed it, if you trust them",
+            Error::WrongSignature { .. } => {
+                "do not run it: it is not what was signed; get bundle and signature again, from who signed them"
+            }
             Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()

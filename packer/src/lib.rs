@@ -23,7 +23,8 @@ use std::process::ExitCode;
 
 use cli::Command;
 use command::{
-    build, cache, completions, extract, find, image, inspect, man, pull, push, unit, verify,
+    build, cache, completions, extract, find, image, inspect, keygen, man, pull, push, sign, unit,
+    verify,
 };
 
 /// Runs the command that the command line names; prints an error message if it fails.
@@ -40,6 +41,8 @@ pub fn run() -> ExitCode {
         Command::Push(options) => push::push(&options),
         Command::Pull(options) => pull::pull(&options),
         Command::Sbom(options) => command::sbom::sbom(&options),
+        Command::Keygen(options) => keygen::keygen(&options),
+        Command::Sign(options) => sign::sign(&options),
         Command::Unit(options) => unit::unit(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::Man(options) => man::man(&options),

@@ -6,6 +6,7 @@
 pub(crate) mod content_address;
 pub(crate) mod hash;
 mod key;
+pub(crate) mod minisign;
 mod nix_conf;
 pub(crate) mod signature;
 pub(crate) mod voucher;

@@ -3,14 +3,17 @@
 pub(crate) mod check;
 mod report;
 
-use super::print;
+use std::path::Path;
+
+use super::{print, sign};
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::show;
 use crate::source::bundle::Bundle;
 use crate::trust::TrustedKeys;
+use crate::trust::minisign::{self, BundleKey};
 
-use report::Report;
+use report::{Report, Signed};
 
 /// Checks a bundle and prints the result.
 ///
@@ -20,8 +23,10 @@ use report::Report;
 pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
     let keys = TrustedKeys::new(&options.trust.trusted_key)?;
     let bundle = Bundle::open(&options.bundle)?;
+    let signed = options.public_key.as_deref().map(|key| signed(options, key, &bundle));
+    let signed = signed.transpose()?;
     let checked = check::check(&bundle)?;
-    let report = Report::new(show::path(&options.bundle), &bundle, &checked, &keys);
+    let report = Report::new(show::path(&options.bundle), &bundle, &checked, &keys, signed);
     if options.json {
         print::json(&report)?
     } else {
@@ -35,4 +40,16 @@ pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Checks the signature beside a bundle. `key` is a public key or the path of one.
+fn signed(options: &cli::Verify, key: &Path, bundle: &Bundle) -> Result<Signed> {
+    let key = match key.to_str().and_then(BundleKey::parse) {
+        Some(key) => key,
+        None => BundleKey::parse_file(&sign::read(key)?, &show::path(key))?,
+    };
+    let path = minisign::beside(&options.bundle, minisign::ENDING);
+    let name = show::path(&path);
+    let verified = key.verify(&sign::read(&path)?, &bundle.file, &name)?;
+    Ok(Signed { signature: name, key: key.id(), comment: verified.comment })
 }

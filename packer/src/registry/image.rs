@@ -1,7 +1,6 @@
 //! What is pushed: the blobs, then the manifests that refer to them.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,13 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::show;
 use crate::source::bundle::Bundle;
+use crate::trust::minisign;
 
 use super::blob::{Blob, BlobDigest};
 use super::layout::{self, Layout};
 use super::manifest::{self, BUNDLE, Descriptor, IMAGE_MANIFEST, Manifest, SIGNATURE};
 
 /// The endings of signatures: those of OpenBSD's signify and of minisign.
-const SIGNATURES: [&str; 2] = [".minisig", ".sig"];
+const SIGNATURES: [&str; 2] = [minisign::ENDING, ".sig"];
 
 /// The most bytes of a signature.
 pub(crate) const SIGNATURE_LEN: u64 = 1 << 20;
@@ -62,7 +62,7 @@ impl Image {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let mut files = vec![(BUNDLE, name.unwrap_or_default(), blob(path, bundle.file)?)];
         for ending in SIGNATURES {
-            let signature = beside(path, ending);
+            let signature = minisign::beside(path, ending);
             let file = match File::open(&signature) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -137,11 +137,5 @@ impl Parts {
 pub(crate) fn signature_path(bundle: &Path, layer: &Descriptor) -> Option<PathBuf> {
     let title = layer.title()?;
     let ending = SIGNATURES.into_iter().find(|ending| title.ends_with(ending))?;
-    Some(beside(bundle, ending))
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(ending);
-    PathBuf::from(name)
+    Some(minisign::beside(bundle, ending))
 }

@@ -184,7 +184,7 @@ impl Caches {
         if !is_vouched && self.signatures == Signatures::Required {
             let signers: Vec<String> =
                 known.signatures.iter().map(|signature| show::text(&signature.key)).collect();
-            return Err(Error::NotSigned {
+            return Err(Error::Untrusted {
                 path: format!("{STORE_DIR}/{}", info.path),
                 cache: cache.name.clone(),
                 signers: if signers.is_empty() { "nobody".into() } else { signers.join(", ") },

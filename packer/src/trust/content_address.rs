@@ -117,6 +117,8 @@ fn fold(digest: &Digest) -> StoreHash {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     /// From Nix 2.8: `nix-store --add`, `--add-fixed sha256`, `builtins.toFile`, and `nix store make-content-addressed`.
@@ -168,7 +170,7 @@ mod tests {
             assert_eq!(check(&name, &more, held), Naming::Differs, "{base_name}");
             let renamed = StorePath::new(name.hash(), b"renamed").unwrap();
             assert_eq!(check(&renamed, &[], held), Naming::Differs, "{base_name}");
-            assert_eq!(check(&name, &[name.clone()], held), Naming::Unknown, "{base_name}");
+            assert_eq!(check(&name, slice::from_ref(&name), held), Naming::Unknown, "{base_name}");
         }
     }
 

@@ -62,11 +62,6 @@ impl Voucher {
         }
     }
 
-    /// Whether somebody vouches for it.
-    pub(crate) fn is_one(&self) -> bool {
-        matches!(self, Voucher::Signed(_) | Voucher::Content)
-    }
-
     /// One word for programs.
     pub(crate) fn word(&self) -> &'static str {
         match self {
@@ -171,7 +166,8 @@ mod tests {
         ] {
             let found = Voucher::find(&packed, &[], &held, keys);
             assert_eq!(found, expected);
-            assert_eq!(found.is_one(), found.reason().is_empty());
+            let is_vouched = matches!(found, Voucher::Signed(_) | Voucher::Content);
+            assert_eq!(found.reason().is_empty(), is_vouched);
         }
     }
 }

@@ -19,6 +19,9 @@ const SIGNATURES: u32 = 3;
 pub(super) struct Report {
     /// Where the bundle is.
     pub(super) bundle: String,
+    /// The signature of the whole, if a public key was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_as_whole: Option<Signed>,
     format_version: u32,
     files: usize,
     store_paths: Vec<Path>,
@@ -29,6 +32,17 @@ pub(super) struct Report {
     unvouched: usize,
     /// Whether the packager took store paths from caches without a look at their signatures.
     packed_unchecked: bool,
+}
+
+/// A signature of the whole bundle, which was checked.
+#[derive(Serialize)]
+pub(super) struct Signed {
+    /// Where it is.
+    pub(super) signature: String,
+    /// The key's number.
+    pub(super) key: String,
+    /// What was signed with the bundle.
+    pub(super) comment: String,
 }
 
 /// A store path.
@@ -50,10 +64,12 @@ impl Report {
         bundle: &Bundle,
         checked: &Checked,
         keys: &TrustedKeys,
+        signed: Option<Signed>,
     ) -> Report {
         let manifest = &bundle.sections.manifest;
         let mut report = Report {
             bundle: name,
+            signed_as_whole: signed,
             format_version: bundle.header.descriptor.version,
             files: checked.files,
             store_paths: Vec::new(),
@@ -97,6 +113,9 @@ impl Report {
     fn write(&self, text: &mut String) -> std::fmt::Result {
         let Report { bundle, files, .. } = self;
         let count = self.store_paths.len();
+        if let Some(Signed { signature, key, comment }) = &self.signed_as_whole {
+            writeln!(text, "{signature}: signed by the key {key}: {comment}")?;
+        }
         writeln!(text, "{bundle}: {files} files in {count} store paths are as they were packed")?;
         if self.packed_unchecked {
             writeln!(text, "it was packed without a look at the signatures in binary caches")?;

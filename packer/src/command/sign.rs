@@ -1,0 +1,88 @@
+//! `packer sign`: signs a whole bundle as minisign does.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{password, print};
+use crate::error::{Error, Result};
+use crate::output::file::OutputFile;
+use crate::source::bundle::Bundle;
+use crate::trust::minisign::{self, FILE_LEN, SecretKey};
+use crate::{cli, show};
+
+/// Signs a bundle; writes the signature beside it.
+///
+/// # Errors
+///
+/// If the file is not a bundle, the key cannot be used, or the signature cannot be written.
+pub(crate) fn sign(options: &cli::Sign) -> Result<()> {
+    let bundle = Bundle::open(&options.bundle)?;
+    let text = read(&options.key)?;
+    let key = SecretKey::parse(&text, &show::path(&options.key), || password::read(&options.key))?;
+    let comment = comment(&bundle);
+    let signature = key.sign(&bundle.file, &bundle.path, &comment)?;
+    let path = minisign::beside(&options.bundle, minisign::ENDING);
+    let mut output = OutputFile::create_data(&path)?;
+    output.append(signature.as_bytes())?;
+    output.publish()?;
+    print::text(&format!("{}: {comment}\n", show::path(&path)))
+}
+
+/// Reads a file with a key or a signature.
+///
+/// # Errors
+///
+/// If it cannot be read. Bytes that are no text are replaced: then it is none of the two.
+pub(super) fn read(path: &Path) -> Result<String> {
+    let failed = |error| Error::io("read", path, error);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(FILE_LEN).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What is signed with the bundle: one line of fields with tabs between them, the first of which is minisign's own.
+/// docs/signatures.md has its form.
+fn comment(bundle: &Bundle) -> String {
+    let descriptor = &bundle.header.descriptor;
+    let path = &descriptor.paths[usize::from(descriptor.entries[0].path)].path;
+    let (name, version) = split(path.name());
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let version = version.map(|version| format!("\tversion:{version}")).unwrap_or_default();
+    let (seconds, id) = (since.as_secs(), bundle.header.id);
+    format!("timestamp:{seconds}\tname:{name}{version}\tbundle:{id}")
+}
+
+/// Splits the name of a store path as Nix's `parseDrvName`: a version begins behind the first dash before which no
+/// letter comes.
+fn split(name: &str) -> (&str, Option<&str>) {
+    let is_version =
+        |at: &usize| name.as_bytes().get(at + 1).is_some_and(|next| !next.is_ascii_alphabetic());
+    match name.match_indices('-').map(|(at, _)| at).find(is_version) {
+        Some(at) => (&name[..at], Some(&name[at + 1..])),
+        None => (name, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_those_of_nix() {
+        // From `builtins.parseDrvName`.
+        for (text, name, version) in [
+            ("hello-2.12.1", "hello", Some("2.12.1")),
+            ("gcc-wrapper-12.2.0", "gcc-wrapper", Some("12.2.0")),
+            ("markov", "markov", None),
+            ("font-adobe-75dpi-1.0.3", "font-adobe", Some("75dpi-1.0.3")),
+            ("libgcc-s1-12.2.0", "libgcc-s1", Some("12.2.0")),
+            ("a-", "a-", None),
+            ("a--b", "a", Some("-b")),
+        ] {
+            assert_eq!(split(text), (name, version), "{text}");
+        }
+    }
+}
