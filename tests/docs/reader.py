@@ -69,7 +69,7 @@ def descriptor(file):
     part = Part("descriptor", note(file))
     head, _, digest = part.bytes(8), part.bytes(8), part.bytes(32)
     version, length = struct.unpack("<II", head)
-    check(version in (1, 2), f"bundle format version {version} is not known")
+    check(version in (1, 2, 3), f"bundle format version {version} is not known")
     body = Part("descriptor", part.bytes(length))
     checked("descriptor", head + body.data, digest)
     check(len(part.data) == 8192 and not any(part.data[part.at :]), "descriptor: not as long as it says")
@@ -103,8 +103,26 @@ def manifest(data, version):
     part.short()
     for _ in range(1 if version == 1 else 3):
         part.list(part.short)
+    def flag():
+        value = part.number(1)
+        check(value < 2, "manifest: a flag is neither 0 nor 1")
+        return value
+    def info():
+        known = references(), part.list(lambda: base_name(part)), part.list(lambda: base_name(part))
+        known += (part.short().decode(), part.list(lambda: (part.short().decode(), part.bytes(64))))
+        rising = all(a < b for names in (known[0], known[1], known[4]) for a, b in zip(names, names[1:]))
+        check(rising and len(known[2]) < 2, "manifest: what Nix knows is out of order")
     references = lambda: part.list(lambda: part.number(4))
-    paths = part.list(lambda: (base_name(part), part.bytes(32), part.number(8), part.bytes(32), references()))
+    def path():
+        fields = base_name(part), part.bytes(32), part.number(8), part.bytes(32), references()
+        if version > 2:
+            flag()
+            check(len(part.list(info)) < 2, "manifest: a store path is described twice")
+        return fields
+    paths = part.list(path)
+    if version > 2:
+        flag()
+        part.bytes(part.number(4)).decode()
     part.end()
     check(all(a[0] < b[0] for a, b in zip(paths, paths[1:])), "manifest: the store paths are out of order")
     return paths

@@ -41,6 +41,20 @@ fn a_bundle_comes_back_as_it_was() {
     assert_eq!(home.read("other"), home.read("probe"));
 }
 
+/// What `packer sign` writes is what `packer push` looks for.
+#[test]
+fn a_signature_goes_with_its_bundle() {
+    let (registry, home) = (Registry::plain(), Home::new());
+    home.bundle("probe");
+    home.packer(&["keygen", "--no-password"]).expect_code(0);
+    home.packer(&["sign", "probe"]).expect_code(0);
+    let name = format!("oci://{}", registry.name("me/markov:1.0"));
+    home.packer(&["push", "probe", &name]).expect_code(0);
+    home.packer(&["pull", &name]).expect_code(0);
+    let verified = home.packer(&["verify", "markov", "--public-key", "packer.pub"]).stdout();
+    assert!(verified.starts_with("markov.minisig: signed by the key "), "{verified}");
+}
+
 /// skopeo reads the manifest, with the names that docs/registry.md has.
 #[test]
 fn a_bundle_is_an_artifact_with_its_identity() {
