@@ -4,7 +4,7 @@ mod secret;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -61,7 +61,7 @@ impl BundleKey {
         id(self.0.keynum())
     }
 
-    /// Checks a signature over a bundle, from where it stands to its end. `name` is the signature's file, for messages.
+    /// Checks a signature over a bundle, from its start to its end. `name` is the signature's file, for messages.
     ///
     /// # Errors
     ///
@@ -86,11 +86,13 @@ impl BundleKey {
                 expected: self.id(),
             });
         }
+        let failed = |source| Error::Io { action: "read", path: BUNDLE.to_owned(), source };
+        let mut bundle = bundle;
+        bundle.rewind().map_err(failed)?;
         match minisign::verify(&self.0, &signature, bundle, true, false, false) {
             Ok(()) => {}
             Err(error) if matches!(error.kind(), ErrorKind::Io) => {
-                let source = io::Error::other(error);
-                return Err(Error::Io { action: "read", path: BUNDLE.to_owned(), source });
+                return Err(failed(io::Error::other(error)));
             }
             Err(_) => return Err(Error::WrongSignature { path: name.to_owned() }),
         }
@@ -119,15 +121,14 @@ fn id(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek as _, Write as _};
+    use std::io::Write as _;
 
     use super::*;
 
-    /// A file with this content, from its start.
+    /// A file with this content.
     fn file(content: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
-        file.rewind().unwrap();
         file
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::Seek as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -79,7 +80,7 @@ pub(crate) fn generate(protection: &Protection) -> Result<Generated> {
         require_memory(SENSITIVE_MEMORY)?;
         let (blocks, size, lanes) = COST;
         let mut stream = [0; LEN - ENCRYPTED.start];
-        let parameters = scrypt::Params::new(blocks, size, lanes, stream.len());
+        let parameters = scrypt::Params::new(blocks, size, lanes, scrypt::Params::RECOMMENDED_LEN);
         let parameters = parameters.map_err(|error| failed(&error))?;
         let derived = scrypt::scrypt(password.as_bytes(), &bytes[SALT], &parameters, &mut stream);
         derived.map_err(|error| failed(&error))?;
@@ -123,18 +124,20 @@ impl SecretKey {
         key.map(SecretKey).map_err(|_| Error::WrongPassword { path: name.to_owned() })
     }
 
-    /// Signs a bundle, from where it stands to its end, and a comment of one line. Returns the signature file's content.
+    /// Signs a bundle, from its start to its end, and a comment of one line. Returns the signature file's content.
     ///
     /// # Errors
     ///
     /// If the bundle cannot be read.
     pub(crate) fn sign(&self, bundle: &File, name: &str, comment: &str) -> Result<String> {
+        let failed = |reason: String| Error::NotSigned { path: name.to_owned(), reason };
         let untrusted = "signature from packer sign";
+        let mut bundle = bundle;
+        bundle.rewind().map_err(|error| failed(error.to_string()))?;
         // With the public key, the library checks what it has signed.
         let signed = PublicKey::from_secret_key(&self.0).and_then(|public| {
             minisign::sign(Some(&public), &self.0, bundle, Some(comment), Some(untrusted))
         });
-        let failed = |reason: String| Error::NotSigned { path: name.to_owned(), reason };
         Ok(signed.map_err(|error| failed(error.to_string()))?.into_string())
     }
 }
@@ -148,7 +151,7 @@ fn require_memory(bytes: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek as _, Write as _};
+    use std::io::Write as _;
 
     use super::*;
 
@@ -162,9 +165,7 @@ mod tests {
         let key = SecretKey::parse(&generated.secret, "x.key", no_password).unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"a bundle").unwrap();
-        file.rewind().unwrap();
         let signature = key.sign(&file, "x", "name:x").unwrap();
-        file.rewind().unwrap();
         let public = BundleKey::parse_file(&generated.public, "x.pub").unwrap();
         assert_eq!(public.verify(&signature, &file, "x.minisig").unwrap().comment, "name:x");
         assert_eq!(public.id(), generated.public().id());
