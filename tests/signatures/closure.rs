@@ -11,24 +11,24 @@ use tempfile::TempDir;
 use tests::{Bundle, Closure, Ended, Host, Nix, User, nix_build, nix_command, packer, run};
 
 /// A store path with a program, one that it refers to, and a text, whose name follows from its content.
-pub struct Made {
-    pub root: Closure,
-    pub other: PathBuf,
-    pub text: PathBuf,
+pub(crate) struct Made {
+    pub(crate) root: Closure,
+    pub(crate) other: PathBuf,
+    pub(crate) text: PathBuf,
     /// Where keys and bundles are.
-    pub directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 /// A key of Nix's.
-pub struct Key {
+pub(crate) struct Key {
     secret: PathBuf,
     /// As nix.conf has it.
-    pub public: String,
+    pub(crate) public: String,
 }
 
 impl Made {
     /// Makes a closure. Its names are new: Nix's database keeps signatures for good.
-    pub fn new() -> Made {
+    pub(crate) fn new() -> Made {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_nanos();
         let unique = format!("{}-{now}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -66,7 +66,7 @@ impl Made {
     }
 
     /// Makes a key of Nix's.
-    pub fn key(&self, name: &str) -> Key {
+    pub(crate) fn key(&self, name: &str) -> Key {
         let at = |ending: &str| self.directory.path().join(format!("{name}.{ending}"));
         let (secret, public) = (at("secret"), at("public"));
         let mut generate = nix_command("nix-store");
@@ -77,14 +77,14 @@ impl Made {
     }
 
     /// Has Nix sign store paths.
-    pub fn sign(&self, key: &Key, paths: &[&Path]) {
+    pub(crate) fn sign(&self, key: &Key, paths: &[&Path]) {
         let mut sign = nix_command("nix");
         sign.args(["store", "sign", "--key-file"]).arg(&key.secret).args(paths);
         run(&mut sign).expect_code(0);
     }
 
     /// Packs it.
-    pub fn pack(&self, options: &[(&str, &str)]) -> Bundle {
+    pub(crate) fn pack(&self, options: &[(&str, &str)]) -> Bundle {
         let builder = Bundle::of(&self.root).entry("/bin/signed");
         let builder =
             options.iter().fold(builder, |builder, (name, value)| builder.option(name, value));
@@ -93,27 +93,27 @@ impl Made {
 }
 
 /// A machine without Nix that has a bundle: packer has to do with what is in it.
-pub struct Offline {
+pub(crate) struct Offline {
     host: Host,
     packer: PathBuf,
     bundle: PathBuf,
 }
 
 impl Offline {
-    pub fn with(bundle: &Bundle) -> Offline {
+    pub(crate) fn with(bundle: &Bundle) -> Offline {
         let host = Host::new(User::ordinary(), Nix::Absent);
         let (packer, bundle) = (host.install(packer()), host.install(&bundle.path));
         Offline { host, packer, bundle }
     }
 
     /// Calls `packer verify`.
-    pub fn verify(&self, options: &[&str]) -> Ended {
+    pub(crate) fn verify(&self, options: &[&str]) -> Ended {
         self.host.start(&self.packer).arg("verify").arg(&self.bundle).args(options).run()
     }
 
     /// What it prints behind its first line, if it ends well.
     #[track_caller]
-    pub fn report(&self, options: &[&str]) -> String {
+    pub(crate) fn report(&self, options: &[&str]) -> String {
         let text = self.verify(options).stdout();
         let (first, rest) = text.split_once('\n').expect("there are lines");
         assert!(first.ends_with(" store paths are as they were packed"), "{text}");
@@ -122,14 +122,14 @@ impl Offline {
 
     /// What it prints as JSON.
     #[track_caller]
-    pub fn json(&self, options: &[&str]) -> Value {
+    pub(crate) fn json(&self, options: &[&str]) -> Value {
         let text = self.verify(&[options, &["--json"]].concat()).stdout();
         serde_json::from_str(&text).expect("verify --json prints JSON")
     }
 }
 
 /// Calls packer in a directory.
-pub fn packer_in(directory: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn packer_in(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(packer());
     command.current_dir(directory).args(arguments).env_remove("PACKER_KEY_PASSWORD");
     command

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tests::Ended;
 
 /// Runs a command with a text on stdin.
-pub fn feed(command: &mut Command, text: &str) -> Ended {
+pub(crate) fn feed(command: &mut Command, text: &str) -> Ended {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("start it");
     let mut stdin = child.stdin.take().expect("stdin is a pipe");
