@@ -10,5 +10,7 @@ mod keys;
 mod left_out;
 /// Nix signs; `packer verify` checks, on a machine without Nix.
 mod store_paths;
+/// Passwords on a terminal, which does not show them.
+mod terminal;
 /// A bundle as a whole: packer and the tool minisign make and check each other's signatures.
 mod whole;
