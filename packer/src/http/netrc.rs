@@ -35,7 +35,7 @@ fn in_file(path: &Path, host: &str) -> Result<Option<String>> {
         // It says where, not what stands there: that may be a password.
         netrc::Error::Parsing { parser, .. } => Error::Credentials {
             file: show::path(path),
-            reason: show::text(&parser.to_string().lines().next().unwrap_or_default().to_owned()),
+            reason: show::text(parser.to_string().lines().next().unwrap_or_default()),
         },
     })?;
     let found = netrc.hosts.get(host).or_else(|| netrc.hosts.get("default"));

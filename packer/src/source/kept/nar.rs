@@ -112,13 +112,16 @@ impl Nar {
     }
 }
 
+/// A block that was read: its file, its number and its content.
+type Recent = (PathBuf, usize, Arc<Vec<u8>>);
+
 /// The kept NARs of a closure, and the blocks that were read last.
 #[derive(Default)]
 pub(crate) struct Nars {
     all: HashMap<Vec<u8>, Nar>,
     /// Where they are: one for this run exists as long as this does.
     _place: Option<Place>,
-    recent: Mutex<VecDeque<(PathBuf, usize, Arc<Vec<u8>>)>>,
+    recent: Mutex<VecDeque<Recent>>,
 }
 
 impl Nars {
