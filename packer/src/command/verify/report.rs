@@ -14,6 +14,9 @@ use crate::trust::voucher::Voucher;
 /// The first version of the format that keeps signatures.
 const SIGNATURES: u32 = 3;
 
+/// Store paths that the text names: more than a person reads, if it is a closure that nobody signed.
+const LISTED: usize = 20;
+
 /// The report; the field names are the keys of the JSON output.
 #[derive(Serialize)]
 pub(super) struct Report {
@@ -139,7 +142,13 @@ impl Report {
             0 => writeln!(text)?,
             number => writeln!(text, ", {number} by nobody:")?,
         }
-        self.unvouched()
-            .try_for_each(|Path { path, reason, .. }| writeln!(text, "  {path}: {reason}"))
+        let mut unvouched = self.unvouched();
+        for Path { path, reason, .. } in unvouched.by_ref().take(LISTED) {
+            writeln!(text, "  {path}: {reason}")?;
+        }
+        match unvouched.count() {
+            0 => Ok(()),
+            more => writeln!(text, "  and {more} more, which --json lists"),
+        }
     }
 }
