@@ -9,7 +9,7 @@ use tests::{Ended, packer, run};
 
 use crate::calls::Home;
 use crate::debian::{PASSWORD, Registry};
-use crate::server::{Answer, Server};
+use tests::server::{Answer, Server};
 
 /// `alice:open:sesame` in Base64.
 const ALICE: &str = "YWxpY2U6b3BlbjpzZXNhbWU=";

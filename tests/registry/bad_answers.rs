@@ -7,7 +7,7 @@ use serde_json::json;
 use tests::run;
 
 use crate::calls::Home;
-use crate::server::{Answer, Request, Server};
+use tests::server::{Answer, Request, Server};
 
 const BUNDLE: &str = "application/vnd.packer.bundle.v1";
 

@@ -1,69 +1,18 @@
 //! Connections that break in a transfer, and registries that take no large requests.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use tests::run;
+use tests::{Cutter, run};
 
 use crate::calls::Home;
 use crate::debian::Registry;
-use crate::server::{Answer, Server};
+use tests::server::{Answer, Server};
 
 /// Bytes of a layer: packer's chunks have 16 MB.
 const LARGE: usize = 40 << 20;
-
-/// Passes connections on to a registry, and breaks some after a number of bytes.
-struct Cutter {
-    port: u16,
-}
-
-impl Cutter {
-    /// `cuts` are bytes in one direction; each breaks one connection.
-    fn before(registry: &Registry, cuts: &'static [usize]) -> Cutter {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("listen on a free port");
-        let port = listener.local_addr().expect("a listener has an address").port();
-        let (host, next) = (registry.host().to_owned(), Arc::new(AtomicUsize::new(0)));
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let server = TcpStream::connect(&host).expect("reach the registry");
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (from, to) =
-                        (from.try_clone().expect("copy"), to.try_clone().expect("copy"));
-                    let next = next.clone();
-                    thread::spawn(move || pass(&from, &to, &next, cuts));
-                }
-            }
-        });
-        Cutter { port }
-    }
-
-    fn name(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
-    }
-}
-
-fn pass(mut from: &TcpStream, mut to: &TcpStream, next: &AtomicUsize, cuts: &[usize]) {
-    let (mut buffer, mut count) = ([0; 1 << 16], 0);
-    loop {
-        let len = from.read(&mut buffer).unwrap_or(0);
-        count += len;
-        let number = next.load(Ordering::SeqCst);
-        let is_cut = cuts.get(number).is_some_and(|cut| count > *cut);
-        if len == 0 || is_cut || to.write_all(&buffer[..len]).is_err() {
-            if is_cut {
-                next.fetch_add(1, Ordering::SeqCst);
-            }
-            // The other side may be closed before.
-            let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
-            return;
-        }
-    }
-}
 
 /// Makes a layout with one large layer that cannot be compressed.
 fn layout(home: &Home) {
@@ -87,7 +36,7 @@ fn a_push_outlasts_breaks() {
     let (registry, home) = (Registry::plain(), Home::new());
     layout(&home);
     // In the whole blob, then in the second chunk.
-    let cutter = Cutter::before(&registry, &[20 << 20, 20 << 20]);
+    let cutter = Cutter::before(registry.host(), &[20 << 20, 20 << 20]);
     let text = home.packer(&["push", "layout", &cutter.name("image:1")]).stdout();
     assert!(text.contains(": 2 of 2 blobs sent, "), "{text}");
     let requests = registry.requests();
@@ -101,7 +50,7 @@ fn a_pull_outlasts_breaks() {
     home.bundle("probe");
     home.packer(&["push", "probe", &format!("oci://{}", registry.name("markov:1"))]).expect_code(0);
     registry.requests();
-    let cutter = Cutter::before(&registry, &[200_000, 200_000]);
+    let cutter = Cutter::before(registry.host(), &[200_000, 200_000]);
     home.packer(&["pull", &format!("oci://{}", cutter.name("markov:1"))]).expect_code(0);
     assert_eq!(home.read("markov"), home.read("probe"));
     let blobs = registry.requests().iter().filter(|line| line.contains("/blobs/")).count();

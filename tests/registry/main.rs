@@ -14,5 +14,3 @@ mod cuts;
 mod debian;
 /// Images that other tools made, and what they find in the registry.
 mod images;
-/// A server that answers as a test tells it.
-mod server;

@@ -24,9 +24,16 @@ impl Ended {
     #[must_use]
     #[track_caller]
     pub fn stdout(&self) -> String {
-        let text = self.text();
+        self.expect_quiet();
+        self.text()
+    }
+
+    /// Checks that it ended well and wrote nothing to stderr.
+    #[track_caller]
+    pub fn expect_quiet(&self) -> &Ended {
+        self.expect_code(0);
         assert_eq!(self.stderr(), "", "nothing is written to stderr");
-        text
+        self
     }
 
     /// What it wrote to stdout, if it ended well. What it wrote to stderr is for people: Nix says there that it waits

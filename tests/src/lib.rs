@@ -17,6 +17,7 @@ mod bundle;
 mod closure;
 mod compare;
 mod control_group;
+mod cutter;
 mod derivation;
 mod ended;
 mod exec;
@@ -30,6 +31,7 @@ mod program;
 mod project;
 mod readers;
 mod root;
+pub mod server;
 mod start;
 mod store;
 mod terminal;
@@ -41,6 +43,7 @@ pub use bundle::{Builder, Bundle};
 pub use closure::{Closure, EXAMPLES};
 pub use compare::assert_same_start;
 pub use control_group::ControlGroup;
+pub use cutter::Cutter;
 pub use derivation::{
     bundle, compose, example, examples, nix_build, nix_command, offline_bundler, references,
 };
