@@ -32,11 +32,14 @@ pub(crate) fn authorization(host: &str) -> Result<Option<String>> {
 fn in_file(path: &Path, host: &str) -> Result<Option<String>> {
     let netrc = Netrc::from_file(path).map_err(|error| match error {
         netrc::Error::Io(error) => Error::io("read", path, error),
-        // It says where, not what stands there: that may be a password.
-        netrc::Error::Parsing { parser, .. } => Error::Credentials {
-            file: show::path(path),
-            reason: show::text(parser.to_string().lines().next().unwrap_or_default()),
-        },
+        netrc::Error::Parsing { parser, .. } => {
+            // Its text quotes what stands there, which may be a password; only the number of the line is said.
+            let text = parser.to_string();
+            let line = text.rsplit_once("(line ").and_then(|(_, line)| line.strip_suffix(')'));
+            let line = line.filter(|line| line.bytes().all(|byte| byte.is_ascii_digit()));
+            let reason = format!("line {} is not as netrc(5) has it", line.unwrap_or("?"));
+            Error::Credentials { file: show::path(path), reason }
+        }
     })?;
     let found = netrc.hosts.get(host).or_else(|| netrc.hosts.get("default"));
     Ok(found.map(|found| basic(&found.login, &found.password)))
@@ -68,7 +71,7 @@ mod tests {
         assert_eq!(in_file(&path, "b.example").unwrap(), None);
         fs::write(&path, "secret").unwrap();
         let error = in_file(&path, "b.example").unwrap_err().to_string();
-        assert!(!error.contains("secret"), "{error}");
+        assert!(error.ends_with("netrc: line 1 is not as netrc(5) has it"), "{error}");
         assert_eq!(basic("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     }
 }
