@@ -6,34 +6,37 @@
 mod blocks;
 mod nar;
 
+use std::env;
 use std::fs::{self, File, FileTimes};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use format::{Digest, Hasher};
-use tempfile::TempDir;
 
 use super::nar::Listing;
 use crate::unfinished::Unfinished;
 use crate::user_cache;
-use blocks::{Blocks, Frames};
+use blocks::{Blocks, Frames, Shared, Target};
+use nar::Content;
 
 pub(crate) use nar::{KeptFile, Nar, Nars};
 
 /// Bytes of all kept NARs at most, once a build has ended.
 const LIMIT: u64 = 8 << 30;
 
-/// The directory of kept NARs.
+/// Where NARs are kept.
 pub(crate) enum Place {
-    /// The user's: the next run finds them.
+    /// The user's directory: the next run finds them.
     User(PathBuf),
-    /// One for this run.
-    Run(TempDir),
+    /// One file without a name: nothing is left of it, whatever ends this run.
+    Run(Arc<Shared>),
 }
 
 impl Place {
-    /// Opens the user's directory; makes one for this run if the user has none.
+    /// Opens the user's directory; makes a place for this run if the user has none.
     ///
     /// # Errors
     ///
@@ -45,25 +48,27 @@ impl Place {
         }
     }
 
-    /// Makes a directory that is removed at the end of this run.
+    /// Makes a place for this run alone.
     ///
     /// # Errors
     ///
     /// If it cannot be made.
     pub(crate) fn for_run() -> io::Result<Place> {
-        Ok(Place::Run(tempfile::tempdir()?))
+        Ok(Place::Run(Arc::new(Shared::new(tempfile::tempfile()?))))
     }
 
-    pub(crate) fn dir(&self) -> &Path {
+    /// The directory, for messages.
+    pub(crate) fn dir(&self) -> PathBuf {
         match self {
-            Place::User(dir) => dir,
-            Place::Run(dir) => dir.path(),
+            Place::User(dir) => dir.clone(),
+            Place::Run(_) => env::temp_dir(),
         }
     }
 
     /// Finds a NAR that was kept before; `None` if there is none, or it is damaged.
     pub(crate) fn find(&self, hash: &Digest, len: u64) -> Option<Nar> {
-        let path = self.file(hash);
+        let Place::User(dir) = self else { return None };
+        let path = file(dir, hash);
         let file = File::open(&path).ok()?;
         let _ = file.set_times(FileTimes::new().set_modified(SystemTime::now()));
         let mut frames = Frames::new(file);
@@ -71,7 +76,7 @@ impl Place {
         let listing = whole(&mut watch, len).ok();
         let is_right = watch.hasher.finish() == *hash;
         match listing.filter(|_| is_right) {
-            Some(listing) => Some(Nar::new(path, listing, frames.ends)),
+            Some(listing) => Some(Nar::new(Content::File(path), *hash, listing, frames.ranges)),
             None => {
                 // An error may be ignored: it is written again.
                 let _ = fs::remove_file(&path);
@@ -87,24 +92,43 @@ impl Place {
     /// What `input` fails with; [`io::ErrorKind::InvalidData`] if it is another NAR; or a [`Full`] error inside if it
     /// cannot be written.
     pub(crate) fn keep(&self, input: impl Read, hash: &Digest, len: u64) -> io::Result<Nar> {
-        let mut unfinished = Unfinished::create(self.dir(), 0o600).map_err(Full::error)?;
-        let blocks = Blocks::new(&mut unfinished.file);
-        let mut tee = Tee { input, hasher: Hasher::new(), blocks };
-        let listing = whole(&mut tee, len)?;
-        tee.blocks.end().map_err(Full::error)?;
-        if tee.hasher.finish() != *hash {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a NAR with another hash"));
+        match self {
+            Place::User(dir) => {
+                let mut unfinished = Unfinished::create(dir, 0o600).map_err(Full::error)?;
+                let target = Target::File { file: &mut unfinished.file, end: 0 };
+                let (listing, ranges) = copy(input, target, hash, len)?;
+                let path = file(dir, hash);
+                let name = unfinished.close().map_err(Full::error)?;
+                name.persist(&path).map_err(|error| Full::error(error.error))?;
+                Ok(Nar::new(Content::File(path), *hash, listing, ranges))
+            }
+            Place::Run(shared) => {
+                let (listing, ranges) = copy(input, Target::Shared(shared), hash, len)?;
+                Ok(Nar::new(Content::Shared(Arc::clone(shared)), *hash, listing, ranges))
+            }
         }
-        let ends = tee.blocks.ends;
-        let path = self.file(hash);
-        let name = unfinished.close().map_err(Full::error)?;
-        name.persist(&path).map_err(|error| Full::error(error.error))?;
-        Ok(Nar::new(path, listing, ends))
     }
+}
 
-    fn file(&self, hash: &Digest) -> PathBuf {
-        self.dir().join(format!("{hash}.nar.zst"))
+/// The name of a kept NAR.
+fn file(dir: &Path, hash: &Digest) -> PathBuf {
+    dir.join(format!("{hash}.nar.zst"))
+}
+
+/// Reads a NAR and writes it; returns what is in it, and where its blocks are.
+fn copy(
+    input: impl Read,
+    target: Target<'_>,
+    hash: &Digest,
+    len: u64,
+) -> io::Result<(Listing, Vec<Range<u64>>)> {
+    let mut tee = Tee { input, hasher: Hasher::new(), blocks: Blocks::new(target) };
+    let listing = whole(&mut tee, len)?;
+    tee.blocks.end().map_err(Full::error)?;
+    if tee.hasher.finish() != *hash {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a NAR with another hash"));
     }
+    Ok((listing, tee.blocks.ranges))
 }
 
 impl Drop for Place {
@@ -153,13 +177,13 @@ impl<R: Read> Read for Watch<R> {
 }
 
 /// Hashes and writes what is read.
-struct Tee<R, W> {
+struct Tee<'a, R> {
     input: R,
     hasher: Hasher,
-    blocks: Blocks<W>,
+    blocks: Blocks<'a>,
 }
 
-impl<R: Read, W: Write> Read for Tee<R, W> {
+impl<R: Read> Read for Tee<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(buffer)?;
         self.hasher.update(&buffer[..count]);
@@ -177,7 +201,7 @@ mod tests {
     use crate::source::store::tests::BASH;
 
     /// A NAR of one file.
-    fn file(content: &[u8]) -> Vec<u8> {
+    fn nar(content: &[u8]) -> Vec<u8> {
         let mut nar = Vec::new();
         let words: [&[u8]; 7] =
             [b"nix-archive-1", b"(", b"type", b"regular", b"contents", content, b")"];
@@ -189,15 +213,38 @@ mod tests {
         nar
     }
 
+    /// A place that the next run finds, in a directory of its own.
+    fn place() -> (tempfile::TempDir, Place) {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::User(dir.path().to_owned());
+        (dir, place)
+    }
+
     #[test]
     fn content_is_read_from_any_place() {
-        let place = Place::for_run().unwrap();
+        let (_dir, user) = place();
         let content = noise(1_000_003);
-        let bytes = file(&content);
+        let bytes = nar(&content);
         let (hash, len) = (Digest::of(&bytes), bytes.len() as u64);
-        assert!(place.find(&hash, len).is_none());
-        place.keep(bytes.as_slice(), &hash, len).unwrap();
-        let nar = place.find(&hash, len).unwrap();
+        assert!(user.find(&hash, len).is_none());
+        user.keep(bytes.as_slice(), &hash, len).unwrap();
+        let kept = user.find(&hash, len).unwrap();
+        is_read(kept, user, &content);
+
+        let run = Place::for_run().unwrap();
+        // Another one is written at the same time.
+        let other = nar(&noise(700_000));
+        let kept = std::thread::scope(|scope| {
+            let other = || run.keep(other.as_slice(), &Digest::of(&other), other.len() as u64);
+            let other = scope.spawn(other);
+            let kept = run.keep(bytes.as_slice(), &hash, len).unwrap();
+            other.join().unwrap().unwrap();
+            kept
+        });
+        is_read(kept, run, &content);
+    }
+
+    fn is_read(nar: Nar, place: Place, content: &[u8]) {
         let path = StorePath::parse(BASH.as_bytes()).unwrap();
         let nars = Nars::new(vec![(path, nar)], place);
         let (nar, below) = nars.at(BASH.as_bytes()).unwrap();
@@ -220,11 +267,11 @@ mod tests {
 
     #[test]
     fn another_nar_is_refused_and_leaves_nothing() {
-        let place = Place::for_run().unwrap();
-        let bytes = file(b"content");
+        let (dir, place) = place();
+        let bytes = nar(b"content");
         let (hash, len) = (Digest::of(&bytes), bytes.len() as u64);
         let longer = [bytes.as_slice(), b"x"].concat();
-        let other = file(b"another");
+        let other = nar(b"another");
         for (bytes, len) in [
             (&bytes[..], len - 8),
             (&bytes, len + 8),
@@ -234,16 +281,16 @@ mod tests {
         ] {
             assert!(place.keep(bytes, &hash, len).is_err());
         }
-        assert_eq!(fs::read_dir(place.dir()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn damaged_nar_is_not_used() {
-        let place = Place::for_run().unwrap();
-        let bytes = file(&noise(600_000));
+        let (dir, place) = place();
+        let bytes = nar(&noise(600_000));
         let (hash, len) = (Digest::of(&bytes), bytes.len() as u64);
         place.keep(bytes.as_slice(), &hash, len).unwrap();
-        let path = place.file(&hash);
+        let path = file(dir.path(), &hash);
         let good = fs::read(&path).unwrap();
         let mut flipped = good.clone();
         flipped[300_000] ^= 1;

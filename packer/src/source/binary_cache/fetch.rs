@@ -120,7 +120,7 @@ impl Caches {
             Some(trouble) => cache.give_up(trouble, progress),
             None => match error.get_ref().and_then(|inner| inner.downcast_ref::<Full>()) {
                 Some(Full(full)) => {
-                    Error::NotKept { dir: show::path(place.dir()), reason: full.to_string() }
+                    Error::NotKept { dir: show::path(&place.dir()), reason: full.to_string() }
                 }
                 None => {
                     cache.lie(path, format!("its NAR is wrong: {}", show::text(&error.to_string())))

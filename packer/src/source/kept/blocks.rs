@@ -2,6 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Mutex, PoisonError};
 
 use zstd_safe::{CCtx, CParameter, DCtx};
 
@@ -11,24 +14,71 @@ pub(super) const BLOCK_LEN: usize = 256 << 10;
 /// How a block is compressed: fast, since it is read soon.
 const LEVEL: i32 = 1;
 
+/// A file that several NARs are written to at once.
+pub(crate) struct Shared {
+    file: File,
+    end: Mutex<u64>,
+}
+
+impl Shared {
+    pub(super) fn new(file: File) -> Shared {
+        Shared { file, end: Mutex::new(0) }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes a block behind all others; returns where it begins.
+    fn put(&self, block: &[u8]) -> io::Result<u64> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = *end;
+        *end += block.len() as u64;
+        // The place is taken; others need not wait.
+        drop(end);
+        self.file.write_all_at(block, start)?;
+        Ok(start)
+    }
+}
+
+/// Where blocks are written.
+pub(super) enum Target<'a> {
+    File { file: &'a mut File, end: u64 },
+    Shared(&'a Shared),
+}
+
+impl Target<'_> {
+    fn put(&mut self, block: &[u8]) -> io::Result<u64> {
+        match self {
+            Target::File { file, end } => {
+                file.write_all(block)?;
+                let start = *end;
+                *end += block.len() as u64;
+                Ok(start)
+            }
+            Target::Shared(shared) => shared.put(block),
+        }
+    }
+}
+
 /// Writes blocks.
-pub(super) struct Blocks<W> {
-    output: W,
+pub(super) struct Blocks<'a> {
+    target: Target<'a>,
     block: Vec<u8>,
     frame: Vec<u8>,
     encoder: CCtx<'static>,
-    /// The end of each block in the file.
-    pub(super) ends: Vec<u64>,
+    /// Where each block is in the file.
+    pub(super) ranges: Vec<Range<u64>>,
 }
 
-impl<W: Write> Blocks<W> {
-    pub(super) fn new(output: W) -> Blocks<W> {
+impl<'a> Blocks<'a> {
+    pub(super) fn new(target: Target<'a>) -> Blocks<'a> {
         Blocks {
-            output,
+            target,
             block: Vec::with_capacity(BLOCK_LEN),
             frame: vec![0; zstd_safe::compress_bound(BLOCK_LEN)],
             encoder: CCtx::create(),
-            ends: Vec::new(),
+            ranges: Vec::new(),
         }
     }
 
@@ -54,8 +104,8 @@ impl<W: Write> Blocks<W> {
             self.encoder.set_parameter(parameter).map_err(zstd)?;
         }
         let len = self.encoder.compress2(self.frame.as_mut_slice(), &self.block).map_err(zstd)?;
-        self.output.write_all(&self.frame[..len])?;
-        self.ends.push(self.ends.last().copied().unwrap_or(0) + len as u64);
+        let start = self.target.put(&self.frame[..len])?;
+        self.ranges.push(start..start + len as u64);
         self.block.clear();
         Ok(())
     }
@@ -70,7 +120,8 @@ pub(super) struct Frames {
     block: Vec<u8>,
     /// Bytes of the block that were given away.
     given: usize,
-    pub(super) ends: Vec<u64>,
+    /// Where each block is in the file.
+    pub(super) ranges: Vec<Range<u64>>,
 }
 
 impl Frames {
@@ -81,7 +132,7 @@ impl Frames {
             stored: Vec::new(),
             block: Vec::new(),
             given: 0,
-            ends: Vec::new(),
+            ranges: Vec::new(),
         }
     }
 
@@ -96,14 +147,15 @@ impl Frames {
             return Ok(());
         }
         // Reading from any place relies on it.
-        if !self.ends.is_empty() && before != BLOCK_LEN {
+        if !self.ranges.is_empty() && before != BLOCK_LEN {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a block that is too short"));
         }
         let len = zstd_safe::find_frame_compressed_size(&self.stored).map_err(zstd)?;
         let frame = self.stored.get(..len).ok_or(io::ErrorKind::UnexpectedEof)?;
         self.block = decode(&mut self.decoder, frame)?;
         self.stored.drain(..len);
-        self.ends.push(self.ends.last().copied().unwrap_or(0) + len as u64);
+        let start = self.ranges.last().map_or(0, |range| range.end);
+        self.ranges.push(start..start + len as u64);
         Ok(())
     }
 }

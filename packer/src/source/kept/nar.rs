@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,29 +12,44 @@ use format::{Digest, Hasher, StorePath};
 use zstd_safe::DCtx;
 
 use super::Place;
-use super::blocks::{BLOCK_LEN, decode};
+use super::blocks::{BLOCK_LEN, Shared, decode};
 use crate::source::nar::Listing;
 use crate::source::node::{Kind, Node};
 
 /// Blocks that stay in memory; neighbours in the bundle are often neighbours in a NAR.
 const RECENT: usize = 64;
 
+/// The file that has a kept NAR.
+pub(super) enum Content {
+    /// One of its own. It is opened for each block: there are more NARs than a process may have open files.
+    File(PathBuf),
+    /// One of all NARs of this run.
+    Shared(Arc<Shared>),
+}
+
 /// A kept NAR.
 pub(crate) struct Nar {
-    path: PathBuf,
+    content: Content,
+    /// Its NAR hash.
+    hash: Digest,
     listing: Listing,
-    /// The end of each block in the file.
-    ends: Vec<u64>,
+    /// Where each block is in the file.
+    ranges: Vec<Range<u64>>,
     /// The nodes by directory and name.
     names: HashMap<(u32, Vec<u8>), u32>,
 }
 
 impl Nar {
-    pub(super) fn new(path: PathBuf, listing: Listing, ends: Vec<u64>) -> Nar {
+    pub(super) fn new(
+        content: Content,
+        hash: Digest,
+        listing: Listing,
+        ranges: Vec<Range<u64>>,
+    ) -> Nar {
         let named = (0..)
             .zip(&listing.nodes)
             .filter_map(|(number, node)| Some(((node.parent?, node.name.clone()), number)));
-        Nar { path, names: named.collect(), listing, ends }
+        Nar { content, hash, names: named.collect(), listing, ranges }
     }
 
     /// The node of the store path itself.
@@ -103,23 +119,30 @@ impl Nar {
 
     /// Decodes a block; removes the file if it is damaged, so that the next run fetches it again.
     fn block(&self, number: usize) -> io::Result<Vec<u8>> {
-        let end = self.ends.get(number).ok_or(io::ErrorKind::UnexpectedEof)?;
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let range = self.ranges.get(number).ok_or(io::ErrorKind::UnexpectedEof)?;
         // A block has at most the bytes that zstd needs for it.
-        let mut frame = vec![0; usize::try_from(end - start).unwrap_or_default()];
-        File::open(&self.path)?.read_exact_at(&mut frame, start)?;
-        decode(&mut DCtx::create(), &frame).inspect_err(|_| drop(fs::remove_file(&self.path)))
+        let mut frame = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
+        match &self.content {
+            Content::File(path) => File::open(path)?.read_exact_at(&mut frame, range.start)?,
+            Content::Shared(shared) => shared.file().read_exact_at(&mut frame, range.start)?,
+        }
+        decode(&mut DCtx::create(), &frame).inspect_err(|_| {
+            if let Content::File(path) = &self.content {
+                // An error may be ignored: the next run finds the damage, too.
+                let _ = fs::remove_file(path);
+            }
+        })
     }
 }
 
-/// A block that was read: its file, its number and its content.
-type Recent = (PathBuf, usize, Arc<Vec<u8>>);
+/// A block that was read: its NAR's hash, its number and its content.
+type Recent = (Digest, usize, Arc<Vec<u8>>);
 
 /// The kept NARs of a closure, and the blocks that were read last.
 #[derive(Default)]
 pub(crate) struct Nars {
     all: HashMap<Vec<u8>, Nar>,
-    /// Where they are: one for this run exists as long as this does.
+    /// Where they are: what is old there is removed when this is dropped, and not before.
     _place: Option<Place>,
     recent: Mutex<VecDeque<Recent>>,
 }
@@ -151,13 +174,13 @@ impl Nars {
     fn block(&self, nar: &Nar, number: usize) -> io::Result<Arc<Vec<u8>>> {
         let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, _, block)) =
-            recent().iter().find(|(path, at, _)| *at == number && *path == nar.path)
+            recent().iter().find(|(hash, at, _)| *at == number && *hash == nar.hash)
         {
             return Ok(Arc::clone(block));
         }
         let block = Arc::new(nar.block(number)?);
         let mut recent = recent();
-        recent.push_front((nar.path.clone(), number, Arc::clone(&block)));
+        recent.push_front((nar.hash, number, Arc::clone(&block)));
         recent.truncate(RECENT);
         Ok(block)
     }
