@@ -32,7 +32,7 @@ impl Compression {
     /// If packer does not know it: nothing is fetched then.
     pub(super) fn parse(name: &str) -> Result<Compression, Reason> {
         match name {
-            "none" | "" => Ok(Compression::None),
+            "none" => Ok(Compression::None),
             "xz" => Ok(Compression::Xz),
             "zstd" => Ok(Compression::Zstd),
             "bzip2" => Ok(Compression::Bzip2),
@@ -45,7 +45,7 @@ impl Compression {
     /// Parses the header `Content-Encoding`: a server may compress more.
     pub(super) fn of_encoding(name: &str) -> Option<Compression> {
         match name.trim().to_ascii_lowercase().as_str() {
-            "identity" => Some(Compression::None),
+            "" | "identity" => Some(Compression::None),
             "x-gzip" => Some(Compression::Gzip),
             name => Compression::parse(name).ok(),
         }

@@ -56,14 +56,20 @@ pub(crate) fn parse(text: &[u8]) -> Result<NarInfo, Reason> {
     Ok(NarInfo {
         path: path.ok_or("StorePath is no store path")?,
         url: needed(fields.url, "URL")?.to_owned(),
-        // Nix takes a narinfo without this field for one of the first caches.
-        compression: Compression::parse(fields.compression.unwrap_or("bzip2"))?,
+        // Nix takes a narinfo without this field, or with an empty one, for one of the first caches.
+        compression: match fields.compression.unwrap_or_default() {
+            "" => Compression::Bzip2,
+            name => Compression::parse(name)?,
+        },
         file_hash: fields.file_hash.map(|value| digest(value, "FileHash")).transpose()?,
         file_len: fields.file_len.map(|value| number(value, "FileSize")).transpose()?,
         known: Known {
             nar_hash: digest(needed(fields.nar_hash, "NarHash")?, "NarHash")?,
             nar_len: number(needed(fields.nar_len, "NarSize")?, "NarSize")?,
-            references: needed(fields.references, "References")?
+            // Who leaves out the field has signed that there are none.
+            references: fields
+                .references
+                .unwrap_or_default()
                 .split_whitespace()
                 .map(base_name)
                 .collect::<Result<_, Reason>>()?,
@@ -148,13 +154,15 @@ Sig: test-1:t2GhdkmtROY7wp/k6aV88h1drVieLvbVdiGxnVaWnQQ74pIFmljpbHaV0BXuxElGxGgj
         assert_eq!(info.known.deriver.unwrap().name(), "libgcc-s1-12.2.0.drv");
         assert_eq!(info.known.signatures[0].key, "test-1");
         let short = GOOD.lines().filter(|line| {
-            !["Compression", "FileHash", "FileSize", "Deriver", "Sig"]
+            !["Compression", "FileHash", "FileSize", "References", "Deriver", "Sig"]
                 .iter()
                 .any(|name| line.starts_with(name))
         });
         let info = parse(short.collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
         assert_eq!((info.compression, info.file_len), (Compression::Bzip2, None));
-        assert!(info.known.signatures.is_empty());
+        assert!(info.known.signatures.is_empty() && info.known.references.is_empty());
+        let empty = GOOD.replace("Compression: zstd", "Compression: ");
+        assert_eq!(parse(empty.as_bytes()).unwrap().compression, Compression::Bzip2);
     }
 
     #[test]
