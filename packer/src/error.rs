@@ -235,6 +235,12 @@ pub(crate) enum Error {
     /// Without this error, whoever runs the cache or is on the way to it decides what is packed.
     #[error("{path} from {cache} is not signed by a trusted key, but by {signers}")]
     Untrusted { path: String, cache: String, signers: String },
+    #[error("binary cache {cache} asks for a name and a password")]
+    CacheAsks { cache: String },
+    #[error("binary cache {cache} does not accept the name and the password that it is given")]
+    CacheDenies { cache: String },
+    #[error("the closure from {caches} has more than {} store paths", format::limits::STORE_PATHS)]
+    EndlessClosure { caches: String },
     #[error("{path} is not in {caches}")]
     NotCached { path: String, caches: String },
     #[error("{path} refers to {reference}, which its narinfo in the binary cache does not list")]
@@ -484,6 +490,11 @@ impl Error {
             Error::NotBundle { .. } => {
                 "use podman pull or skopeo copy for an image; packer push BUNDLE oci://… makes what packer pulls"
             }
+            Error::Credentials { file, .. } if file.ends_with("netrc") => {
+                return format!(
+                    "{file} needs lines such as: machine HOST login NAME password PASSWORD"
+                );
+            }
             Error::Credentials { file, .. } => {
                 return format!("log in again with podman login or docker login, or repair {file}");
             }
@@ -497,7 +508,7 @@ impl Error {
                 "make its certificate again with basicConstraints=critical,CA:FALSE, or sign it with an authority of its own"
             }
             Error::Tls { .. } => {
-                "if the registry has an authority of its own, name its certificate: SSL_CERT_FILE=FILE"
+                "if the server has an authority of its own, name its certificate: SSL_CERT_FILE=FILE"
             }
             Error::BrokenOff { .. } => "try again: blobs that have arrived are not sent again",
             Error::Unauthorized { registry, .. } => {
@@ -534,6 +545,12 @@ impl Error {
             }
             Error::Untrusted { .. } => {
                 "if you trust who signed it, give the key with --trusted-key NAME:BASE64; --insecure-no-signatures takes what anybody made"
+            }
+            Error::CacheAsks { .. } | Error::CacheDenies { .. } => {
+                "write them into ~/.netrc: machine HOST login NAME password PASSWORD"
+            }
+            Error::EndlessClosure { .. } => {
+                "give --from a cache that you trust: this one names store paths without end"
             }
             Error::NotCached { .. } => {
                 "check the store path, or name another cache with --from; packer asks them in order"

@@ -31,6 +31,14 @@ impl Patience {
         is_worth_it
     }
 
+    /// Says that there were too many failures, of which this is the last.
+    pub(crate) fn gave_up(&self, reason: &str) -> String {
+        match self.failures {
+            0 | 1 => reason.to_owned(),
+            attempts => format!("{reason} ({attempts} attempts)"),
+        }
+    }
+
     /// Begins anew: something was sent or received.
     pub(crate) fn progress(&mut self) {
         self.failures = 0;

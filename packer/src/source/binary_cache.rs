@@ -17,7 +17,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use format::{STORE_DIR, StorePath};
+use format::{STORE_DIR, StorePath, limits};
 
 use crate::error::{Error, Result};
 use crate::parallel;
@@ -26,7 +26,7 @@ use crate::show;
 use crate::trust::content_address::{self, Held, Naming};
 use crate::trust::{TrustedKeys, fingerprint};
 use narinfo::NarInfo;
-use place::{CONNECTIONS, Place, Trouble};
+use place::{CONNECTIONS, Cause, Place, Trouble};
 
 /// The most bytes of a narinfo: room for more than ten thousand references.
 const NARINFO_LEN: u64 = 4 << 20;
@@ -70,6 +70,8 @@ pub(crate) struct Walk {
     pub(crate) found: BTreeMap<StorePath, Found>,
     /// Store paths that no cache has.
     pub(crate) absent: Vec<StorePath>,
+    /// Store paths that no cache was asked for.
+    pub(crate) valid: BTreeSet<StorePath>,
 }
 
 impl Caches {
@@ -86,7 +88,7 @@ impl Caches {
         progress: &Progress,
     ) -> Result<Caches> {
         let mut caches = Caches { all: Vec::new(), keys, signatures };
-        let mut first = None;
+        let mut down = Vec::new();
         for name in names {
             let place = Place::parse(name, silence)?;
             let cache = Cache { name: place.name(), place, is_down: AtomicBool::new(false) };
@@ -94,33 +96,72 @@ impl Caches {
             match cache.description() {
                 Ok(Some(text)) => info::check(&text).map_err(no_cache)?,
                 Ok(None) => return Err(no_cache("it has no nix-cache-info".to_owned())),
+                Err(trouble) if trouble.cause == Cause::File => {
+                    return Err(no_cache(trouble.reason));
+                }
                 Err(trouble) => {
-                    first = first.or(Some(cache.give_up(trouble, progress)));
+                    cache.is_down.store(true, Ordering::Relaxed);
+                    down.push(cache.error(trouble));
                 }
             }
             caches.all.push(cache);
         }
-        match first {
-            Some(error) if caches.all.iter().all(Cache::is_down) => Err(error),
-            _ => Ok(caches),
+        if caches.all.iter().all(Cache::is_down)
+            && let Some(first) = down.drain(..).next()
+        {
+            return Err(first);
         }
+        down.iter().for_each(|error| say_down(error, progress));
+        Ok(caches)
     }
 
     /// The caches' names, for messages.
     pub(crate) fn names(&self) -> String {
-        self.all.iter().map(|cache| cache.name.as_str()).collect::<Vec<_>>().join(", ")
+        let names = |is_down| {
+            let caches = self.all.iter().filter(move |cache| cache.is_down() == is_down);
+            caches.map(|cache| cache.name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        match (names(false), names(true)) {
+            (up, down) if down.is_empty() => up,
+            (up, down) => format!("{up}, nor could {down} be asked"),
+        }
     }
 
-    /// Finds store paths and all that they refer to.
+    /// Leaves a cache out from now on, if it gives nothing else either; makes the error.
+    fn give_up(&self, cache: &Cache, trouble: Trouble, progress: &Progress) -> Error {
+        let is_of_file = trouble.cause == Cause::File;
+        let error = cache.error(trouble);
+        if !is_of_file
+            && !cache.is_down.swap(true, Ordering::Relaxed)
+            && !self.all.iter().all(Cache::is_down)
+        {
+            say_down(&error, progress);
+        }
+        error
+    }
+
+    /// Finds store paths and all that they refer to. It asks for none of those that `look` finds.
     ///
     /// # Errors
     ///
-    /// If a cache says of one what cannot be true, or what nobody signed, and no other cache has it.
-    pub(crate) fn walk(&self, roots: &[StorePath], progress: &Progress) -> Result<Walk> {
-        let mut walk = Walk { found: BTreeMap::new(), absent: Vec::new() };
+    /// If a cache says of one what cannot be true, or what nobody signed, and no other cache has it; or if there are more
+    /// store paths than a bundle can have.
+    pub(crate) fn walk(
+        &self,
+        roots: &[StorePath],
+        look: impl Fn(&[StorePath]) -> Result<BTreeSet<StorePath>>,
+        progress: &Progress,
+    ) -> Result<Walk> {
+        let mut walk = Walk { found: BTreeMap::new(), absent: Vec::new(), valid: BTreeSet::new() };
         let mut seen: BTreeSet<StorePath> = roots.iter().cloned().collect();
         let mut wave: Vec<StorePath> = seen.iter().cloned().collect();
         while !wave.is_empty() {
+            if seen.len() > limits::STORE_PATHS as usize {
+                return Err(Error::EndlessClosure { caches: self.names() });
+            }
+            let valid = look(&wave)?;
+            wave.retain(|path| !valid.contains(path));
+            walk.valid.extend(valid);
             let mut next = Vec::new();
             let mut paths = wave.iter();
             let ask = |number: usize| self.find(&wave[number], 0, progress);
@@ -150,7 +191,7 @@ impl Caches {
             if cache.is_down() {
                 continue;
             }
-            match cache.narinfo(path, progress) {
+            match self.narinfo(cache, path, progress) {
                 Ok(None) => {}
                 Ok(Some(info)) => match self.judge(info, cache) {
                     Ok((info, is_vouched)) => {
@@ -165,6 +206,32 @@ impl Caches {
             Some(error) => Err(error),
             None => Ok(None),
         }
+    }
+
+    /// Asks a cache for a narinfo; `None` if it does not have the store path.
+    fn narinfo(
+        &self,
+        cache: &Cache,
+        path: &StorePath,
+        progress: &Progress,
+    ) -> Result<Option<NarInfo>> {
+        if let Place::Export(export) = &cache.place {
+            return Ok(export.narinfo(path));
+        }
+        let hash = path.hash().text();
+        let name = format!("{}.narinfo", String::from_utf8_lossy(&hash));
+        let text = place::read(&cache.place, &name, NARINFO_LEN);
+        let text = text.map_err(|trouble| match trouble.cause {
+            Cause::File => cache.lie(path, trouble.reason),
+            _ => self.give_up(cache, trouble, progress),
+        })?;
+        let Some(text) = text else { return Ok(None) };
+        progress.advance(text.len());
+        let info = narinfo::parse(&text).map_err(|reason| cache.lie(path, reason))?;
+        if info.path != *path {
+            return Err(cache.lie(path, format!("it is for {STORE_DIR}/{}", info.path)));
+        }
+        Ok(Some(info))
     }
 
     /// Finds out who vouches for a narinfo.
@@ -182,6 +249,11 @@ impl Caches {
         let is_signed = self.keys.signer(&known.signatures, &text).is_some();
         let is_vouched = is_signed || naming == Naming::Fits;
         if !is_vouched && self.signatures == Signatures::Required {
+            if let Some(signature) = known.signatures.iter().find(|it| self.keys.has(&it.key)) {
+                let key = show::text(&signature.key);
+                let reason = format!("its signature by {key} is for something else");
+                return Err(cache.lie(&info.path, reason));
+            }
             let signers: Vec<String> =
                 known.signatures.iter().map(|signature| show::text(&signature.key)).collect();
             return Err(Error::Untrusted {
@@ -194,6 +266,13 @@ impl Caches {
     }
 }
 
+fn say_down(error: &Error, progress: &Progress) {
+    progress.say(&format!("warning: {error}: it is left out\n{LEFT_OUT}"));
+}
+
+/// The hint for a cache that does not answer while others do.
+const LEFT_OUT: &str = "hint: the other caches of --from are asked; check its URL and the network if they lack something";
+
 /// The number of requests at once.
 fn connections() -> NonZeroUsize {
     NonZeroUsize::new(CONNECTIONS).unwrap_or(NonZeroUsize::MIN)
@@ -204,13 +283,14 @@ impl Cache {
         self.is_down.load(Ordering::Relaxed)
     }
 
-    /// Leaves the cache out from now on, if it gives nothing else either; makes the error.
-    fn give_up(&self, trouble: Trouble, progress: &Progress) -> Error {
-        if !trouble.is_of_file && !self.is_down.swap(true, Ordering::Relaxed) {
-            progress
-                .say(&format!("warning: {} is not asked any more: {}", self.name, trouble.reason));
+    fn error(&self, trouble: Trouble) -> Error {
+        let (cache, reason) = (self.name.clone(), trouble.reason);
+        match trouble.cause {
+            Cause::File | Cause::Server => Error::CacheTrouble { cache, reason },
+            Cause::Tls => Error::Tls { registry: cache, reason },
+            Cause::NoPassword => Error::CacheAsks { cache },
+            Cause::WrongPassword => Error::CacheDenies { cache },
         }
-        Error::CacheTrouble { cache: self.name.clone(), reason: trouble.reason }
     }
 
     /// Reads what the cache says of itself; a file of exported store paths says nothing.
@@ -219,24 +299,6 @@ impl Cache {
             Place::Export(_) => Ok(Some(Vec::new())),
             _ => place::read(&self.place, "nix-cache-info", INFO_LEN),
         }
-    }
-
-    /// Asks for a narinfo; `None` if the cache does not have the store path.
-    fn narinfo(&self, path: &StorePath, progress: &Progress) -> Result<Option<NarInfo>> {
-        if let Place::Export(export) = &self.place {
-            return Ok(export.narinfo(path));
-        }
-        let hash = path.hash().text();
-        let name = format!("{}.narinfo", String::from_utf8_lossy(&hash));
-        let text = place::read(&self.place, &name, NARINFO_LEN);
-        let text = text.map_err(|trouble| self.give_up(trouble, progress))?;
-        let Some(text) = text else { return Ok(None) };
-        progress.advance(text.len());
-        let info = narinfo::parse(&text).map_err(|reason| self.lie(path, reason))?;
-        if info.path != *path {
-            return Err(self.lie(path, format!("it is for {STORE_DIR}/{}", info.path)));
-        }
-        Ok(Some(info))
     }
 
     fn lie(&self, path: &StorePath, reason: String) -> Error {

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use format::StorePath;
 
 use super::compression::Compression;
+use super::place::{Cause, Trouble};
 use super::transfer::Transfer;
 use super::{Caches, Found, connections};
 use crate::error::{Error, Result};
@@ -14,6 +15,7 @@ use crate::parallel;
 use crate::progress::Progress;
 use crate::show;
 use crate::source::kept::{Full, Nar, Place};
+use crate::source::path_info::Known;
 use crate::trust::content_address;
 
 /// Bytes that the decoders of all NARs in work may take together.
@@ -47,7 +49,10 @@ impl Caches {
         let mut waiting = wanted.iter();
         let look = |number: usize| {
             let known = &wanted[number].1.info.known;
-            Ok(place.find(&known.nar_hash, known.nar_len))
+            let kept = place.find(&known.nar_hash, known.nar_len);
+            // What is kept has the hash that the cache names; nobody may have vouched for that. It is fetched then, and the
+            // cache is named.
+            Ok(kept.filter(|nar| is_addressed(nar, known).unwrap_or(false)))
         };
         parallel::in_order(threads, wanted.len(), look, |kept| {
             let Some(wanted) = waiting.next() else { return Ok(()) };
@@ -58,7 +63,9 @@ impl Caches {
             Ok(())
         })?;
 
-        progress.start("fetching", Some(missing.iter().map(|(_, found)| len(found)).sum()));
+        // The numbers are only the caches' word.
+        let total = missing.iter().fold(0_u64, |all, (_, found)| all.saturating_add(len(found)));
+        progress.start("fetching", Some(total));
         let memory = Budget::new(MEMORY);
         let get = |number: usize| {
             let (path, found) = missing[number];
@@ -82,7 +89,8 @@ impl Caches {
         progress: &Progress,
     ) -> Result<Nar> {
         let error = match self.one(path, found, place, progress) {
-            Err(error @ (Error::CacheTrouble { .. } | Error::CacheLie { .. })) => error,
+            // Another cache makes no room.
+            Err(error) if !matches!(error, Error::NotKept { .. }) => error,
             result => return result,
         };
         let mut from = found.cache + 1;
@@ -109,15 +117,21 @@ impl Caches {
         let cache = &self.all[found.cache];
         let info = &found.info;
         let gone = || cache.lie(path, format!("its file {} is not there", show::text(&info.url)));
-        let transfer = cache.place.open(&info.url, info.file_len);
-        let transfer = transfer.map_err(|trouble| cache.give_up(trouble, progress))?;
+        let of_trouble = |trouble: Trouble| match trouble.cause {
+            Cause::File => cache.lie(path, trouble.reason),
+            _ => self.give_up(cache, trouble, progress),
+        };
+        if cache.is_down() {
+            let reason = "it does not answer any more".to_owned();
+            return Err(cache.error(Trouble::of_server(reason)));
+        }
+        let transfer = cache.place.open(&info.url, info.file_len).map_err(of_trouble)?;
         let mut transfer = transfer.ok_or_else(gone)?;
         let trouble = transfer.trouble();
-        let limit = info.known.nar_len + info.known.nar_len / 8 + SLACK;
+        let limit = info.known.nar_len.saturating_add(info.known.nar_len / 8 + SLACK);
         let mut counted = Counted { input: &mut transfer, progress, rest: limit };
         let failed = |error: io::Error| match trouble.take() {
-            Some(trouble) if trouble.is_of_file => cache.lie(path, trouble.reason),
-            Some(trouble) => cache.give_up(trouble, progress),
+            Some(trouble) => of_trouble(trouble),
             None => match error.get_ref().and_then(|inner| inner.downcast_ref::<Full>()) {
                 Some(Full(full)) => {
                     Error::NotKept { dir: show::path(&place.dir()), reason: full.to_string() }
@@ -128,9 +142,7 @@ impl Caches {
             },
         };
         let nar = decode(&mut counted, found, place).map_err(failed)?;
-        if let Some(expected) = content_address::file(&info.known.content_address)
-            && nar.file_digest().map_err(failed)? != Some(expected)
-        {
+        if !is_addressed(&nar, &info.known).map_err(failed)? {
             return Err(cache.lie(path, "its content address is for another content".to_owned()));
         }
         let (digest, len) = transfer.finish(limit).map_err(failed)?;
@@ -141,6 +153,14 @@ impl Caches {
             return Err(cache.lie(path, "its file is not as FileHash and FileSize say".to_owned()));
         }
         Ok(nar)
+    }
+}
+
+/// Whether a NAR has the content that a content address of one file names. The addresses of NARs were compared before.
+fn is_addressed(nar: &Nar, known: &Known) -> io::Result<bool> {
+    match content_address::file(&known.content_address) {
+        Some(expected) => Ok(nar.file_digest()? == Some(expected)),
+        None => Ok(true),
     }
 }
 

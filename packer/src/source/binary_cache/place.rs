@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -24,15 +25,52 @@ use crate::show;
 /// Requests to a server at once, and connections that are kept for the next ones.
 pub(crate) const CONNECTIONS: usize = 16;
 
+/// Bytes of a message that are read for nothing.
+const MESSAGE_LEN: u64 = 64 << 10;
+
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(15);
 
-/// Why a cache gives nothing: a text, and whether it gives nothing else either.
+/// Why a cache gives nothing.
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) reason: String,
-    /// Whether others of its files may still be had.
-    pub(super) is_of_file: bool,
+    pub(super) cause: Cause,
+}
+
+/// What is the matter with a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// One file: others may still be had.
+    File,
+    /// The server, or the way to it.
+    Server,
+    /// Its certificate.
+    Tls,
+    /// It asks for a password that nobody gave.
+    NoPassword,
+    /// It does not accept the password.
+    WrongPassword,
+}
+
+impl Trouble {
+    pub(super) fn of_file(reason: String) -> Trouble {
+        Trouble { reason, cause: Cause::File }
+    }
+
+    pub(super) fn of_server(reason: String) -> Trouble {
+        Trouble { reason, cause: Cause::Server }
+    }
+
+    /// Says what a connection failed with.
+    pub(super) fn of_connection(error: &ureq::Error) -> Trouble {
+        let cause = match error {
+            _ if agent::tls_error(error).is_some() => Cause::Tls,
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => Cause::File,
+            _ => Cause::Server,
+        };
+        Trouble { reason: reason(error), cause }
+    }
 }
 
 /// Where a cache is.
@@ -103,11 +141,11 @@ impl Place {
             Place::Server(server) => Transfer::of_server(server, server.url(name)?, len),
             Place::Export(export) => match export.open(name, len.unwrap_or(0)) {
                 Ok(nar) => Ok(Some(Transfer::of_file(nar, len))),
-                Err(error) => Err(Trouble { reason: error.to_string(), is_of_file: false }),
+                Err(error) => Err(Trouble::of_server(error.to_string())),
             },
             Place::Directory(dir) => {
                 let path = dir.join(below(name)?);
-                match File::open(&path) {
+                match open_at_once(&path) {
                     Ok(file) if file.metadata().is_ok_and(|file| file.is_file()) => {
                         Ok(Some(Transfer::of_file(file, len)))
                     }
@@ -115,7 +153,7 @@ impl Place {
                     Err(error) if is_absent(&error) => Ok(None),
                     Err(error) => {
                         let reason = format!("{} cannot be read: {error}", show::text(name));
-                        Err(Trouble { reason, is_of_file: true })
+                        Err(Trouble::of_file(reason))
                     }
                 }
             }
@@ -127,6 +165,12 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// Opens a file without waiting for somebody who writes to it, as for a named pipe.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
 /// Checks that a name does not lead out of a cache.
 fn below(name: &str) -> std::result::Result<&Path, Trouble> {
     let path = Path::new(name);
@@ -134,8 +178,7 @@ fn below(name: &str) -> std::result::Result<&Path, Trouble> {
     if is_below && !name.is_empty() {
         return Ok(path);
     }
-    let reason = format!("{} is not a file of a cache", show::text(name));
-    Err(Trouble { reason, is_of_file: true })
+    Err(Trouble::of_file(format!("{} is not a file of a cache", show::text(name))))
 }
 
 impl Server {
@@ -193,7 +236,9 @@ impl Server {
         loop {
             let mut request = Request::get(url);
             let is_own = url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
-            if let (Some(authorization), true) = (&self.authorization, is_own) {
+            let authorization = self.authorization.as_ref().filter(|_| is_own);
+            let is_told = authorization.is_some();
+            if let Some(authorization) = authorization {
                 request = request.header(AUTHORIZATION, authorization);
             }
             if from > 0 {
@@ -202,33 +247,47 @@ impl Server {
             let request = request.body(SendBody::none()).map_err(ureq::Error::from);
             let (reason, asked) = match request.and_then(|request| self.agent.run(request)) {
                 Ok(response) if is_temporary(&response) => {
-                    (format!("it answers {}", response.status()), seconds(&response))
+                    let failed = (format!("it answers {}", response.status()), seconds(&response));
+                    drain(response);
+                    failed
                 }
                 Ok(response) => {
                     return match response.status().as_u16() {
                         200 | 206 => Ok(Some(response)),
                         // Some file servers say 403 for what does not exist.
-                        403 | 404 | 410 => Ok(None),
-                        _ => {
-                            let status = response.status();
-                            let reason = format!("it answers {status} for {}", show::text(url));
-                            Err(Trouble { reason, is_of_file: status != 401 })
+                        403 | 404 | 410 => {
+                            drain(response);
+                            Ok(None)
+                        }
+                        status => {
+                            let answer = response.status();
+                            let reason = format!("it answers {answer} for {}", show::text(url));
+                            let cause = match (status, is_told) {
+                                (401 | 407, false) => Cause::NoPassword,
+                                (401 | 407, true) => Cause::WrongPassword,
+                                _ => Cause::File,
+                            };
+                            Err(Trouble { reason, cause })
                         }
                     };
                 }
                 Err(error) if may_pass(&error) => (reason(&error), None),
-                Err(error) => return Err(Trouble { reason: reason(&error), is_of_file: false }),
+                Err(error) => return Err(Trouble::of_connection(&error)),
             };
             if !patience.wait(asked) {
-                let attempts = patience.failures;
-                let reason = format!("{reason} ({attempts} attempts)");
-                return Err(Trouble { reason, is_of_file: false });
+                return Err(Trouble::of_server(patience.gave_up(&reason)));
             }
         }
     }
 }
 
-/// Says what a connection failed with.
+/// Reads the text of an answer that says no, so that its connection can be used again.
+fn drain(response: Response<Body>) {
+    // An error may be ignored: the next request is then made over another connection.
+    let _ = io::copy(&mut response.into_body().into_reader().take(MESSAGE_LEN), &mut io::sink());
+}
+
+/// Says what a connection failed with, in words.
 pub(super) fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => show::text(&error.to_string()),
@@ -244,9 +303,8 @@ pub(super) fn encoding(response: &Response<Body>) -> std::result::Result<Compres
         return Ok(Compression::None);
     };
     let name = value.to_str().unwrap_or("?");
-    Compression::of_encoding(name).ok_or_else(|| Trouble {
-        reason: format!("its Content-Encoding {} is not known", show::text(name)),
-        is_of_file: true,
+    Compression::of_encoding(name).ok_or_else(|| {
+        Trouble::of_file(format!("its Content-Encoding {} is not known", show::text(name)))
     })
 }
 
@@ -268,14 +326,12 @@ pub(super) fn read(
         .decoder(&mut transfer)
         .and_then(|decoder| decoder.take(limit + 1).read_to_end(&mut bytes));
     match result {
-        Ok(_) if bytes.len() as u64 > limit => Err(Trouble {
-            reason: format!("{} has more than {limit} bytes", show::text(name)),
-            is_of_file: true,
-        }),
+        Ok(_) if bytes.len() as u64 > limit => {
+            Err(Trouble::of_file(format!("{} has more than {limit} bytes", show::text(name))))
+        }
         Ok(_) => Ok(Some(bytes)),
-        Err(error) => Err(trouble.take().unwrap_or_else(|| Trouble {
-            reason: format!("{}: {error}", show::text(name)),
-            is_of_file: true,
-        })),
+        Err(error) => Err(trouble
+            .take()
+            .unwrap_or_else(|| Trouble::of_file(format!("{}: {error}", show::text(name))))),
     }
 }

@@ -60,6 +60,8 @@ struct Stream<'a> {
     url: String,
     reader: ureq::BodyReader<'static>,
     patience: Patience,
+    /// Bytes that come once more, and are left out.
+    again: u64,
     /// Bytes since the last failure.
     since: u64,
     pace: Pace,
@@ -100,12 +102,18 @@ impl<'a> Transfer<'a> {
         let mut patience = Patience::default();
         let Some(response) = server.get(&url, 0, &mut patience)? else { return Ok(None) };
         let encoding = place::encoding(&response)?;
+        let sent = response.body().content_length();
         // What a server compresses on its way has no length that is known before.
         let len = len.filter(|_| encoding == Compression::None);
-        let len = len.or(response.body().content_length());
+        if let (Some(expected), Some(sent)) = (len, sent)
+            && expected != sent
+        {
+            return Err(Trouble::of_file(wrong_len(expected)));
+        }
+        let len = len.or(sent);
         let reader = response.into_body().into_reader();
-        let (since, pace) = (0, Pace::default());
-        let stream = Stream { server, url, reader, patience, since, pace };
+        let (again, since, pace) = (0, 0, Pace::default());
+        let stream = Stream { server, url, reader, patience, again, since, pace };
         Ok(Some(Transfer::new(Source::Server(Box::new(stream)), encoding, len)))
     }
 
@@ -129,11 +137,15 @@ impl<'a> Transfer<'a> {
         while self.read(&mut buffer)? > 0 {
             if self.at > limit {
                 let reason = format!("its file has more than {limit} bytes");
-                return Err(self.trouble.fail(Trouble { reason, is_of_file: true }));
+                return Err(self.trouble.fail(Trouble::of_file(reason)));
             }
         }
         Ok((std::mem::take(&mut self.hasher).finish(), self.at))
     }
+}
+
+fn wrong_len(len: u64) -> String {
+    format!("its file does not have {len} bytes")
 }
 
 impl Read for Transfer<'_> {
@@ -151,8 +163,7 @@ impl Read for Transfer<'_> {
         self.at += count as u64;
         match self.len {
             Some(len) if self.at > len || count == 0 && self.at < len => {
-                let reason = format!("its file does not have {len} bytes");
-                Err(self.trouble.fail(Trouble { reason, is_of_file: true }))
+                Err(self.trouble.fail(Trouble::of_file(wrong_len(len))))
             }
             _ => Ok(count),
         }
@@ -162,15 +173,29 @@ impl Read for Transfer<'_> {
 impl Stream<'_> {
     /// Reads the bytes at `at`; makes another request if the connection breaks.
     fn read(&mut self, buffer: &mut [u8], at: u64, len: Option<u64>) -> Result<usize, Trouble> {
+        let mut skipped = [0; 4096];
         loop {
+            // What a server without ranges sends once more.
+            let is_again = self.again > 0;
+            let part = usize::try_from(self.again).unwrap_or(usize::MAX).min(skipped.len());
             let begin = Instant::now();
-            let result = self.reader.read(buffer);
+            let result = match is_again {
+                true => self.reader.read(&mut skipped[..part]),
+                false => self.reader.read(buffer),
+            };
             let count = *result.as_ref().unwrap_or(&0);
             let is_slow = self.pace.is_too_slow(begin.elapsed(), count, self.server.silence);
             let reason = match result {
+                Err(error) => place::reason(&ureq::Error::from(error)),
                 _ if is_slow => "it sends less than 1 KiB a second".to_owned(),
                 // A proxy may end an answer that has no length, or a wrong one.
-                Ok(0) if len.is_some_and(|len| at < len) => "it ends too early".to_owned(),
+                Ok(0) if is_again || len.is_some_and(|len| at < len) => {
+                    "it ends too early".to_owned()
+                }
+                Ok(count) if is_again => {
+                    self.again -= count as u64;
+                    continue;
+                }
                 Ok(count) => {
                     self.since += count as u64;
                     if self.since >= PROGRESS {
@@ -178,35 +203,27 @@ impl Stream<'_> {
                     }
                     return Ok(count);
                 }
-                Err(error) => place::reason(&ureq::Error::from(error)),
             };
             self.since = 0;
-            self.again(at, &reason)?;
+            self.request(at, &reason)?;
         }
     }
 
     /// Makes another request for the rest.
-    fn again(&mut self, at: u64, reason: &str) -> Result<(), Trouble> {
-        let trouble = |reason: String| Trouble { reason, is_of_file: false };
+    fn request(&mut self, at: u64, reason: &str) -> Result<(), Trouble> {
         if !self.patience.wait(None) {
-            let attempts = self.patience.failures;
-            return Err(trouble(format!("{reason} ({attempts} attempts)")));
+            return Err(Trouble::of_server(self.patience.gave_up(reason)));
         }
         let response = self.server.get(&self.url, at, &mut self.patience)?;
-        let response = response.ok_or_else(|| trouble("its file is gone".to_owned()))?;
-        let status = response.status();
-        let start = start(&response);
-        let mut reader = response.into_body().into_reader();
-        match status.as_u16() {
-            206 if start == Some(at) => {}
-            206 => return Err(trouble("it sends another range".to_owned())),
+        let response = response.ok_or_else(|| Trouble::of_file("its file is gone".to_owned()))?;
+        self.again = match (response.status().as_u16(), start(&response)) {
+            (206, Some(start)) if start == at => 0,
+            (206, _) => return Err(Trouble::of_server("it sends another range".to_owned())),
             // A server need not know ranges.
-            _ => {
-                // If this breaks, the next read does, too.
-                let _ = io::copy(&mut (&mut reader).take(at), &mut io::sink());
-            }
-        }
-        self.reader = reader;
+            _ => at,
+        };
+        self.reader = response.into_body().into_reader();
+        self.pace = Pace::default();
         Ok(())
     }
 }

@@ -26,8 +26,8 @@ pub(crate) struct Fetched {
 impl Closure {
     /// Finds the closure of `arguments`, and adds to the store what it does not have.
     ///
-    /// What Nix's database says is valid is read from the store, and so is what is there with `--store-root`; all else is
-    /// fetched. If that is all, no cache is asked.
+    /// What Nix's database says is valid is read from the store; no cache is asked for it. With `--store-root`, what is there
+    /// is read from there, but the caches say what belongs to the closure. All else is fetched.
     ///
     /// # Errors
     ///
@@ -48,8 +48,13 @@ impl Closure {
                 roots.push(root);
             }
         }
-        let valid = present(store, &roots)?;
-        if roots.iter().all(|root| valid.contains(root)) {
+        // All that is valid in Nix's database has its references there, too. In another store, something may be missing.
+        let is_host = store.origin() == Origin::Host;
+        let look = |paths: &[StorePath]| match is_host {
+            true => nix::valid(paths),
+            false => Ok(BTreeSet::new()),
+        };
+        if look(&roots)?.len() == roots.len() {
             let closure = Closure::find(store, arguments, None, ask, threads, progress)?;
             return Ok((closure, Fetched::default()));
         }
@@ -57,9 +62,11 @@ impl Closure {
         // What the caches have; what they do not have may be here.
         let caches = caches()?;
         progress.start("asking", None);
-        let Walk { mut found, absent } = caches.walk(&roots, progress)?;
-        let seen: Vec<StorePath> = found.keys().chain(&absent).cloned().collect();
-        let valid = present(store, &seen)?;
+        let Walk { mut found, absent, mut valid } = caches.walk(&roots, look, progress)?;
+        if !is_host {
+            let seen: Vec<StorePath> = found.keys().chain(&absent).cloned().collect();
+            valid = present(store, &seen)?;
+        }
         if let Some(path) = absent.iter().find(|path| !valid.contains(path)) {
             let path = format!("{STORE_DIR}/{path}");
             return Err(Error::NotCached { path, caches: caches.names() });
@@ -69,7 +76,7 @@ impl Closure {
         let mut known = KnownPaths::new();
         for some in valid.chunks(nix::AT_ONCE) {
             local.extend(super::requisites(store, some, threads, progress)?);
-            if (ask, store.origin()) == (Ask::PathInfo, Origin::Host) {
+            if is_host && ask == Ask::PathInfo {
                 known.extend(path_info::ask(some, progress));
             }
         }
@@ -94,11 +101,8 @@ impl Closure {
     }
 }
 
-/// Which of these store paths the store has, whole.
+/// Which of these store paths the store has.
 fn present(store: &Store, paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
-    if store.origin() == Origin::Host {
-        return nix::valid(paths);
-    }
     let mut present = BTreeSet::new();
     for path in paths {
         if store.has(path)? {
