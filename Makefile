@@ -20,8 +20,8 @@ STUBS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # The Debian packages that the build, Nix, the examples and the tests use, except essential ones.
-PACKAGES := bindfs bubblewrap bzip2 ca-certificates curl docker-registry g++ gcc libc6-dev minisign musl-tools nix-bin \
-	openssh-client openssl patchelf python3 python3-pip skopeo strace sudo tar umoci xz-utils zstd
+PACKAGES := bindfs bubblewrap bzip2 ca-certificates curl docker-registry g++ gcc libc6-dev minisign musl-tools nginx-light \
+	nix-bin openssh-client openssl patchelf python3 python3-pip skopeo strace sudo tar umoci xz-utils zstd
 
 # What makes stubs and closures for aarch64 on another machine, and runs them.
 PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)

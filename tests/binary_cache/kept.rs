@@ -1,0 +1,144 @@
+//! What is kept for the next run: whole NARs alone, whatever ends this one.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::signal::Signal;
+use tests::server::{Request, Server};
+use tests::{Change, Host, Nix, User, until};
+
+use crate::machine::Machine;
+use crate::made::{Cache, NAMES, file};
+
+/// A server of a cache that stops in the middle of the data while `stalls`.
+fn stalling(stalls: &Arc<AtomicBool>) -> (Server, String) {
+    let (cache, stalls) = (Cache::new("none"), stalls.clone());
+    let data = format!("/{}", cache.field("cached-data", "URL"));
+    let server = Server::start(move |request, _| {
+        let answer = file(cache.path(), request);
+        match request.path == data && stalls.load(Ordering::SeqCst) {
+            true => answer.stalled(1_000_000),
+            false => answer,
+        }
+    });
+    let url = format!("http://{}", server.name(""));
+    (server, url)
+}
+
+fn nars(requests: &[Request]) -> usize {
+    requests.iter().filter(|request| request.path.starts_with("/nar/")).count()
+}
+
+#[test]
+fn the_next_run_needs_no_nars() {
+    let (machine, cache) = (Machine::new(), Cache::new("xz"));
+    machine.pack_all(&[&machine.install(&cache)]);
+    assert_eq!(machine.kept().len(), NAMES.len());
+    fs::remove_dir_all(cache.path().join("nar")).expect("remove the NARs");
+    let directory = machine.install(&cache);
+    machine.pack_all(&[&directory]);
+    // They are for this option's users alone.
+    let (what, _) = machine.build(&["--from", &directory, "--no-cache"]).run().expect_refusal(1);
+    assert!(what.ends_with(" is not there"), "{what}");
+}
+
+#[test]
+fn an_interrupted_run_keeps_whole_nars() {
+    let (machine, stalls) = (Machine::new(), Arc::new(AtomicBool::new(true)));
+    let (server, url) = stalling(&stalls);
+    let running = machine.build(&["--from", &url]).spawn();
+    until("the others are kept", || (machine.kept().len() == NAMES.len() - 1).then_some(()));
+    running.signal(Signal::SIGINT);
+    running.wait().expect_signal(2);
+    let kept = machine.kept();
+    assert!(kept.iter().all(|name| name.ends_with(".nar.zst")) && kept.len() == 4, "{kept:?}");
+    assert!(!machine.has_bundle());
+
+    stalls.store(false, Ordering::SeqCst);
+    let _ = server.take_requests();
+    machine.pack_all(&[&url]);
+    assert_eq!(nars(&server.take_requests()), 1);
+    machine.pack_all(&[&url]);
+    assert_eq!(nars(&server.take_requests()), 0);
+}
+
+#[test]
+fn without_a_cache_nothing_is_left() {
+    let (machine, stalls) = (Machine::new(), Arc::new(AtomicBool::new(true)));
+    let (server, url) = stalling(&stalls);
+    let leftovers = || fs::read_dir(machine.host.outside("/tmp")).expect("list it").count();
+    let running = machine.build(&["--from", &url, "--no-cache"]).spawn();
+    until("the others are fetched", || (nars(&server.requests()) == NAMES.len()).then_some(()));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    running.signal(Signal::SIGINT);
+    running.wait().expect_signal(2);
+    assert_eq!((leftovers(), machine.kept().len()), (0, 0));
+
+    stalls.store(false, Ordering::SeqCst);
+    machine.build(&["--from", &url, "--no-cache"]).run().expect_quiet();
+    machine.expect_bundle();
+    assert_eq!((leftovers(), machine.kept().len()), (0, 0));
+}
+
+#[test]
+fn damaged_nars_are_fetched_again() {
+    let (machine, stalls) = (Machine::new(), Arc::new(AtomicBool::new(false)));
+    let (server, url) = stalling(&stalls);
+    machine.pack_all(&[&url]);
+    let names = machine.kept();
+    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 4] = [
+        &|_| Vec::new(),
+        &|bytes| bytes[..bytes.len() - 1].to_vec(),
+        &|bytes| [bytes, b"x"].concat(),
+        &|bytes| {
+            let mut bytes = bytes.to_vec();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            bytes
+        },
+    ];
+    for (damage, name) in damages.iter().zip(&names) {
+        let path = machine.nars().join(name);
+        let good = fs::read(&path).expect("read it");
+        fs::write(&path, damage(&good)).expect("write it");
+        let _ = server.take_requests();
+        machine.pack_all(&[&url]);
+        assert_eq!(nars(&server.take_requests()), 1);
+        assert!(fs::read(&path).expect("read it") == good, "the same bytes");
+    }
+    assert_eq!(machine.kept(), names);
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let user = User::ordinary();
+    let change = Change::Mount {
+        kind: "tmpfs",
+        at: "/var/tmp".into(),
+        options: format!("size=1m,mode=700,uid={}", user.uid),
+    };
+    let machine = Machine::of(Host::changed(user, Nix::Absent, &[change]));
+    let directory = machine.install(&Cache::new("xz"));
+    let build = || machine.build(&["--from", &directory]);
+    let (what, hint) = build().env("XDG_CACHE_HOME", "/var/tmp").run().expect_refusal(1);
+    let expected =
+        "packer: what was fetched cannot be kept in /var/tmp/packer/nars: No space left on device";
+    assert!(what.starts_with(expected), "{what}");
+    assert!(hint.contains("XDG_CACHE_HOME"), "{hint}");
+    assert!(!machine.has_bundle());
+    let (what, _) = build().arg("--no-cache").env("TMPDIR", "/var/tmp").run().expect_refusal(1);
+    assert!(what.contains("No space left on device") && what.contains("/var/tmp"), "{what}");
+    build().run().expect_quiet();
+    machine.expect_bundle();
+}
+
+/// A machine whose user has no home.
+#[test]
+fn no_home_is_needed() {
+    let machine = Machine::new();
+    let directory = machine.install(&Cache::new("xz"));
+    let start = machine.build(&["--from", &directory]).env("HOME", "/nowhere");
+    start.run().expect_quiet();
+    machine.expect_bundle();
+}
