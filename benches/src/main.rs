@@ -11,6 +11,7 @@
 //!   cluster  the first start from a slow file   slow    the slow file
 //!   compose  services that start together
 //!   image    OCI images
+//!   cache    binary caches
 //! ```
 //!
 //! Each part compares cases in the same run. One round starts every case once; the order changes from round to
@@ -20,6 +21,7 @@
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod bare;
+mod binary_cache;
 mod closures;
 mod cluster;
 mod compose;
@@ -56,7 +58,7 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 9] = [
+const PARTS: [(&str, Measure); 10] = [
     ("start", start::measure),
     ("first", first::measure),
     ("update", update::measure),
@@ -66,6 +68,7 @@ const PARTS: [(&str, Measure); 9] = [
     ("cluster", cluster::measure),
     ("compose", compose::measure),
     ("image", image::measure),
+    ("cache", binary_cache::measure),
 ];
 
 fn main() -> ExitCode {

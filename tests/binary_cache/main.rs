@@ -22,8 +22,6 @@ mod many;
 mod same_bytes;
 /// Caches as directories and behind nginx, python and TLS, in every compression.
 mod served;
-/// Real servers.
-mod servers;
 /// Several caches.
 mod several;
 /// Whose signatures count.

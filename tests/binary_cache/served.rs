@@ -7,7 +7,7 @@ use tests::server::{Answer, Server};
 
 use crate::machine::Machine;
 use crate::made::{Cache, NAMES, file, shell};
-use crate::servers::Served;
+use tests::Served;
 
 #[test]
 fn every_compression_gives_the_bundle_of_the_store() {

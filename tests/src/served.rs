@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
-use tests::http::free_port;
-use tests::{run, until};
+
+use crate::http::free_port;
+use crate::program::run;
+use crate::start::until;
 
 /// A server that serves a directory.
-pub(crate) struct Served {
+pub struct Served {
     directory: TempDir,
     process: Child,
     host: String,
@@ -18,21 +20,25 @@ pub(crate) struct Served {
 
 /// A request in nginx's log.
 #[derive(Debug)]
-pub(crate) struct Logged {
-    pub(crate) connection: String,
+pub struct Logged {
+    /// The connection's number.
+    pub connection: String,
     /// Method and path.
-    pub(crate) request: String,
-    pub(crate) range: String,
+    pub request: String,
+    /// The header `Range`.
+    pub range: String,
 }
 
 impl Served {
     /// nginx, with more lines in its configuration.
-    pub(crate) fn nginx(cache: &Path, more: &str) -> Served {
+    #[must_use]
+    pub fn nginx(cache: &Path, more: &str) -> Served {
         Served::start_nginx(cache, "http", more)
     }
 
     /// nginx with TLS, and an authority of its own.
-    pub(crate) fn nginx_with_tls(cache: &Path) -> Served {
+    #[must_use]
+    pub fn nginx_with_tls(cache: &Path) -> Served {
         let more = "ssl_certificate DIR/certificate; ssl_certificate_key DIR/key;";
         Served::start_nginx(cache, "https", more)
     }
@@ -66,7 +72,8 @@ impl Served {
     }
 
     /// `python3 -m http.server`: it knows neither ranges nor connections that stay.
-    pub(crate) fn python(cache: &Path) -> Served {
+    #[must_use]
+    pub fn python(cache: &Path) -> Served {
         let (directory, port) = (directory(), free_port());
         let mut python = Command::new("python3");
         python.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory"]);
@@ -87,17 +94,21 @@ impl Served {
         served
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.host)
     }
 
     /// The certificate of its authority.
-    pub(crate) fn certificate(&self) -> PathBuf {
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
         self.directory.path().join("authority")
     }
 
     /// The requests so far; a marker ends them, since the log is written later.
-    pub(crate) fn requests(&self) -> Vec<Logged> {
+    #[must_use]
+    pub fn requests(&self) -> Vec<Logged> {
         let marker = format!("/marker-{}", free_port());
         let url = format!("{}{marker}", self.url());
         run(Command::new("curl").args(["--silent", "--insecure", "--noproxy", "*", &url]))
