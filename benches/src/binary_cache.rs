@@ -53,10 +53,9 @@ fn time(part: &mut Part) {
         command.args(&cache.roots);
         command
     };
-    let cases: [Case<'_>; 3] = [
+    let cases: [Case<'_>; 2] = [
         (NIX, Box::new(nix)),
         (PACKER, Box::new(|| cache.pack(&served.url(), &work, &["--level", "1"]))),
-        ("packer build", Box::new(|| cache.pack(&served.url(), &work, &[]))),
     ];
     let turns = Turns::of(&cases, ROUNDS, |_| ());
     let head = ["case", "of nix copy", "median s"];

@@ -164,7 +164,7 @@ pub(crate) struct Wire<R> {
 
 impl<R: Read> Wire<R> {
     pub(crate) fn new(input: R, limit: u64) -> Wire<R> {
-        Wire { input, at: 0, limit, buffer: vec![0; BUFFER_LEN] }
+        Wire { input, at: 0, limit, buffer: Vec::new() }
     }
 
     /// Reads a string of at most `limit` bytes.
@@ -202,6 +202,8 @@ impl<R: Read> Wire<R> {
 
     fn skip(&mut self, mut len: u64) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
+        let most = usize::try_from(len).unwrap_or(usize::MAX).min(BUFFER_LEN);
+        buffer.resize(buffer.len().max(most), 0);
         while len > 0 {
             let part = usize::try_from(len).unwrap_or(usize::MAX).min(buffer.len());
             self.exactly(&mut buffer[..part])?;

@@ -76,7 +76,7 @@ impl<'a> Blocks<'a> {
         Blocks {
             target,
             block: Vec::with_capacity(BLOCK_LEN),
-            frame: vec![0; zstd_safe::compress_bound(BLOCK_LEN)],
+            frame: Vec::new(),
             encoder: CCtx::create(),
             ranges: Vec::new(),
         }
@@ -103,9 +103,11 @@ impl<'a> Blocks<'a> {
         for parameter in parameters {
             self.encoder.set_parameter(parameter).map_err(zstd)?;
         }
-        let len = self.encoder.compress2(self.frame.as_mut_slice(), &self.block).map_err(zstd)?;
-        let start = self.target.put(&self.frame[..len])?;
-        self.ranges.push(start..start + len as u64);
+        self.frame.clear();
+        self.frame.reserve(zstd_safe::compress_bound(self.block.len()));
+        self.encoder.compress2(&mut self.frame, &self.block).map_err(zstd)?;
+        let start = self.target.put(&self.frame)?;
+        self.ranges.push(start..start + self.frame.len() as u64);
         self.block.clear();
         Ok(())
     }
