@@ -6,6 +6,8 @@ mod addressed;
 mod asked;
 /// Unlucky networks.
 mod broken_off;
+/// Files of `nix-store --export`, and `packer find`.
+mod exported;
 /// Caches that lie.
 mod hostile;
 /// What is kept for the next run.
