@@ -34,49 +34,33 @@ fn names_vouch_for_texts_and_directories() {
     assert!(machine.bundle() == crate::machine::packed_from_store(&["--no-path-info"]));
 }
 
+/// Another content in the place of a store path's, which a script makes as `other`.
+fn altered(name: &'static str, script: &'static str) -> impl Fn(&Cache) {
+    move |cache| {
+        shell(cache, script).expect_code(0);
+        alter(cache, name, "other");
+    }
+}
+
 #[test]
 fn altered_content_is_refused() {
-    let library = |cache: &Cache| cache.field(NAMES[1], "NarHash");
+    let (content, naming) =
+        ("its content address is for another content", "its content address makes another name");
+    let address = |cache: &Cache| {
+        let hash = cache.field(NAMES[1], "NarHash");
+        cache.set("cached-text", "CA", Some(&format!("text:{hash}")));
+    };
+    let references = |cache: &Cache| {
+        let references = cache.field(NAMES[1], "References");
+        cache.set("cached-text", "References", references.split(' ').next());
+        cache.set("cached-text", "Sig", None);
+    };
     let cases: [(&str, &dyn Fn(&Cache), &str); 5] = [
-        (
-            "cached-text",
-            &|cache| {
-                shell(cache, "echo other > other").expect_code(0);
-                alter(cache, "cached-text", "other");
-            },
-            "its content address is for another content",
-        ),
-        (
-            "cached-text",
-            &|cache| {
-                shell(cache, "cp /bin/true program; chmod +x program").expect_code(0);
-                alter(cache, "cached-text", "program");
-            },
-            "its content address is for another content",
-        ),
-        (
-            "cached-source",
-            &|cache| {
-                shell(cache, "echo other > other").expect_code(0);
-                alter(cache, "cached-source", "other");
-            },
-            "its content address makes another name",
-        ),
-        (
-            "cached-text",
-            &|cache| cache.set("cached-text", "CA", Some(&format!("text:{}", library(cache)))),
-            "its content address makes another name",
-        ),
-        (
-            "cached-text",
-            &|cache| {
-                let reference = cache.field("cached-library", "References");
-                let reference = reference.split(' ').next().expect("one").to_owned();
-                cache.set("cached-text", "References", Some(&reference));
-                cache.set("cached-text", "Sig", None);
-            },
-            "its content address makes another name",
-        ),
+        ("cached-text", &altered("cached-text", "echo other > other"), content),
+        ("cached-text", &altered("cached-text", "cp /bin/true other"), content),
+        ("cached-source", &altered("cached-source", "echo other > other"), naming),
+        ("cached-text", &address, naming),
+        ("cached-text", &references, naming),
     ];
     for (name, change, expected) in cases {
         let (machine, cache) = (Machine::new(), Cache::new("none"));
@@ -108,15 +92,21 @@ fn copy(path: &str, to: &Path) {
     run(copy.args(["copy", "--to", &url, path])).expect_code(0);
 }
 
+/// Puts what [`copy`] wrote on a machine.
+fn install(machine: &Machine, unsigned: &TempDir) {
+    let second = machine.host.outside("/srv/unsigned");
+    // It may be an older one.
+    let _ = std::fs::remove_dir_all(&second);
+    run(Command::new("cp").arg("-rT").arg(unsigned.path().join("unsigned")).arg(second))
+        .expect_code(0);
+}
+
 #[test]
 fn every_kind_of_address_is_computed() {
     let machine = Machine::new();
     let cache = machine.install(&Cache::new("none"));
     let build = |path: &str, unsigned: &TempDir| {
-        let second = machine.host.outside("/srv/unsigned");
-        let _ = std::fs::remove_dir_all(&second);
-        run(Command::new("cp").arg("-rT").arg(unsigned.path().join("unsigned")).arg(second))
-            .expect_code(0);
+        install(&machine, unsigned);
         machine.build(&["--from", &cache, "--from", "/srv/unsigned", "--closure", path]).run()
     };
     for arguments in
@@ -146,9 +136,7 @@ fn references_to_itself_need_a_signature() {
     let (machine, directory) = (Machine::new(), tempfile::tempdir().expect("make one"));
     copy(&path, directory.path());
     let cache = machine.install(&Cache::new("none"));
-    let second = machine.host.outside("/srv/unsigned");
-    run(Command::new("cp").arg("-rT").arg(directory.path().join("unsigned")).arg(second))
-        .expect_code(0);
+    install(&machine, &directory);
     let ended =
         machine.build(&["--from", &cache, "--from", "/srv/unsigned", "--closure", &path]).run();
     let (what, _) = ended.expect_refusal(1);

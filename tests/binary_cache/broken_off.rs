@@ -153,7 +153,7 @@ fn slow_servers_are_given_up() {
     });
     let (what, _) = packed(&slow).expect_refusal(1);
     let expected = format!(
-        "packer: binary cache {}: it sends less than 1 KiB a second (5 attempts)",
+        "packer: binary cache {}: it sends less than 64 bytes a second (5 attempts)",
         url(&slow)
     );
     assert_eq!(what, expected);
@@ -176,6 +176,6 @@ fn slow_servers_are_given_up() {
     });
     let begin = Instant::now();
     let (what, _) = packed(&again).expect_refusal(1);
-    assert!(what.contains(": it sends less than 1 KiB a second ("), "{what}");
+    assert!(what.contains(": it sends less than 64 bytes a second ("), "{what}");
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }

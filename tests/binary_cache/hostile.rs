@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use tests::Ended;
 use tests::server::{Answer, Server};
-use tests::{Ended, until};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, measured};
 use crate::made::{Cache, NAMES, file, made, shell};
 
 /// Packs from a changed cache; the message of the refusal, of which both lines are checked.
@@ -243,17 +243,9 @@ fn bombs_are_bounded() {
             nar_path.display()
         );
         shell(&cache, &script).expect_code(0);
-        let mut running = machine.build(&["--from", &machine.install(&cache)]).spawn();
-        let mut most = 0;
-        let status = format!("/proc/{}/status", running.pid());
-        until("packer ends", || {
-            let text = fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let number = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
-            most = most.max(number.unwrap_or(0));
-            running.has_ended().then_some(())
-        });
-        let (what, _) = running.wait().expect_refusal(1);
+        let start = machine.build(&["--from", &machine.install(&cache)]);
+        let (ended, most) = measured(start);
+        let (what, _) = ended.expect_refusal(1);
         assert!(what.contains("-cached-data: its NAR is wrong: "), "{compression}: {what}");
         assert!(most < 150 << 10, "{compression}: {most} KiB");
         let kept: u64 = fs::read_dir(machine.nars())

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
-use tests::server::{Request, Server};
+use tests::server::Server;
 use tests::{Change, Host, Nix, User, until};
 
 use crate::machine::Machine;
-use crate::made::{Cache, NAMES, file};
+use crate::made::{Cache, NAMES, count, file, made};
 
 /// A server of a cache that stops in the middle of the data while `stalls`.
 fn stalling(stalls: &Arc<AtomicBool>) -> (Server, String) {
@@ -24,10 +24,6 @@ fn stalling(stalls: &Arc<AtomicBool>) -> (Server, String) {
     });
     let url = format!("http://{}", server.name(""));
     (server, url)
-}
-
-fn nars(requests: &[Request]) -> usize {
-    requests.iter().filter(|request| request.path.starts_with("/nar/")).count()
 }
 
 #[test]
@@ -58,9 +54,9 @@ fn an_interrupted_run_keeps_whole_nars() {
     stalls.store(false, Ordering::SeqCst);
     let _ = server.take_requests();
     machine.pack_all(&[&url]);
-    assert_eq!(nars(&server.take_requests()), 1);
+    assert_eq!(count(&server.take_requests(), "/nar/"), 1);
     machine.pack_all(&[&url]);
-    assert_eq!(nars(&server.take_requests()), 0);
+    assert_eq!(count(&server.take_requests(), "/nar/"), 0);
 }
 
 #[test]
@@ -69,7 +65,9 @@ fn without_a_cache_nothing_is_left() {
     let (server, url) = stalling(&stalls);
     let leftovers = || fs::read_dir(machine.host.outside("/tmp")).expect("list it").count();
     let running = machine.build(&["--from", &url, "--no-cache"]).spawn();
-    until("the others are fetched", || (nars(&server.requests()) == NAMES.len()).then_some(()));
+    until("the others are fetched", || {
+        (count(&server.requests(), "/nar/") == NAMES.len()).then_some(())
+    });
     std::thread::sleep(std::time::Duration::from_millis(200));
     running.signal(Signal::SIGINT);
     running.wait().expect_signal(2);
@@ -104,10 +102,54 @@ fn damaged_nars_are_fetched_again() {
         fs::write(&path, damage(&good)).expect("write it");
         let _ = server.take_requests();
         machine.pack_all(&[&url]);
-        assert_eq!(nars(&server.take_requests()), 1);
+        assert_eq!(count(&server.take_requests(), "/nar/"), 1);
         assert!(fs::read(&path).expect("read it") == good, "the same bytes");
     }
     assert_eq!(machine.kept(), names);
+}
+
+/// Somebody damages a NAR that this run has fetched, before it is packed.
+#[test]
+fn nars_are_checked_when_they_are_packed() {
+    let (machine, stalls) = (Machine::new(), Arc::new(AtomicBool::new(true)));
+    let (_server, url) = stalling(&stalls);
+    let running = machine.build(&["--from", &url]).spawn();
+    until("the others are kept", || (machine.kept().len() == NAMES.len() - 1).then_some(()));
+    for name in machine.kept() {
+        let path = machine.nars().join(name);
+        let mut bytes = fs::read(&path).expect("read it");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).expect("write it");
+    }
+    stalls.store(false, Ordering::SeqCst);
+    let (what, _) = running.wait().expect_refusal(1);
+    assert!(what.starts_with("packer: cannot read /nix/store/"), "{what}");
+    assert!(what.ends_with(", in packer's cache, where it was whole before"), "{what}");
+    assert!(!machine.has_bundle());
+    machine.pack_all(&[&url]);
+}
+
+#[test]
+fn several_runs_at_once_do_not_disturb_each_other() {
+    let (machine, cache) = (Machine::new(), Cache::new("xz"));
+    let directory = machine.install(&cache);
+    let build = |name: &str| {
+        let start = machine.host.start("/srv/packer").args(["build", "--closure", &made().root]);
+        let start =
+            start.args(["--level", "1", "--trusted-key", &made().key, "--from", &directory]);
+        start.args(["--output", name]).spawn()
+    };
+    let names = ["bundle", "b", "c", "d"];
+    for running in names.map(build) {
+        running.wait().expect_quiet();
+    }
+    machine.expect_bundle();
+    for name in &names[1..] {
+        let other = fs::read(machine.host.outside(machine.host.home(name))).expect("read it");
+        assert!(other == machine.bundle());
+    }
+    assert_eq!(machine.kept().len(), NAMES.len());
 }
 
 #[test]

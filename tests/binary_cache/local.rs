@@ -4,21 +4,10 @@ use std::fs;
 use std::process::{self, Command};
 use std::time::SystemTime;
 
-use tests::server::{Request, Server};
 use tests::{Store, nix_command, run};
 
 use crate::machine::Machine;
-use crate::made::{Cache, Made, NAMES, file, made};
-
-fn serve(cache: Cache) -> (Server, String) {
-    let server = Server::start(move |request, _| file(cache.path(), request));
-    let url = format!("http://{}", server.name("").trim_end_matches('/'));
-    (server, url)
-}
-
-fn count(requests: &[Request], end: &str) -> usize {
-    requests.iter().filter(|request| request.path.contains(end)).count()
-}
+use crate::made::{Cache, Made, NAMES, count, made, serve};
 
 /// A closure that is built now, and of which Nix forgets the program and the library.
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use tests::{Ended, Host, Nix, Start, User, packer, run};
+use tests::{Ended, Host, Nix, Start, User, packer, run, until};
 
 use crate::made::{Cache, made};
 
@@ -113,6 +113,22 @@ impl Machine {
     fn outside(&self, name: &str) -> PathBuf {
         self.host.outside(self.host.home(name))
     }
+}
+
+/// Runs packer; returns also the most memory that it had at once, in KiB.
+pub(crate) fn measured(start: Start) -> (Ended, u64) {
+    let mut running = start.spawn();
+    let status = format!("/proc/{}/status", running.pid());
+    let mut most = 0;
+    until("packer ends", || {
+        // At its end, there is no such line.
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
+        most = most.max(number.unwrap_or(0));
+        running.has_ended().then_some(())
+    });
+    (running.wait(), most)
 }
 
 /// The bundle of the closure, packed from the store of this machine, which has all signatures.

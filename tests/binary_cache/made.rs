@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
-use tests::server::{Answer, Request};
+use tests::server::{Answer, Request, Server};
 use tests::{Ended, nix_build, nix_command, once, probe, run};
 
 /// The store paths by their short names: a program, a library that refers to itself, data with large and odd files, a
@@ -198,6 +198,18 @@ pub(crate) fn file(directory: &Path, request: &Request) -> Answer {
             Answer::new(206).header("Content-Range", range).body(&bytes[start..])
         }
     }
+}
+
+/// Serves a cache as it is; returns the URL, too.
+pub(crate) fn serve(cache: Cache) -> (Server, String) {
+    let server = Server::start(move |request, _| file(cache.path(), request));
+    let url = format!("http://{}", server.name("").trim_end_matches('/'));
+    (server, url)
+}
+
+/// The number of requests with something in their paths.
+pub(crate) fn count(requests: &[Request], part: &str) -> usize {
+    requests.iter().filter(|request| request.path.contains(part)).count()
 }
 
 /// The first byte that a request asks for.

@@ -3,22 +3,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use tests::server::{Answer, Request, Server};
+use tests::server::{Answer, Server};
 
 use crate::machine::Machine;
-use crate::made::{Cache, NAMES, file, made, shell};
+use crate::made::{Cache, NAMES, count, file, made, serve, shell};
 
 const DOWN: &str = "http://127.0.0.1:1";
-
-fn serve(cache: Cache) -> (Server, String) {
-    let server = Server::start(move |request, _| file(cache.path(), request));
-    let url = format!("http://{}", server.name("").trim_end_matches('/'));
-    (server, url)
-}
-
-fn count(requests: &[Request], start: &str) -> usize {
-    requests.iter().filter(|request| request.path.starts_with(start)).count()
-}
 
 #[test]
 fn the_first_that_has_a_path_gives_it() {

@@ -156,9 +156,6 @@ impl Caches {
         let mut seen: BTreeSet<StorePath> = roots.iter().cloned().collect();
         let mut wave: Vec<StorePath> = seen.iter().cloned().collect();
         while !wave.is_empty() {
-            if seen.len() > limits::STORE_PATHS as usize {
-                return Err(Error::EndlessClosure { caches: self.names() });
-            }
             let valid = look(&wave)?;
             wave.retain(|path| !valid.contains(path));
             walk.valid.extend(valid);
@@ -175,6 +172,9 @@ impl Caches {
                     if seen.insert(reference.clone()) {
                         next.push(reference.clone());
                     }
+                }
+                if seen.len() > limits::STORE_PATHS as usize {
+                    return Err(Error::EndlessClosure { caches: self.names() });
                 }
                 walk.found.insert(path.clone(), found);
                 Ok(())

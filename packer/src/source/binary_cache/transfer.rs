@@ -11,11 +11,11 @@ use ureq::http::Response;
 use ureq::http::header::CONTENT_RANGE;
 
 use super::compression::Compression;
-use super::place::{self, Server, Trouble};
+use super::place::{self, CONNECTIONS, Server, Trouble};
 use crate::http::patience::Patience;
 
-/// The slowest server that is waited for, in bytes a second.
-const SLOWEST: u64 = 1 << 10;
+/// The slowest transfer that is waited for, in bytes a second: 1 KiB for all that share a slow line.
+const SLOWEST: u64 = (1 << 10) / CONNECTIONS as u64;
 
 /// Bytes after which a server that breaks off has made progress.
 const PROGRESS: u64 = 64 << 10;
@@ -187,7 +187,7 @@ impl Stream<'_> {
             let is_slow = self.pace.is_too_slow(begin.elapsed(), count, self.server.silence);
             let reason = match result {
                 Err(error) => place::reason(&ureq::Error::from(error)),
-                _ if is_slow => "it sends less than 1 KiB a second".to_owned(),
+                _ if is_slow => format!("it sends less than {SLOWEST} bytes a second"),
                 // A proxy may end an answer that has no length, or a wrong one.
                 Ok(0) if is_again || len.is_some_and(|len| at < len) => {
                     "it ends too early".to_owned()
@@ -242,10 +242,10 @@ mod tests {
     fn only_waiting_counts_for_the_pace() {
         let (period, second) = (Duration::from_secs(10), Duration::from_secs(1));
         let mut pace = Pace::default();
-        // Ten seconds with 100 bytes each.
-        assert!((0..9).all(|_| !pace.is_too_slow(second, 100, period)));
-        assert!(pace.is_too_slow(second, 100, period));
-        assert!((0..20).all(|_| !pace.is_too_slow(second, 2000, period)));
+        // Ten seconds with 50 bytes each.
+        assert!((0..9).all(|_| !pace.is_too_slow(second, 50, period)));
+        assert!(pace.is_too_slow(second, 50, period));
+        assert!((0..20).all(|_| !pace.is_too_slow(second, 70, period)));
         assert!((0..100_000).all(|_| !pace.is_too_slow(Duration::ZERO, 1, period)));
     }
 }

@@ -122,15 +122,22 @@ impl Nar {
         let range = self.ranges.get(number).ok_or(io::ErrorKind::UnexpectedEof)?;
         // A block has at most the bytes that zstd needs for it.
         let mut frame = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
-        match &self.content {
-            Content::File(path) => File::open(path)?.read_exact_at(&mut frame, range.start)?,
-            Content::Shared(shared) => shared.file().read_exact_at(&mut frame, range.start)?,
-        }
-        decode(&mut DCtx::create(), &frame).inspect_err(|_| {
-            if let Content::File(path) = &self.content {
-                // An error may be ignored: the next run finds the damage, too.
-                let _ = fs::remove_file(path);
+        let mut read = || match &self.content {
+            Content::File(path) => {
+                File::open(path)?.read_exact_at(&mut frame, range.start)?;
+                decode(&mut DCtx::create(), &frame).inspect_err(|_| {
+                    // An error may be ignored: the next run finds the damage, too.
+                    let _ = fs::remove_file(path);
+                })
             }
+            Content::Shared(shared) => {
+                shared.file().read_exact_at(&mut frame, range.start)?;
+                decode(&mut DCtx::create(), &frame)
+            }
+        };
+        read().map_err(|error| {
+            let reason = format!("{error}, in packer's cache, where it was whole before");
+            io::Error::new(error.kind(), reason)
         })
     }
 }
