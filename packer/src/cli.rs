@@ -265,7 +265,7 @@ impl Build {
 #[command(mut_arg("closure", |arg| arg.required_unless_present_any(["closure_graph", "bundle"])))]
 pub(crate) struct Image {
     /// A bundle whose closure, entries and environment rules the image gets
-    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root"])]
+    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root", "from"])]
     pub(crate) bundle: Option<PathBuf>,
 
     #[command(flatten)]

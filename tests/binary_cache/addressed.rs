@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tests::{nix_command, run};
 
 use crate::machine::Machine;
-use crate::made::{Cache, NAMES, made, shell};
+use crate::made::{Cache, Change, NAMES, made, shell};
 
 /// Puts another content in the place of a store path's: a narinfo that fits a NAR of `file`.
 fn alter(cache: &Cache, name: &str, file: &str) {
@@ -55,7 +55,7 @@ fn altered_content_is_refused() {
         cache.set("cached-text", "References", references.split(' ').next());
         cache.set("cached-text", "Sig", None);
     };
-    let cases: [(&str, &dyn Fn(&Cache), &str); 5] = [
+    let cases: [(&str, Change<'_>, &str); 5] = [
         ("cached-text", &altered("cached-text", "echo other > other"), content),
         ("cached-text", &altered("cached-text", "cp /bin/true other"), content),
         ("cached-source", &altered("cached-source", "echo other > other"), naming),

@@ -157,8 +157,11 @@ fn slow_servers_are_given_up() {
         url(&slow)
     );
     assert_eq!(what, expected);
+}
 
-    // The same where packer reads what it has already.
+/// The same where a server without ranges sends what is there already.
+#[test]
+fn servers_that_are_slow_again_are_given_up() {
     let cache = Cache::new("none");
     let count = AtomicUsize::new(0);
     let again = Server::start(move |request, before| {

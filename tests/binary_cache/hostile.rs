@@ -7,7 +7,7 @@ use tests::Ended;
 use tests::server::{Answer, Server};
 
 use crate::machine::{Machine, measured};
-use crate::made::{Cache, NAMES, file, made, shell};
+use crate::made::{Cache, Change, NAMES, file, made, shell};
 
 /// Packs from a changed cache; the message of the refusal, of which both lines are checked.
 fn refused(cache: &Cache, options: &[&str]) -> String {
@@ -34,7 +34,7 @@ fn wrong_files_are_refused() {
         shell(cache, &script).expect_code(0);
     };
     let plain = |cache: &Cache| cache.forget_file("cached-data");
-    let cases: [(&dyn Fn(&Cache), &str); 13] = [
+    let cases: [(Change<'_>, &str); 13] = [
         (&cut, "its file does not have "),
         (&longer, "its file does not have "),
         (&swapped, "its NAR is wrong: "),
@@ -90,6 +90,8 @@ fn wrong_narinfos_are_refused() {
         ("StorePath", Some("/gnu/store/x"), "StorePath is no store path"),
         ("FileSize", Some(huge), "its file does not have 18446744073709551615 bytes"),
         ("Deriver", Some("x"), "Deriver is no store path"),
+        ("CA", Some("\u{1b}[2J"), "CA is no content address"),
+        ("Sig", Some(&"x\nSig: ".repeat(100)), "it has more than 100 signatures"),
     ] {
         let cache = Cache::new("none");
         cache.set("cached-program", field, value);

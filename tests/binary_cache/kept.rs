@@ -85,11 +85,12 @@ fn damaged_nars_are_fetched_again() {
     let (server, url) = stalling(&stalls);
     machine.pack_all(&[&url]);
     let names = machine.kept();
-    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 4] = [
-        &|_| Vec::new(),
-        &|bytes| bytes[..bytes.len() - 1].to_vec(),
-        &|bytes| [bytes, b"x"].concat(),
-        &|bytes| {
+    type Damage = fn(&[u8]) -> Vec<u8>;
+    let damages: [Damage; 4] = [
+        |_| Vec::new(),
+        |bytes| bytes[..bytes.len() - 1].to_vec(),
+        |bytes| [bytes, b"x"].concat(),
+        |bytes| {
             let mut bytes = bytes.to_vec();
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;

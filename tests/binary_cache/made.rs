@@ -219,6 +219,9 @@ pub(crate) fn start(request: &Request) -> usize {
     start.map_or(0, |start| start.parse().expect("a number"))
 }
 
+/// What a test does to a cache.
+pub(crate) type Change<'a> = &'a dyn Fn(&Cache);
+
 /// Runs a shell script in a cache.
 pub(crate) fn shell(cache: &Cache, script: &str) -> Ended {
     run(Command::new("sh").current_dir(cache.path()).args(["-euc", script]))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tests::server::{Answer, Server};
 
 use crate::machine::Machine;
-use crate::made::{Cache, NAMES, count, file, made, serve, shell};
+use crate::made::{Cache, Change, NAMES, count, file, made, serve, shell};
 
 const DOWN: &str = "http://127.0.0.1:1";
 
@@ -78,7 +78,7 @@ fn a_cache_that_is_down_is_left_out() {
 
 #[test]
 fn another_cache_makes_up_for_damage() {
-    let damages: [&dyn Fn(&Cache); 6] = [
+    let damages: [Change<'_>; 6] = [
         &|cache| fs::write(cache.nar("cached-data"), "damaged").expect("write it"),
         &|cache| fs::remove_file(cache.nar("cached-data")).expect("remove it"),
         &|cache| cache.set("cached-data", "Sig", None),

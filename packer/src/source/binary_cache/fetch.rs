@@ -147,10 +147,11 @@ impl Caches {
         }
         let (digest, len) = transfer.finish(limit).map_err(failed)?;
         // Behind another compression of the server's, the file is not the one that was described.
-        let is_as_described = info.file_hash.is_none_or(|expected| expected == digest)
-            && info.file_len.is_none_or(|expected| expected == len);
-        if transfer.encoding == Compression::None && !is_as_described {
-            return Err(cache.lie(path, "its file is not as FileHash and FileSize say".to_owned()));
+        let is_as_described = transfer.encoding == Compression::None;
+        let is_other = info.file_hash.is_some_and(|expected| expected != digest)
+            || info.file_len.is_some_and(|expected| expected != len);
+        if is_as_described && is_other {
+            return Err(cache.lie(path, "its file has another digest than FileHash".to_owned()));
         }
         Ok(nar)
     }

@@ -8,6 +8,12 @@ use super::compression::Compression;
 use crate::source::path_info::Known;
 use crate::trust::{hash, signature};
 
+/// The most signatures of a store path. Nobody signs their number, and the bundle keeps them all.
+const SIGNATURES: usize = 100;
+
+/// The most bytes of a key's name or a content address: far more than Nix writes.
+const SHORT_LEN: usize = 256;
+
 /// A store path in a binary cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NarInfo {
@@ -39,6 +45,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<NarInfo, Reason> {
         fields.set(name, value.trim())?;
     }
     let Fields { signatures, .. } = fields;
+    if signatures.len() > SIGNATURES {
+        return Err(format!("it has more than {SIGNATURES} signatures"));
+    }
     let path = needed(fields.path, "StorePath")?;
     let path = path.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
     let path = path.and_then(|base_name| StorePath::parse(base_name.as_bytes()).ok());
@@ -77,11 +86,25 @@ pub(crate) fn parse(text: &[u8]) -> Result<NarInfo, Reason> {
                 None | Some("" | "unknown-deriver") => None,
                 Some(deriver) => Some(base_name(deriver).map_err(|_| "Deriver is no store path")?),
             },
-            content_address: fields.content_address.unwrap_or_default().to_owned(),
+            content_address: match fields.content_address {
+                None | Some("") => String::new(),
+                Some(text) if is_content_address(text) => text.to_owned(),
+                Some(_) => return Err("CA is no content address".to_owned()),
+            },
             // One that is malformed is no signature by a trusted key.
-            signatures: signatures.iter().filter_map(|text| signature::parse(text)).collect(),
+            signatures: signatures
+                .iter()
+                .filter_map(|text| signature::parse(text))
+                .filter(|signature| signature.key.len() <= SHORT_LEN)
+                .collect(),
         },
     })
+}
+
+/// Whether a text has the form of Nix's content addresses, whatever the hash in it is.
+fn is_content_address(text: &str) -> bool {
+    let is_form = ["text:", "fixed:"].iter().any(|start| text.starts_with(start));
+    is_form && text.len() <= SHORT_LEN && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn needed<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str, Reason> {
@@ -153,6 +176,8 @@ Sig: test-1:t2GhdkmtROY7wp/k6aV88h1drVieLvbVdiGxnVaWnQQ74pIFmljpbHaV0BXuxElGxGgj
         assert_eq!((info.known.nar_len, info.known.references.len()), (126_560, 1));
         assert_eq!(info.known.deriver.unwrap().name(), "libgcc-s1-12.2.0.drv");
         assert_eq!(info.known.signatures[0].key, "test-1");
+        let long = GOOD.replace("test-1", &"x".repeat(300));
+        assert!(parse(long.as_bytes()).unwrap().known.signatures.is_empty());
         let short = GOOD.lines().filter(|line| {
             !["Compression", "FileHash", "FileSize", "References", "Deriver", "Sig"]
                 .iter()
@@ -180,6 +205,10 @@ Sig: test-1:t2GhdkmtROY7wp/k6aV88h1drVieLvbVdiGxnVaWnQQ74pIFmljpbHaV0BXuxElGxGgj
             ("Deriver: v", "Deriver: ..v", "Deriver is no store path"),
             ("Deriver", "URL", "URL is there twice"),
             ("NarSize: ", "NarSize ", "a line has no colon"),
+            ("Deriver: ", "CA: x\nDeriver: ", "CA is no content address"),
+            ("Deriver: ", "CA: text:\u{1b}\nDeriver: ", "CA is no content address"),
+            ("Sig: ", &format!("CA: text:{}\nSig: ", "x".repeat(300)), "CA is no content address"),
+            ("Sig: ", &"Sig: \n".repeat(101), "it has more than 100 signatures"),
         ] {
             let error = parse(GOOD.replacen(from, to, 1).as_bytes()).unwrap_err();
             assert_eq!(error, expected, "{from}");

@@ -142,9 +142,6 @@ impl Nar {
     }
 }
 
-/// A block that was read: its NAR's hash, its number and its content.
-type Recent = (Digest, usize, Arc<Vec<u8>>);
-
 /// The kept NARs of a closure, and the blocks that were read last.
 #[derive(Default)]
 pub(crate) struct Nars {
@@ -152,6 +149,13 @@ pub(crate) struct Nars {
     /// Where they are: what is old there is removed when this is dropped, and not before.
     _place: Option<Place>,
     recent: Mutex<VecDeque<Recent>>,
+}
+
+/// A block that was read.
+struct Recent {
+    hash: Digest,
+    number: usize,
+    block: Arc<Vec<u8>>,
 }
 
 impl Nars {
@@ -180,14 +184,13 @@ impl Nars {
 
     fn block(&self, nar: &Nar, number: usize) -> io::Result<Arc<Vec<u8>>> {
         let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, block)) =
-            recent().iter().find(|(hash, at, _)| *at == number && *hash == nar.hash)
-        {
-            return Ok(Arc::clone(block));
+        let is_it = |recent: &&Recent| recent.number == number && recent.hash == nar.hash;
+        if let Some(found) = recent().iter().find(is_it) {
+            return Ok(Arc::clone(&found.block));
         }
         let block = Arc::new(nar.block(number)?);
         let mut recent = recent();
-        recent.push_front((nar.hash, number, Arc::clone(&block)));
+        recent.push_front(Recent { hash: nar.hash, number, block: Arc::clone(&block) });
         recent.truncate(RECENT);
         Ok(block)
     }
