@@ -49,15 +49,17 @@ impl Made {
             command.args(["--generate-binary-cache-key", KEY]);
             run(command.arg(directory.join("secret")).arg(directory.join("public"))).expect_code(0);
         });
+        // With other keys, as in another source tree, other store paths: Nix's database keeps all signatures.
+        let key = fs::read_to_string(keys.join("public")).expect("read the key");
         let expression = EXPRESSION
             .replace("PREFIX", prefix)
-            .replace("STAMP", stamp)
+            .replace("STAMP", &format!("{stamp}{}", key.trim()))
             .replace("PROBE", probe().to_str().expect("a path is text"));
         // There is a shell outside of the sandbox.
         let (root, _) = nix_build(&expression, &["--option", "sandbox", "false"]);
         Made {
             root: root.to_str().expect("a path is text").to_owned(),
-            key: fs::read_to_string(keys.join("public")).expect("read the key"),
+            key,
             secret: keys.join("secret"),
         }
     }
