@@ -159,6 +159,19 @@ fn slow_servers_are_given_up() {
     assert_eq!(what, expected);
 }
 
+/// The same before the first byte of a file.
+#[test]
+fn hesitant_servers_are_given_up() {
+    let hesitant = server(|request, _, answer| match is_nar(request) {
+        true => answer.hesitant(Duration::from_millis(500)),
+        false => answer,
+    });
+    let (what, _) = packed(&hesitant).expect_refusal(1);
+    let url = url(&hesitant);
+    let expected = format!("packer: binary cache {url}: it does not answer in time (5 attempts)");
+    assert_eq!(what, expected);
+}
+
 /// The same where a server without ranges sends what is there already.
 #[test]
 fn servers_that_are_slow_again_are_given_up() {

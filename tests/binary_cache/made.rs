@@ -49,12 +49,17 @@ impl Made {
             command.args(["--generate-binary-cache-key", KEY]);
             run(command.arg(directory.join("secret")).arg(directory.join("public"))).expect_code(0);
         });
-        // With other keys, as in another source tree, other store paths: Nix's database keeps all signatures.
         let key = fs::read_to_string(keys.join("public")).expect("read the key");
+        let key = key.trim().to_owned();
+        // Another source tree has another key: its tests sign store paths of their own.
+        let stamp = format!("{key}{stamp}");
+        let source = tempfile::tempdir().expect("make a directory");
+        fs::copy(probe(), source.path().join("probe")).expect("copy the probe");
+        fs::write(source.path().join("stamp"), &stamp).expect("write the stamp");
         let expression = EXPRESSION
             .replace("PREFIX", prefix)
-            .replace("STAMP", &format!("{stamp}{}", key.trim()))
-            .replace("PROBE", probe().to_str().expect("a path is text"));
+            .replace("STAMP", &stamp)
+            .replace("SOURCE", source.path().to_str().expect("a path is text"));
         // There is a shell outside of the sandbox.
         let (root, _) = nix_build(&expression, &["--option", "sandbox", "false"]);
         Made {
@@ -90,7 +95,7 @@ let
     stamp = "STAMP";
   } // arguments);
   text = builtins.toFile "PREFIXtext" "hello STAMP\n";
-  source = builtins.path { name = "PREFIXsource"; path = PROBE; };
+  source = builtins.path { name = "PREFIXsource"; path = SOURCE; };
   data = make "data" ''
     mkdir -p $out/empty $out/share
     zeros() { head -c $1 /dev/zero; }
@@ -108,7 +113,7 @@ let
   '' { };
 in make "program" ''
   mkdir -p $out/bin $out/share
-  cp ${source} $out/bin/probe
+  cp ${source}/probe $out/bin/probe
   chmod +x $out/bin/probe
   echo "${library} ${text} ${source}" > $out/share/reference
 '' { }

@@ -36,7 +36,7 @@ fn a_store_that_nix_filled_gives_the_same_bytes() {
     let mut copy = nix_command("nix");
     copy.env("HOME", other.path()).env_remove("XDG_CACHE_HOME");
     copy.args(["copy", "--from", &cache.url(), "--to", &store, &made().root]);
-    copy.args(["--option", "trusted-public-keys", made().key.trim()]);
+    copy.args(["--option", "trusted-public-keys", &made().key]);
     run(&mut copy).expect_code(0);
 
     let nix = Change::Bind { source: other.path().join("nix"), at: PathBuf::from("/nix") };

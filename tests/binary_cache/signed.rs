@@ -31,7 +31,7 @@ fn changed(change: impl Fn(&Cache)) -> Ended {
 fn keys_are_found_where_nix_has_them() {
     let cache = Cache::new("zstd");
     let made = made();
-    let setting = format!("extra-trusted-public-keys = {}", made.key.trim());
+    let setting = format!("extra-trusted-public-keys = {}", made.key);
     let machine = Machine::new();
     let directory = machine.install(&cache);
     let build = || machine.build_of(&made.root).args(["--from", &directory]);

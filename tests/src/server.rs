@@ -44,6 +44,8 @@ enum End {
     Dripped(Duration),
     /// It comes again and again.
     Endless,
+    /// Already the headers come byte for byte, with a pause before each.
+    Hesitant(Duration),
 }
 
 impl Answer {
@@ -88,6 +90,13 @@ impl Answer {
         self
     }
 
+    /// Sends the headers byte for byte, with a pause before each.
+    #[must_use]
+    pub fn hesitant(mut self, pause: Duration) -> Answer {
+        self.end = End::Hesitant(pause);
+        self
+    }
+
     /// Sends the body again and again, without a length.
     #[must_use]
     pub fn endless(mut self) -> Answer {
@@ -110,12 +119,16 @@ impl Answer {
             text += &format!("Content-Length: {}\r\n", body.len());
         }
         headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
-        connection.write_all(format!("{text}\r\n").as_bytes()).ok()?;
+        let head = format!("{text}\r\n").into_bytes();
+        match end {
+            End::Hesitant(pause) => drip(connection, &head, pause)?,
+            _ => connection.write_all(&head).ok()?,
+        }
         if method == "HEAD" {
             return Some(());
         }
         match end {
-            End::Whole => connection.write_all(&body).ok(),
+            End::Whole | End::Hesitant(_) => connection.write_all(&body).ok(),
             End::Cut(at) => {
                 connection.write_all(&body[..at.min(body.len())]).ok()?;
                 None
@@ -126,16 +139,21 @@ impl Answer {
                 let _ = connection.read(&mut [0]);
                 None
             }
-            End::Dripped(pause) => body.iter().try_for_each(|byte| {
-                thread::sleep(pause);
-                connection.write_all(&[*byte]).ok()
-            }),
+            End::Dripped(pause) => drip(connection, &body, pause),
             End::Endless => {
                 while connection.write_all(&body).is_ok() {}
                 None
             }
         }
     }
+}
+
+/// Sends bytes one by one; `None` if the connection has ended.
+fn drip(mut connection: &TcpStream, bytes: &[u8], pause: Duration) -> Option<()> {
+    bytes.iter().try_for_each(|byte| {
+        thread::sleep(pause);
+        connection.write_all(&[*byte]).ok()
+    })
 }
 
 /// A server on a port of its own. Its threads end with the tests.

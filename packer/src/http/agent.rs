@@ -39,6 +39,8 @@ pub(crate) fn agent(settings: Settings) -> Result<Agent> {
         .redirect_auth_headers(RedirectAuthHeaders::SameHost)
         .timeout_connect(Some(settings.connect))
         .timeout_per_read(Some(settings.silence))
+        // Or else one byte of a header now and then would be enough.
+        .timeout_recv_response(Some(settings.silence))
         .timeout_per_write(Some(settings.silence))
         .max_idle_connections(settings.kept)
         .max_idle_connections_per_host(settings.kept)
