@@ -127,5 +127,5 @@ pub fn narinfo(bytes: &[u8]) -> Result<StorePath, String> {
 ///
 /// If it writes no such file.
 pub fn export(bytes: &[u8]) -> io::Result<Vec<StorePath>> {
-    Ok(export::parse(bytes, bytes.len() as u64)?.into_keys().collect())
+    Ok(export::parse(bytes)?.into_keys().collect())
 }

@@ -29,7 +29,7 @@ fn export_is_packed_if_nobody_has_to_sign() {
     assert!(!machine.has_bundle());
 
     let insecure = ["--insecure-no-signatures", "--no-path-info"];
-    let packed = machine.build(&["--from", file]).args(&insecure).run();
+    let packed = machine.build(&["--from", file]).args(insecure).run();
     packed.expect_code(0);
     assert!(packed.stderr().contains("nobody that is trusted signed"), "{}", packed.stderr());
     // Only the manifest differs, which says so.

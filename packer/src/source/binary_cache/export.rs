@@ -43,9 +43,8 @@ impl Export {
             _ => error.to_string(),
         };
         let input = File::open(file).map_err(failed)?;
-        let len = input.metadata().map_err(failed)?.len();
         let input = BufReader::with_capacity(BUFFER_LEN, input);
-        Ok(Export { file: file.into(), paths: parse(input, len).map_err(failed)? })
+        Ok(Export { file: file.into(), paths: parse(input).map_err(failed)? })
     }
 
     /// What the file says of a store path.
@@ -69,26 +68,26 @@ impl Export {
     }
 }
 
-/// Reads a file of `len` bytes.
+/// Reads a file to its end, which bounds all that is in it.
 ///
 /// # Errors
 ///
 /// What `input` fails with; or [`io::ErrorKind::InvalidData`] if Nix writes no such file.
-pub(crate) fn parse(mut input: impl Read, len: u64) -> io::Result<BTreeMap<StorePath, NarInfo>> {
+pub(crate) fn parse(mut input: impl Read) -> io::Result<BTreeMap<StorePath, NarInfo>> {
     let mut paths = BTreeMap::new();
     let mut at = 0;
     loop {
-        match Wire::new(&mut input, len - at).number()? {
+        match Wire::new(&mut input, u64::MAX).number()? {
             0 => return Ok(paths),
             1 => at += 8,
             _ => return Err(invalid("something else where a NAR should be")),
         }
         let mut watch = Watch { input: &mut input, hasher: Hasher::new() };
-        let (_, nar_len) = nar::read(&mut watch, len - at)?;
+        let (_, nar_len) = nar::read(&mut watch, u64::MAX)?;
         let nar_hash = watch.hasher.finish();
         let start = at;
         at += nar_len;
-        let mut wire = Wire::new(&mut input, len - at);
+        let mut wire = Wire::new(&mut input, u64::MAX);
         let (path, references, deriver) = description(&mut wire)?;
         at += wire.at;
         let known = Known {
