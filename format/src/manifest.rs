@@ -52,7 +52,7 @@ pub struct Manifest {
     pub findings: Findings,
     /// The store paths, sorted by base name.
     pub paths: Vec<PackedPath>,
-    /// Whether the packager took store paths from binary caches without checking their signatures.
+    /// Whether the packager took store paths from binary caches for which nobody vouched.
     pub is_unchecked: bool,
     /// A list of the content for other programs (a software bill of materials), as JSON; empty if there is none.
     pub sbom: String,

@@ -55,8 +55,13 @@ impl Made {
         let stamp = format!("{key}{stamp}");
         let source = tempfile::tempdir().expect("make a directory");
         fs::copy(probe(), source.path().join("probe")).expect("copy the probe");
-        fs::write(source.path().join("stamp"), &stamp).expect("write the stamp");
+        // A text in a source that names another store path is no reference: Nix does not scan sources.
+        let text = TEXT.replace("PREFIX", prefix).replace("STAMP", &stamp);
+        let mut eval = nix_command("nix-instantiate");
+        let text = run(eval.args(["--read-write-mode", "--eval", "-E", &text])).text();
+        fs::write(source.path().join("names"), text).expect("write the name");
         let expression = EXPRESSION
+            .replace("TEXT", TEXT)
             .replace("PREFIX", prefix)
             .replace("STAMP", &stamp)
             .replace("SOURCE", source.path().to_str().expect("a path is text"));
@@ -84,6 +89,8 @@ impl Made {
     }
 }
 
+const TEXT: &str = r#"builtins.toFile "PREFIXtext" "hello STAMP\n""#;
+
 const EXPRESSION: &str = r##"
 let
   make = name: script: arguments: derivation ({
@@ -94,7 +101,7 @@ let
     PATH = "/usr/bin:/bin";
     stamp = "STAMP";
   } // arguments);
-  text = builtins.toFile "PREFIXtext" "hello STAMP\n";
+  text = TEXT;
   source = builtins.path { name = "PREFIXsource"; path = SOURCE; };
   data = make "data" ''
     mkdir -p $out/empty $out/share

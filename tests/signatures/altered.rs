@@ -126,7 +126,8 @@ fn a_packager_who_did_not_look_is_reported() {
     let bundle = alter(&made.pack(&[]), |manifest| manifest.is_unchecked = true);
     let offline = Offline::with(&bundle);
     let report = offline.report(&["--trusted-key", &key.public]);
-    let expected = "it was packed without a look at the signatures in binary caches\n2 of 3 ";
+    let expected =
+        "it was packed with store paths of binary caches for which nobody vouched\n2 of 3 ";
     assert!(report.starts_with(expected), "{report}");
     assert_eq!(offline.json(&[])["packed_unchecked"], true);
 }

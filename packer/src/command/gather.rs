@@ -27,6 +27,7 @@ use crate::source::reference::Hashes;
 use crate::source::store::Store;
 use crate::source::tree::Tree;
 use crate::trust::TrustedKeys;
+use crate::trust::content_address::{self, Naming};
 
 /// A closure whose files are known by name, but not yet read.
 pub(crate) struct Found {
@@ -202,6 +203,13 @@ fn check_fetched(fetched: &Fetched, tree: &Tree, content: &Content) -> Result<()
         let is_same = (content.nar_hash, content.nar_len) == (known.nar_hash, known.nar_len);
         if !is_same && !tree.partial[number] {
             return Err(Error::KeptChanged { path: shown(path) });
+        }
+        // Nix does not scan what is named by its content: its references are part of the name, and a text in it is none.
+        let address = &known.content_address;
+        let naming =
+            content_address::claimed(path, address, known.references.iter(), known.nar_hash);
+        if naming == Naming::Fits {
+            continue;
         }
         let references = content.references.iter().map(|number| &tree.paths[*number as usize]);
         if let Some(unlisted) = references.into_iter().find(|path| !known.references.contains(path))

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::show;
-use crate::trust::content_address::{self, Held, Naming};
+use crate::trust::content_address::{self, Naming};
 use crate::trust::{TrustedKeys, fingerprint};
 use narinfo::NarInfo;
 use place::{CONNECTIONS, Cause, Place, Trouble};
@@ -239,9 +239,8 @@ impl Caches {
     /// A content address is compared with the name as if the content were as it says; [`Caches::fetch`] compares that.
     fn judge(&self, info: NarInfo, cache: &Cache) -> Result<(NarInfo, bool)> {
         let known = &info.known;
-        let address = known.content_address.as_str();
-        let held = Held { nar: known.nar_hash, file: content_address::file(address) };
-        let naming = content_address::check(&info.path, address, known.references.iter(), &held);
+        let (address, references) = (&known.content_address, known.references.iter());
+        let naming = content_address::claimed(&info.path, address, references, known.nar_hash);
         if naming == Naming::Differs {
             return Err(cache.lie(&info.path, "its content address makes another name".to_owned()));
         }

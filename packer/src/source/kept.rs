@@ -36,15 +36,16 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Opens the user's directory; makes a place for this run if the user has none.
+    /// Opens the user's directory; makes a place for this run if there is none and none can be made.
     ///
     /// # Errors
     ///
     /// If it cannot be made.
     pub(crate) fn open() -> io::Result<Place> {
-        match user_cache::open("nars")? {
-            Some(dir) => Ok(Place::User(dir)),
-            None => Place::for_run(),
+        match user_cache::open("nars") {
+            Ok(Some(dir)) => Ok(Place::User(dir)),
+            // It may be on a disk that is read-only.
+            Ok(None) | Err(_) => Place::for_run(),
         }
     }
 

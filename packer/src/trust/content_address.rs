@@ -63,6 +63,16 @@ pub(crate) fn check<'a>(
     }
 }
 
+/// Compares the name of a store path with its content address, whose digest of a file, if it has one, is taken as right.
+pub(crate) fn claimed<'a>(
+    path: &StorePath,
+    text: &str,
+    references: impl Iterator<Item = &'a StorePath>,
+    nar: Digest,
+) -> Naming {
+    check(path, text, references, &Held { nar, file: file(text) })
+}
+
 /// The digest that a content address says the file has; `None` if it is about a NAR.
 pub(crate) fn file(text: &str) -> Option<Digest> {
     match parse(text)? {

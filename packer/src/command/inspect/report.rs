@@ -30,7 +30,7 @@ pub(super) struct Report {
     store_paths: Vec<Path>,
     /// For each key that is said to have signed, the number of store paths. Nothing of this is checked.
     signatures: BTreeMap<String, usize>,
-    /// Whether the packager took store paths from caches without a look at their signatures.
+    /// Whether the packager took store paths from binary caches for which nobody vouched.
     packed_unchecked: bool,
     files: usize,
     /// Bytes of all files.
@@ -215,7 +215,7 @@ impl Report {
         if self.packed_unchecked {
             writeln!(
                 text,
-                "{:12} not looked at in the caches that store paths came from",
+                "{:12} not required of the binary caches that store paths came from",
                 "signatures"
             )?;
         }

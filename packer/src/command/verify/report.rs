@@ -33,7 +33,7 @@ pub(super) struct Report {
     content_addressed: usize,
     /// The number of store paths for which nobody vouches.
     unvouched: usize,
-    /// Whether the packager took store paths from caches without a look at their signatures.
+    /// Whether the packager took store paths from binary caches for which nobody vouched.
     packed_unchecked: bool,
 }
 
@@ -121,7 +121,10 @@ impl Report {
         }
         writeln!(text, "{bundle}: {files} files in {count} store paths are as they were packed")?;
         if self.packed_unchecked {
-            writeln!(text, "it was packed without a look at the signatures in binary caches")?;
+            writeln!(
+                text,
+                "it was packed with store paths of binary caches for which nobody vouched"
+            )?;
         }
         if self.format_version < SIGNATURES {
             let version = self.format_version;

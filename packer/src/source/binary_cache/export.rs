@@ -8,13 +8,15 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use format::{Hasher, STORE_DIR, StorePath, limits};
+use format::{Digest, Hasher, STORE_DIR, StorePath, limits};
 
 use super::compression::Compression;
 use super::narinfo::{NarInfo, Reason};
 use crate::source::kept::Watch;
 use crate::source::nar::{self, Wire, invalid};
 use crate::source::path_info::Known;
+use crate::trust::content_address::{self, Naming};
+use crate::trust::hash;
 
 /// Stands behind each NAR: `NIXE`.
 const MAGIC: u64 = 0x4558_494e;
@@ -93,9 +95,9 @@ pub(crate) fn parse(mut input: impl Read) -> io::Result<BTreeMap<StorePath, NarI
         let known = Known {
             nar_hash,
             nar_len,
+            content_address: address(&path, &references, nar_hash),
             references,
             deriver,
-            content_address: String::new(),
             signatures: Vec::new(),
         };
         let info = NarInfo {
@@ -107,6 +109,15 @@ pub(crate) fn parse(mut input: impl Read) -> io::Result<BTreeMap<StorePath, NarI
             known,
         };
         paths.insert(path, info);
+    }
+}
+
+/// The content address of a source, which the file does not say, but the name shows; else empty.
+fn address(path: &StorePath, references: &[StorePath], nar: Digest) -> String {
+    let text = format!("fixed:r:{}", hash::text(&nar));
+    match content_address::claimed(path, &text, references.iter(), nar) {
+        Naming::Fits => text,
+        Naming::Differs | Naming::Unknown => String::new(),
     }
 }
 
