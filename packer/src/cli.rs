@@ -20,7 +20,6 @@ use crate::output::stub::Stub;
 use crate::registry::Transport;
 use crate::sbom::Form;
 use crate::source::closure::Ask;
-use crate::trust::PublicKey;
 
 /// Turns a Nix closure into one static executable.
 #[derive(Debug, Parser)]
@@ -186,8 +185,8 @@ pub(crate) struct Packed {
 pub(crate) struct Trust {
     /// A key whose signatures of store paths count, as nix.conf has it; may be repeated [default: those of nix.conf, or
     /// else that of cache.nixos.org; they always count]
-    #[arg(long, value_name = "NAME:BASE64", value_parser = PublicKey::parse)]
-    pub(crate) trusted_key: Vec<PublicKey>,
+    #[arg(long, value_name = "NAME:BASE64")]
+    pub(crate) trusted_key: Vec<String>,
 }
 
 /// Options of `packer build`.
@@ -490,7 +489,7 @@ impl Plain {
 #[command(mut_arg("closure", |arg| arg.required_unless_present_any(["closure_graph", "bundle"])))]
 pub(crate) struct Sbom {
     /// The bundle
-    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root", "secret", "system"])]
+    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root", "secret", "system", "from"])]
     pub(crate) bundle: Option<PathBuf>,
 
     #[command(flatten)]

@@ -110,8 +110,11 @@ pub(crate) enum Error {
 
     #[error("'{rule}' is not a rule for an environment variable")]
     MalformedRule { rule: String },
-    #[error("{text} is not a public key")]
-    MalformedKey { text: String },
+    /// Its text has no more than the name: it may be a secret key.
+    #[error("--trusted-key {name} is not a public key")]
+    MalformedKey { name: String },
+    #[error("{variable} names a proxy that packer cannot use")]
+    Proxy { variable: String },
     #[error("the value in '{rule}' contains {path}, which is not a store path of the closure")]
     RuleOutside { rule: String, path: String },
     #[error("'{name}' is not a mode")]
@@ -267,6 +270,8 @@ pub(crate) enum Error {
     /// Without this error, signatures of the old key could never be made again.
     #[error("{path} exists already")]
     KeyTaken { path: String },
+    #[error("{path} cannot be the secret key and the public one")]
+    SameKeyFile { path: String },
     #[error("{path} is not a {kind} key of minisign's")]
     NoBundleKey { path: String, kind: &'static str },
     #[error("there is no password for {path}")]
@@ -407,6 +412,10 @@ impl Error {
                 "packer --version lists its stubs; give --stub one for this processor type, or build packer where its Rust target and a C compiler are installed"
             }
             Error::UnknownSystem { .. } => "leave it out: the entry says what the closure is for",
+            Error::SameKeyFile { .. } => "give --key and --public-key two names",
+            Error::Proxy { .. } => {
+                "a proxy is http://HOST:PORT; packer does not know SOCKS. Unset the variable for a direct connection"
+            }
             Error::MalformedKey { .. } => {
                 "write NAME:BASE64, as nix-store --generate-binary-cache-key and nix.conf have it"
             }
@@ -559,7 +568,7 @@ impl Error {
                 "name another cache with --from, and tell who built this store path: its closure is not whole"
             }
             Error::NotKept { .. } => {
-                "make room there, or set XDG_CACHE_HOME to a directory with more room; with --no-cache, TMPDIR"
+                "make room there, or name another directory with XDG_CACHE_HOME, or with --no-cache and TMPDIR"
             }
             Error::KeptChanged { .. } => "pack again: it is fetched anew",
             Error::Unvouched { .. } => {

@@ -17,7 +17,7 @@ use format::{Digest, PathInfo, STORE_DIR, Signature, StorePath};
 
 use crate::error::Result;
 
-pub(crate) use key::PublicKey;
+use key::PublicKey;
 
 /// The key of the cache that Nix asks if nothing else is configured.
 const DEFAULT_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
@@ -32,8 +32,9 @@ impl TrustedKeys {
     ///
     /// If a given key is none, or a configuration file cannot be read. A wrong key in nix.conf is left out, as Nix
     /// does.
-    pub(crate) fn new(given: &[PublicKey]) -> Result<TrustedKeys> {
-        let mut keys = given.to_vec();
+    pub(crate) fn new(given: &[String]) -> Result<TrustedKeys> {
+        let mut keys: Vec<PublicKey> =
+            given.iter().map(|text| PublicKey::parse(text)).collect::<Result<_>>()?;
         let configured = nix_conf::keys(DEFAULT_KEY)?;
         keys.extend(configured.iter().filter_map(|text| PublicKey::parse(text).ok()));
         Ok(TrustedKeys(keys))

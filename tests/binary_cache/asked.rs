@@ -68,9 +68,14 @@ fn names_and_passwords_are_found() {
     assert!(!hint.contains("secret"), "{hint}");
 }
 
-/// Another host is not told the password.
+/// Another host is not told the password, nor another server of this host.
 #[test]
-fn passwords_stay_with_their_host() {
+fn passwords_stay_with_their_server() {
+    passwords_stay("localhost");
+    passwords_stay("127.0.0.1");
+}
+
+fn passwords_stay(other: &str) {
     let cache = Cache::new("zstd");
     let directory = cache.path().to_owned();
     let elsewhere = Server::start(move |request, _| file(&directory, request));
@@ -78,7 +83,7 @@ fn passwords_stay_with_their_host() {
         let url = format!("http://{}", elsewhere.name(&cache.field(name, "URL")));
         cache.set(name, "URL", Some(&url));
     }
-    let target = elsewhere.name("").replace("127.0.0.1", "localhost");
+    let target = elsewhere.name("").replace("127.0.0.1", other);
     let server = Server::start(move |request, _| match request.path.ends_with(".narinfo") {
         true => file(cache.path(), request),
         false => Answer::new(302).header("Location", format!("http://{target}nix-cache-info")),
@@ -126,4 +131,39 @@ fn proxies_come_from_the_environment() {
     let build = machine.build(&["--from", "http://cache.invalid"]).env("http_proxy", &through);
     build.env("no_proxy", "cache.invalid").run().expect_code(1);
     assert_eq!(proxy.requests().len(), 0);
+}
+
+/// Nobody is asked directly who is to be asked through something that packer does not know.
+#[test]
+fn proxies_that_cannot_be_used_are_refused() {
+    let machine = Machine::new();
+    for (variable, value) in [
+        ("all_proxy", "socks5://127.0.0.1:1"),
+        ("http_proxy", "nonsense://"),
+        ("HTTPS_PROXY", "::"),
+    ] {
+        let build = machine.build(&["--from", "http://cache.invalid"]).env(variable, value);
+        let (what, hint) = build.run().expect_refusal(1);
+        assert_eq!(what, format!("packer: {variable} names a proxy that packer cannot use"));
+        assert!(hint.contains("SOCKS"), "{hint}");
+    }
+}
+
+/// What is no URL of a cache is not taken for another one.
+#[test]
+fn malformed_places_are_refused() {
+    let machine = Machine::new();
+    for (from, shown, expected) in [
+        ("http://a:secret@127.0.0.1:99999", "http://127.0.0.1:99999", "its port is not a number"),
+        ("http://127.0.0.1:80x/x", "http://127.0.0.1:80x/x", "its"),
+        ("http://127.0.0.1:0", "http://127.0.0.1:0", "its port is not a number"),
+        ("https://a:secret@", "https://", "its URL names no host"),
+        ("s3://bucket", "s3://bucket", "packer knows the URLs http, https and file"),
+        ("file://tmp/cache", "file://tmp/cache", "a file URL has three slashes"),
+        ("127.0.0.1:80", "127.0.0.1:80", "there is no such directory or file"),
+    ] {
+        let (what, _) = machine.pack(&[from]).expect_refusal(1);
+        let start = format!("packer: {shown} is not a binary cache: {expected}");
+        assert!(what.starts_with(&start) && !what.contains("secret"), "{what}");
+    }
 }

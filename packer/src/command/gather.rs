@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::scan::content::Content;
 use crate::scan::proof::Word;
 use crate::scan::secret::Secrets;
+use crate::show;
 use crate::source::binary_cache::{Caches, Signatures};
 use crate::source::closure::{Ask, Closure, Fetched};
 use crate::source::exclude::Exclude;
@@ -187,11 +188,10 @@ fn caches(options: &cli::Packed, progress: &Progress) -> Result<Caches> {
 /// Opens the place for what is fetched.
 fn kept(options: &cli::Packed) -> Result<Place> {
     let place = if options.no_cache { Place::for_run() } else { Place::open() };
-    place.map_err(|error| Error::NotKept { dir: KEPT.to_owned(), reason: error.to_string() })
+    // The user's directory need not work; the one for temporary files does.
+    let dir = || show::path(&std::env::temp_dir());
+    place.map_err(|error| Error::NotKept { dir: dir(), reason: error.to_string() })
 }
-
-/// The name of the place for what is fetched, where it cannot be made.
-const KEPT: &str = "~/.cache/packer/nars";
 
 /// Checks that what was fetched is what was signed, with no reference that was not.
 ///

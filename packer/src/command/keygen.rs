@@ -25,6 +25,9 @@ const PUBLIC: u32 = 0o644;
 pub(crate) fn keygen(options: &cli::Keygen) -> Result<()> {
     let (secret, default) = (&options.key, options.key.with_extension("pub"));
     let public = options.public_key.as_ref().unwrap_or(&default);
+    if secret == public {
+        return Err(Error::SameKeyFile { path: show::path(secret) });
+    }
     // A person should not have to think of a password in vain.
     for path in [secret, public] {
         if path.symlink_metadata().is_ok() {

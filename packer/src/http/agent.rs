@@ -9,7 +9,7 @@ use ureq::config::RedirectAuthHeaders;
 use ureq::http::Response;
 use ureq::http::header::RETRY_AFTER;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use crate::error::{Error, Result};
 use crate::show;
@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) kept: usize,
     /// Whether the server is this machine: no proxy is asked then.
     pub(crate) is_local: bool,
+    /// Whether a password goes along to where a server redirects. ureq's other rule compares hosts, not ports.
+    pub(crate) redirected: RedirectAuthHeaders,
 }
 
 /// Makes what sends requests.
@@ -36,7 +38,7 @@ pub(crate) fn agent(settings: Settings) -> Result<Agent> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .user_agent(concat!("packer/", env!("CARGO_PKG_VERSION")))
-        .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+        .redirect_auth_headers(settings.redirected)
         .timeout_connect(Some(settings.connect))
         .timeout_per_read(Some(settings.silence))
         // Or else one byte of a header now and then would be enough.
@@ -44,7 +46,7 @@ pub(crate) fn agent(settings: Settings) -> Result<Agent> {
         .timeout_per_write(Some(settings.silence))
         .max_idle_connections(settings.kept)
         .max_idle_connections_per_host(settings.kept)
-        .proxy(if settings.is_local { None } else { Proxy::try_from_env() });
+        .proxy(proxy(settings.is_local)?);
     // Without TLS, too: an upload or a token may be at a host that has it.
     let found = rustls_native_certs::load_native_certs();
     let certs: Vec<_> =
@@ -61,6 +63,33 @@ pub(crate) fn agent(settings: Settings) -> Result<Agent> {
             .build(),
     );
     Ok(config.build().into())
+}
+
+/// The variables that name a proxy.
+const PROXIES: [&str; 3] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
+
+/// The proxy of the environment.
+///
+/// # Errors
+///
+/// If there is one that cannot be used. Who sets it does not want a direct connection.
+fn proxy(is_local: bool) -> Result<Option<Proxy>> {
+    if is_local {
+        return Ok(None);
+    }
+    // Without SOCKS in it, ureq goes past such a proxy.
+    let is_known =
+        |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    let proxy = Proxy::try_from_env().filter(is_known);
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let mut set = PROXIES
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), name.to_lowercase()])
+        .filter(|it| is_set(it));
+    match (proxy, set.next()) {
+        (None, Some(variable)) => Err(Error::Proxy { variable }),
+        (proxy, _) => Ok(proxy),
+    }
 }
 
 /// The error of TLS inside one of a connection.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use serde::Deserialize;
+use ureq::config::RedirectAuthHeaders;
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION};
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
@@ -106,7 +107,13 @@ impl<'a> Client<'a> {
         let scheme = if is_plain { "http" } else { "https" };
         let base = format!("{scheme}://{}", reference.host());
         let is_local = reference.is_local();
-        let settings = agent::Settings { connect: CONNECT, silence: SILENCE, kept: KEPT, is_local };
+        let settings = agent::Settings {
+            connect: CONNECT,
+            silence: SILENCE,
+            kept: KEPT,
+            is_local,
+            redirected: RedirectAuthHeaders::SameHost,
+        };
         let agent = agent::agent(settings)?;
         let mut client =
             Client { agent, reference, base, scopes, authorization: RefCell::default() };

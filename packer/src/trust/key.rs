@@ -24,7 +24,8 @@ impl PublicKey {
     ///
     /// If it is not a name, a colon and 32 bytes in base 64.
     pub(crate) fn parse(text: &str) -> Result<PublicKey> {
-        let malformed = || Error::MalformedKey { text: show::text(text) };
+        let name = text.split(':').next().unwrap_or_default();
+        let malformed = || Error::MalformedKey { name: show::text(&format!("{name}:…")) };
         let (name, bytes) = signature::split(text).ok_or_else(malformed)?;
         let bytes = bytes.try_into().map_err(|_| malformed())?;
         Ok(PublicKey { name: name.to_owned(), bytes })

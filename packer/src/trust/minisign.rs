@@ -13,7 +13,6 @@ use format::SIGNATURE_LEN;
 use minisign::{ErrorKind, PublicKey, PublicKeyBox, SignatureBox};
 
 use crate::error::{Error, Result};
-use crate::show;
 
 pub(crate) use secret::{Protection, SecretKey, generate};
 
@@ -98,7 +97,7 @@ impl BundleKey {
         }
         let comment = signature.trusted_comment();
         let comment = comment.map_err(|_| malformed("its trusted comment is no text"))?;
-        Ok(Verified { comment: show::text(&comment) })
+        Ok(Verified { comment: comment.to_string() })
     }
 }
 

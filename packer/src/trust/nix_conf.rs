@@ -82,8 +82,16 @@ impl Settings {
     }
 }
 
+/// Whether Nix goes on without a file that nobody names.
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    let kinds = [
+        io::ErrorKind::NotFound,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::IsADirectory,
+        // With another user's HOME, as under sudo.
+        io::ErrorKind::PermissionDenied,
+    ];
+    kinds.contains(&error.kind())
 }
 
 /// The configuration files, in the order in which Nix reads them: the last one that sets a value counts.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::graph::{Graph, Path, Root};
 use crate::error::{Error, Result};
 use crate::sbom::name;
+use crate::show;
 
 /// The answer for each store path that was meant; the field names are the keys of the JSON output.
 #[derive(Debug, Serialize)]
@@ -43,7 +44,7 @@ impl Why {
             (0..graph.paths.len()).filter(|path| is_meant(&graph.paths[*path], wanted)).collect();
         if meant.is_empty() {
             return Err(Error::NotInBundle {
-                wanted: wanted.to_owned(),
+                wanted: show::text(wanted),
                 bundle: bundle.to_owned(),
                 nearest: nearest(graph, wanted),
             });

@@ -7,6 +7,7 @@ use format::STORE_DIR;
 use serde::Serialize;
 
 use super::check::Checked;
+use crate::show;
 use crate::source::bundle::Bundle;
 use crate::trust::TrustedKeys;
 use crate::trust::voucher::Voucher;
@@ -117,7 +118,8 @@ impl Report {
         let Report { bundle, files, .. } = self;
         let count = self.store_paths.len();
         if let Some(Signed { signature, key, comment }) = &self.signed_as_whole {
-            writeln!(text, "{signature}: signed by the key {key}: {comment}")?;
+            let parts: Vec<String> = comment.split('\t').map(show::text).collect();
+            writeln!(text, "{signature}: signed by the key {key}: {}", parts.join("\t"))?;
         }
         writeln!(text, "{bundle}: {files} files in {count} store paths are as they were packed")?;
         if self.packed_unchecked {

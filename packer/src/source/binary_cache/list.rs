@@ -33,7 +33,10 @@ pub(crate) fn read(
         None => (".", without_settings),
     };
     let failed = |reason: String| Error::NoList { list: show::text(without_settings), reason };
-    let place = Place::parse(dir, silence)?;
+    let place = match dir.contains("://") {
+        true => Place::parse(dir, silence)?,
+        false => Place::directory(dir),
+    };
     let transfer = place.open(name, None).map_err(|trouble| failed(trouble.reason))?;
     let transfer = transfer.ok_or_else(|| failed("it does not exist".to_owned()))?;
     let (trouble, encoding) = (transfer.trouble(), transfer.encoding);

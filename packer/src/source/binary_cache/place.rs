@@ -8,9 +8,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use ureq::config::RedirectAuthHeaders;
 use ureq::http::Request;
 use ureq::http::Response;
 use ureq::http::header::{AUTHORIZATION, CONTENT_ENCODING, RANGE};
+use ureq::http::uri::Authority;
 use ureq::{Agent, Body, SendBody};
 
 use super::compression::Compression;
@@ -96,26 +98,43 @@ impl Place {
     ///
     /// If the certificates or passwords of this machine cannot be read, or a file is not of `nix-store --export`.
     pub(super) fn parse(text: &str, silence: Duration) -> Result<Place> {
-        let without_settings = || text.split('?').next().unwrap_or(text).trim_end_matches('/');
-        if text.starts_with("http://") || text.starts_with("https://") {
-            return Server::new(without_settings(), silence).map(Place::Server);
-        }
-        let path = match text.strip_prefix("file://") {
-            Some(_) => {
-                let path = without_settings().strip_prefix("file://").unwrap_or_default();
-                let path = percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();
-                PathBuf::from(OsString::from_vec(path))
+        let no_cache = |reason: &str| {
+            let text = without_password(text);
+            Error::NoBinaryCache { cache: show::text(&text), reason: reason.to_owned() }
+        };
+        let path = match text.split_once("://") {
+            Some((scheme, rest)) => {
+                let rest = rest.split('?').next().unwrap_or(rest).trim_end_matches('/');
+                match scheme.to_ascii_lowercase().as_str() {
+                    scheme @ ("http" | "https") => {
+                        return Server::new(scheme, rest, silence, no_cache).map(Place::Server);
+                    }
+                    "file" if rest.starts_with('/') => {
+                        let path = percent_encoding::percent_decode_str(rest).collect::<Vec<u8>>();
+                        PathBuf::from(OsString::from_vec(path))
+                    }
+                    "file" => return Err(no_cache("a file URL has three slashes: file:///DIR")),
+                    _ => return Err(no_cache("packer knows the URLs http, https and file")),
+                }
             }
             None => PathBuf::from(text),
         };
         if path.is_file() {
-            let name = show::path(&path);
             let export = Export::read(&path);
-            return Ok(Place::Export(
-                export.map_err(|reason| Error::NoExport { path: name, reason })?,
-            ));
+            let failed = |reason| Error::NoExport { path: show::path(&path), reason };
+            return Ok(Place::Export(export.map_err(failed)?));
         }
-        Ok(Place::Directory(path))
+        match path.is_dir() {
+            true => Ok(Place::Directory(path)),
+            false => {
+                Err(no_cache("there is no such directory or file; a URL begins with https://"))
+            }
+        }
+    }
+
+    /// A directory, which need not be a cache.
+    pub(super) fn directory(path: &str) -> Place {
+        Place::Directory(PathBuf::from(path))
     }
 
     /// The cache's name in messages: without a password.
@@ -161,6 +180,14 @@ impl Place {
     }
 }
 
+/// A URL as it may be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -182,17 +209,25 @@ fn below(name: &str) -> std::result::Result<&Path, Trouble> {
 }
 
 impl Server {
-    fn new(url: &str, silence: Duration) -> Result<Server> {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    /// Makes a server of a URL's scheme and what is behind `://`.
+    fn new(
+        scheme: &str,
+        rest: &str,
+        silence: Duration,
+        no_cache: impl Fn(&str) -> Error,
+    ) -> Result<Server> {
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         // Before @ stands a name and a password, as in curl.
         let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
-        let port = host
-            .rsplit_once(':')
-            .filter(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+        let parsed = host.parse::<Authority>().map_err(|_| no_cache("its URL names no host"))?;
+        // ureq takes the scheme's port for one that is no number.
+        let is_port = parsed.port_u16().is_some_and(|port| port > 0);
+        if parsed.host().len() < host.len() && !is_port {
+            return Err(no_cache("its port is not a number from 1 to 65535"));
+        }
         let authorization = match user {
             Some(user) => {
                 let text = |part: &str| {
@@ -201,13 +236,14 @@ impl Server {
                 let (name, password) = user.split_once(':').unwrap_or((user, ""));
                 Some(netrc::basic(&text(name), &text(password)))
             }
-            None => netrc::authorization(port.map_or(host, |(name, _)| name))?,
+            None => netrc::authorization(parsed.host())?,
         };
         let agent = agent::agent(Settings {
             connect: CONNECT,
             silence,
             kept: CONNECTIONS,
             is_local: is_local(host),
+            redirected: RedirectAuthHeaders::Never,
         })?;
         Ok(Server { agent, base: format!("{scheme}://{host}{path}"), authorization, silence })
     }
