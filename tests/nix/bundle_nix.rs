@@ -132,9 +132,13 @@ fn options(command: &str) -> BTreeSet<String> {
         "no-cache",
         "json",
         "help",
-        // A build has no network.
+        // A build has no network, and all store paths are there.
         "push",
         "plain-http",
+        "from",
+        "trusted-key",
+        "insecure-no-signatures",
+        "timeout",
     ];
     names.filter(|name| !fixed.contains(name)).map(str::to_owned).collect()
 }
