@@ -50,9 +50,9 @@ fn a_bundle_has_one_on_request_only() {
     let build = |attributes: &str| {
         nix_build(&format!("{} {{ drv = {hello}; {attributes} }}", bundle()), &[]).0
     };
-    // As on the command line.
-    let plain = Bundle::of(&closure).entry("/bin/hello").pack();
-    let with = Bundle::of(&closure).entry("/bin/hello").flag("--sbom").pack();
+    // As on the command line, without Nix's database.
+    let by_hand = || Bundle::of(&closure).entry("/bin/hello").without_path_info();
+    let (plain, with) = (by_hand().pack(), by_hand().flag("--sbom").pack());
     assert!(fs::read(build("")).unwrap() == fs::read(plain.path).unwrap());
     assert!(fs::read(build("sbom = true;")).unwrap() == fs::read(with.path).unwrap());
 }
