@@ -1,11 +1,11 @@
 //! Names and passwords for servers from netrc(5), where curl and Nix look for them.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use netrc::Netrc;
 
 use crate::error::{Error, Result};
 use crate::show;
@@ -30,19 +30,86 @@ pub(crate) fn authorization(host: &str) -> Result<Option<String>> {
 }
 
 fn in_file(path: &Path, host: &str) -> Result<Option<String>> {
-    let netrc = Netrc::from_file(path).map_err(|error| match error {
-        netrc::Error::Io(error) => Error::io("read", path, error),
-        netrc::Error::Parsing { parser, .. } => {
-            // Its text quotes what stands there, which may be a password; only the number of the line is said.
-            let text = parser.to_string();
-            let line = text.rsplit_once("(line ").and_then(|(_, line)| line.strip_suffix(')'));
-            let line = line.filter(|line| line.bytes().all(|byte| byte.is_ascii_digit()));
-            let reason = format!("line {} is not as netrc(5) has it", line.unwrap_or("?"));
-            Error::Credentials { file: show::path(path), reason }
-        }
+    let text = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    // Only the number of the line is said: what stands there may be a password.
+    let entries = parse(&String::from_utf8_lossy(&text)).map_err(|line| Error::Credentials {
+        file: show::path(path),
+        reason: format!("line {line} is not as netrc(5) has it"),
     })?;
-    let found = netrc.hosts.get(host).or_else(|| netrc.hosts.get("default"));
+    let named = entries.iter().find(|entry| entry.host.as_deref() == Some(host));
+    let found = named.or_else(|| entries.iter().find(|entry| entry.host.is_none()));
     Ok(found.map(|found| basic(&found.login, &found.password)))
+}
+
+/// A name and a password; for all other hosts if there is none.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Entry {
+    host: Option<String>,
+    login: String,
+    password: String,
+}
+
+/// Parses a file; or returns the number of the line that is wrong. Macros are left out, as are comments.
+fn parse(text: &str) -> std::result::Result<Vec<Entry>, usize> {
+    let mut entries: Vec<Entry> = Vec::new();
+    // A word whose value is on another line.
+    let mut waiting: Option<String> = None;
+    let mut is_macro = false;
+    let mut last = 0;
+    for (number, line) in (1..).zip(text.lines()) {
+        last = number;
+        is_macro = is_macro && !line.trim().is_empty();
+        if is_macro {
+            continue;
+        }
+        for word in words(line).ok_or(number)? {
+            match (waiting.take().as_deref(), entries.last_mut()) {
+                (None, _) if word == "default" => entries.push(Entry::default()),
+                (None, _) => waiting = Some(word),
+                (Some("machine"), _) => {
+                    entries.push(Entry { host: Some(word), ..Entry::default() });
+                }
+                (Some("macdef"), _) => is_macro = true,
+                (Some("login" | "user"), Some(entry)) => entry.login = word,
+                (Some("password"), Some(entry)) => entry.password = word,
+                (Some("account"), Some(_)) => {}
+                _ => return Err(number),
+            }
+        }
+    }
+    if waiting.is_none() { Ok(entries) } else { Err(last) }
+}
+
+/// Splits a line at blanks: in quotes, they belong to a word, and a backslash before a character is left out. `None` if
+/// quotes do not end.
+fn words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut characters = line.chars().peekable();
+    while let Some(first) = characters.next() {
+        match first {
+            '#' => break,
+            blank if blank.is_whitespace() => {}
+            '"' => {
+                let mut word = String::new();
+                loop {
+                    match characters.next()? {
+                        '"' => break,
+                        '\\' => word.push(characters.next()?),
+                        other => word.push(other),
+                    }
+                }
+                words.push(word);
+            }
+            first => {
+                let mut word = String::from(first);
+                while let Some(other) = characters.next_if(|other| !other.is_whitespace()) {
+                    word.push(other);
+                }
+                words.push(word);
+            }
+        }
+    }
+    Some(words)
 }
 
 /// The header of RFC 7617.
@@ -52,9 +119,38 @@ pub(crate) fn basic(name: &str, password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+
+    #[test]
+    fn files_are_read_as_curl_does() {
+        let entry = |host: &str, login: &str, password: &str| Entry {
+            host: Some(host.to_owned()).filter(|host| !host.is_empty()),
+            login: login.to_owned(),
+            password: password.to_owned(),
+        };
+        for (text, expected) in [
+            ("", vec![]),
+            ("machine a login b password c", vec![entry("a", "b", "c")]),
+            ("machine a\n\tlogin\n b\n# password x\npassword c#\n", vec![entry("a", "b", "c#")]),
+            (
+                "machine a login b account x password \"c \\\"d\\\\\"",
+                vec![entry("a", "b", "c \"d\\")],
+            ),
+            ("macdef init\ncd /x\nmachine no\n\nmachine a", vec![entry("a", "", "")]),
+            ("machine a user b default login c", vec![entry("a", "b", ""), entry("", "c", "")]),
+        ] {
+            assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+        for (text, line) in [
+            ("secret", 1),
+            ("login b", 1),
+            ("machine a\nlogin b secret x\n", 2),
+            ("machine a login", 1),
+            ("machine a\n\npassword \"c\n", 3),
+        ] {
+            assert_eq!(parse(text), Err(line), "{text}");
+        }
+    }
 
     #[test]
     fn host_or_default_is_found() {
