@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::{password, print};
 use crate::error::{Error, Result};
 use crate::output::file::OutputFile;
+use crate::sbom::name;
 use crate::source::bundle::Bundle;
 use crate::trust::minisign::{self, FILE_LEN, SecretKey};
 use crate::{cli, show};
@@ -48,41 +49,12 @@ pub(super) fn read(path: &Path) -> Result<String> {
 fn comment(bundle: &Bundle) -> String {
     let descriptor = &bundle.header.descriptor;
     let path = &descriptor.paths[usize::from(descriptor.entries[0].path)].path;
-    let (name, version) = split(path.name());
+    let (name, version) = name::split(path.name());
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let version = version.map(|version| format!("\tversion:{version}")).unwrap_or_default();
+    let version = match version {
+        "" => String::new(),
+        version => format!("\tversion:{version}"),
+    };
     let (seconds, id) = (since.as_secs(), bundle.header.id);
     format!("timestamp:{seconds}\tname:{name}{version}\tbundle:{id}")
-}
-
-/// Splits the name of a store path as Nix's `parseDrvName`: a version begins behind the first dash before which no
-/// letter comes.
-fn split(name: &str) -> (&str, Option<&str>) {
-    let is_version =
-        |at: &usize| name.as_bytes().get(at + 1).is_some_and(|next| !next.is_ascii_alphabetic());
-    match name.match_indices('-').map(|(at, _)| at).find(is_version) {
-        Some(at) => (&name[..at], Some(&name[at + 1..])),
-        None => (name, None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_those_of_nix() {
-        // From `builtins.parseDrvName`.
-        for (text, name, version) in [
-            ("hello-2.12.1", "hello", Some("2.12.1")),
-            ("gcc-wrapper-12.2.0", "gcc-wrapper", Some("12.2.0")),
-            ("markov", "markov", None),
-            ("font-adobe-75dpi-1.0.3", "font-adobe", Some("75dpi-1.0.3")),
-            ("libgcc-s1-12.2.0", "libgcc-s1", Some("12.2.0")),
-            ("a-", "a-", None),
-            ("a--b", "a", Some("-b")),
-        ] {
-            assert_eq!(split(text), (name, version), "{text}");
-        }
-    }
 }

@@ -1,11 +1,11 @@
 //! A component: a store path with what is known of it.
 
-use format::{Digest, PackedPath, STORE_DIR, StorePath};
+use format::{PackedPath, STORE_DIR, StorePath};
 use packageurl::PackageUrl;
 
 use super::meta::{About, Meta};
 use super::name::Name;
-use crate::trust::signature;
+use crate::trust::{hash, signature};
 
 /// A store path with what is known of it.
 pub(super) struct Component {
@@ -50,7 +50,7 @@ impl Component {
         if let Some(deriver) = info.and_then(|info| info.deriver.as_ref()) {
             facts.push((Fact::Deriver, format!("{STORE_DIR}/{deriver}")));
         }
-        facts.push((Fact::NarHash, nar_hash(&packed.nar_hash)));
+        facts.push((Fact::NarHash, hash::text(&packed.nar_hash)));
         facts.push((Fact::NarSize, packed.nar_len.to_string()));
         if let Some(info) = info {
             if !info.content_address.is_empty() {
@@ -75,11 +75,6 @@ impl Component {
     pub(super) fn full_path(&self) -> String {
         format!("{STORE_DIR}/{}", self.path)
     }
-}
-
-fn nar_hash(digest: &Digest) -> String {
-    let text = digest.base32();
-    format!("sha256:{}", String::from_utf8_lossy(&text))
 }
 
 /// Makes `pkg:nix/NAME@VERSION?output=OUTPUT`, the proposed type for store paths: package-url/purl-spec, pull request

@@ -80,6 +80,13 @@ mod tests {
             ("x--y", "x", "-y"),
             ("libfoo-_1", "libfoo", "_1"),
             ("source", "source", ""),
+            ("hello-2.12.1", "hello", "2.12.1"),
+            ("gcc-wrapper-12.2.0", "gcc-wrapper", "12.2.0"),
+            ("markov", "markov", ""),
+            ("font-adobe-75dpi-1.0.3", "font-adobe", "75dpi-1.0.3"),
+            ("libgcc-s1-12.2.0", "libgcc-s1", "12.2.0"),
+            ("a-", "a-", ""),
+            ("a--b", "a", "-b"),
         ] {
             assert_eq!(split(name), (package, version), "{name}");
         }
