@@ -89,6 +89,17 @@ impl StorePath {
         core::array::from_fn(|_| text.next().unwrap_or(b'0'))
     }
 
+    /// Parses a whole path: `/nix/store/<hash>-<name>`.
+    ///
+    /// # Errors
+    ///
+    /// If `path` does not have this form; nothing may be below the store path.
+    pub fn parse_full(path: &[u8]) -> Result<StorePath, InvalidStorePath> {
+        let below =
+            path.strip_prefix(STORE_DIR.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+        StorePath::parse(below.ok_or(InvalidStorePath)?)
+    }
+
     /// Parses a base name: `<hash>-<name>`.
     ///
     /// # Errors
@@ -153,6 +164,11 @@ mod tests {
     fn base_name_round_trips() {
         let text = "1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc-2.33-59";
         assert_eq!(StorePath::parse(text.as_bytes()).unwrap().to_string(), text);
+        let full = ["/nix/store/", text].concat();
+        assert_eq!(StorePath::parse_full(full.as_bytes()).unwrap().to_string(), text);
+        for wrong in [text.into(), full.replace("nix", "gnu"), full.clone() + "/bin", full + "/"] {
+            assert!(StorePath::parse_full(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

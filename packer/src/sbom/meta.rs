@@ -104,10 +104,8 @@ impl Meta {
 }
 
 fn check(key: &str, given: Given) -> std::result::Result<About, String> {
-    let base_name = key.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
-    if base_name.map_or(key.is_empty() || key.contains('/'), |base_name| {
-        StorePath::parse(base_name.as_bytes()).is_err()
-    }) {
+    let is_name = !key.is_empty() && !key.contains('/');
+    if !is_name && StorePath::parse_full(key.as_bytes()).is_err() {
         return Err("it is neither a store path nor the name of one".to_owned());
     }
     let given_licenses = match given.license {

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use format::{Digest, Hasher, STORE_DIR, StorePath, limits};
+use format::{Digest, Hasher, StorePath, limits};
 
 use super::compression::Compression;
 use super::narinfo::{NarInfo, Reason};
@@ -150,7 +150,6 @@ fn path(wire: &mut Wire<impl Read>) -> io::Result<Option<StorePath>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let below = text.strip_prefix(STORE_DIR.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
-    let path = below.and_then(|base_name| StorePath::parse(base_name).ok());
-    path.map(Some).ok_or_else(|| invalid("a path that is no store path"))
+    let path = StorePath::parse_full(&text);
+    path.map(Some).map_err(|_| invalid("a path that is no store path"))
 }

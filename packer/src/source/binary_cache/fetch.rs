@@ -35,20 +35,20 @@ impl Caches {
     /// If no cache gives the NAR that was signed, or it cannot be kept.
     pub(crate) fn fetch(
         &self,
-        found: Vec<(StorePath, Found)>,
+        found: Vec<Found>,
         place: &Place,
         threads: NonZeroUsize,
         progress: &Progress,
     ) -> Result<Vec<(StorePath, Nar)>> {
         // The largest first, so that no thread is left alone with it at the end.
         let mut wanted = found;
-        wanted.sort_by_key(|(_, found)| std::cmp::Reverse(found.info.known.nar_len));
+        wanted.sort_by_key(|found| std::cmp::Reverse(found.info.known.nar_len));
         progress.start("looking", None);
         let mut nars = Vec::new();
         let mut missing = Vec::new();
         let mut waiting = wanted.iter();
         let look = |number: usize| {
-            let known = &wanted[number].1.info.known;
+            let known = &wanted[number].info.known;
             let kept = place.find(&known.nar_hash, known.nar_len);
             // What is kept has the hash that the cache names; nobody may have vouched for that. It is fetched then, and the
             // cache is named.
@@ -57,48 +57,42 @@ impl Caches {
         parallel::in_order(threads, wanted.len(), look, |kept| {
             let Some(wanted) = waiting.next() else { return Ok(()) };
             match kept {
-                Some(nar) => nars.push((wanted.0.clone(), nar)),
+                Some(nar) => nars.push((wanted.info.path.clone(), nar)),
                 None => missing.push(wanted),
             }
             Ok(())
         })?;
 
         // The numbers are only the caches' word.
-        let total = missing.iter().fold(0_u64, |all, (_, found)| all.saturating_add(len(found)));
+        let total = missing.iter().fold(0_u64, |all, found| all.saturating_add(len(found)));
         progress.start("fetching", Some(total));
         let memory = Budget::new(MEMORY);
         let get = |number: usize| {
-            let (path, found) = missing[number];
+            let found = missing[number];
             let _share = memory.take(found.info.known.nar_len.saturating_add(DECODER));
-            self.get(path, found, place, progress)
+            self.get(found, place, progress)
         };
         let mut waiting = missing.iter();
         parallel::in_order(connections(), missing.len(), get, |nar| {
-            nars.extend(waiting.next().map(|(path, _)| (path.clone(), nar)));
+            nars.extend(waiting.next().map(|found| (found.info.path.clone(), nar)));
             Ok(())
         })?;
         Ok(nars)
     }
 
     /// Gets a NAR from the first cache that gives it.
-    fn get(
-        &self,
-        path: &StorePath,
-        found: &Found,
-        place: &Place,
-        progress: &Progress,
-    ) -> Result<Nar> {
-        let error = match self.one(path, found, place, progress) {
+    fn get(&self, found: &Found, place: &Place, progress: &Progress) -> Result<Nar> {
+        let error = match self.one(found, place, progress) {
             // Another cache makes no room.
             Err(error) if !matches!(error, Error::NotKept { .. }) => error,
             result => return result,
         };
         let mut from = found.cache + 1;
         // What another cache has may be another NAR, of another build: its closure is another one, too.
-        while let Ok(Some(other)) = self.find(path, from, progress) {
+        while let Ok(Some(other)) = self.find(&found.info.path, from, progress) {
             let (a, b) = (&other.info.known, &found.info.known);
             if (a.nar_hash, a.nar_len) == (b.nar_hash, b.nar_len)
-                && let Ok(nar) = self.one(path, &other, place, progress)
+                && let Ok(nar) = self.one(&other, place, progress)
             {
                 return Ok(nar);
             }
@@ -107,15 +101,9 @@ impl Caches {
         Err(error)
     }
 
-    fn one(
-        &self,
-        path: &StorePath,
-        found: &Found,
-        place: &Place,
-        progress: &Progress,
-    ) -> Result<Nar> {
+    fn one(&self, found: &Found, place: &Place, progress: &Progress) -> Result<Nar> {
         let cache = &self.all[found.cache];
-        let info = &found.info;
+        let (info, path) = (&found.info, &found.info.path);
         let gone = || cache.lie(path, format!("its file {} is not there", show::text(&info.url)));
         let of_trouble = |trouble: Trouble| match trouble.cause {
             Cause::File => cache.lie(path, trouble.reason),

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use format::{STORE_DIR, StorePath};
+use format::StorePath;
 
 use super::compression::Compression;
 use super::place::Place;
@@ -56,9 +56,8 @@ pub(crate) fn read(
         if text.is_empty() {
             continue;
         }
-        let below = text.strip_prefix(STORE_DIR.as_bytes()).and_then(|it| it.strip_prefix(b"/"));
-        let path = below.and_then(|base_name| StorePath::parse(base_name).ok());
-        take(path.ok_or_else(|| failed("it has lines that are no store paths".to_owned()))?);
+        let path = StorePath::parse_full(text);
+        take(path.map_err(|_| failed("it has lines that are no store paths".to_owned()))?);
     }
 }
 

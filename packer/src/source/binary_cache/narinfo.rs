@@ -2,7 +2,7 @@
 //!
 //! The fields are those of `NarInfo` in Nix's source. Who wrote it is checked later, by its signatures.
 
-use format::{Digest, STORE_DIR, StorePath};
+use format::{Digest, StorePath};
 
 use super::compression::Compression;
 use crate::source::path_info::Known;
@@ -48,9 +48,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<NarInfo, Reason> {
     if signatures.len() > SIGNATURES {
         return Err(format!("it has more than {SIGNATURES} signatures"));
     }
-    let path = needed(fields.path, "StorePath")?;
-    let path = path.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
-    let path = path.and_then(|base_name| StorePath::parse(base_name.as_bytes()).ok());
+    let path = StorePath::parse_full(needed(fields.path, "StorePath")?.as_bytes());
     let digest = |value: &str, name| {
         hash::sha256(value).ok_or_else(|| format!("{name} is not a SHA-256 digest"))
     };
@@ -63,7 +61,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<NarInfo, Reason> {
         StorePath::parse(text.as_bytes()).map_err(|_| "a reference is no store path".to_owned())
     };
     Ok(NarInfo {
-        path: path.ok_or("StorePath is no store path")?,
+        path: path.map_err(|_| "StorePath is no store path")?,
         url: needed(fields.url, "URL")?.to_owned(),
         // Nix takes a narinfo without this field, or with an empty one, for one of the first caches.
         compression: match fields.compression.unwrap_or_default() {

@@ -93,7 +93,7 @@ impl Closure {
         let mut paths: Vec<StorePath> = fetched.keys().cloned().chain(local).collect();
         paths.sort_by_cached_key(ToString::to_string);
         paths.dedup();
-        let found = found.into_iter().collect();
+        let found = found.into_values().collect();
         let place = place()?;
         let nars = caches.fetch(found, &place, threads, progress)?;
         store.add(Nars::new(nars, place));

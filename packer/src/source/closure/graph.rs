@@ -101,9 +101,8 @@ fn structured(text: &str) -> Parsed<Graph> {
 }
 
 fn store_path(line: &str) -> Parsed<StorePath> {
-    let base_name = line.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
-    let path = base_name.and_then(|base_name| StorePath::parse(base_name.as_bytes()).ok());
-    path.ok_or("it contains something that is not a store path")
+    let path = StorePath::parse_full(line.as_bytes());
+    path.map_err(|_| "it contains something that is not a store path")
 }
 
 #[cfg(test)]

@@ -78,10 +78,8 @@ pub(super) fn valid(paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
 }
 
 fn parse(line: &[u8]) -> Result<StorePath> {
-    line.strip_prefix(STORE_DIR.as_bytes())
-        .and_then(|rest| rest.strip_prefix(b"/"))
-        .and_then(|base_name| StorePath::parse(base_name).ok())
-        .ok_or_else(|| failed(format!("unexpected answer: {}", Escaped(line))))
+    let path = StorePath::parse_full(line);
+    path.map_err(|_| failed(format!("unexpected answer: {}", Escaped(line))))
 }
 
 /// Makes an error from the first error line that `nix-store` wrote; if there is none, from the last line. Warnings do not

@@ -7,7 +7,7 @@
 //!
 //! Nix's manual, "Store object info JSON format".
 
-use format::{STORE_DIR, Signature, StorePath};
+use format::{Signature, StorePath};
 use serde_json::Value;
 
 use super::{Known, KnownPaths};
@@ -41,8 +41,8 @@ fn path_in(object: &Value) -> Option<StorePath> {
 
 /// Parses a full path or a base name.
 fn store_path(text: &str) -> Option<StorePath> {
-    let below = text.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
-    StorePath::parse(below.unwrap_or(text).as_bytes()).ok()
+    let text = text.as_bytes();
+    StorePath::parse_full(text).or_else(|_| StorePath::parse(text)).ok()
 }
 
 /// Reads one store path's object; `None` if it does not say what a signature is over.
@@ -102,7 +102,7 @@ fn signature(value: &Value) -> Option<Signature> {
 
 #[cfg(test)]
 mod tests {
-    use format::Digest;
+    use format::{Digest, STORE_DIR};
 
     use super::*;
     use crate::source::store::tests::{BASH, GLIBC};
