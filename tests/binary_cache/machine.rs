@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use serde_json::Value;
 use tests::{Ended, Host, Nix, Start, User, packer, run, until};
 
 use crate::made::{Cache, made};
@@ -145,4 +146,13 @@ pub(crate) fn packed_from_store(options: &[&str]) -> Vec<u8> {
     command.args(["build", "--level", "1", "--closure", &made().root]).args(options);
     run(command.arg("--output").arg(&bundle)).expect_code(0);
     fs::read(bundle).expect("read the bundle")
+}
+
+/// What `packer inspect` says of a bundle.
+pub(crate) fn inspect(bundle: &[u8]) -> Value {
+    let file = tempfile::NamedTempFile::new().expect("make a file");
+    fs::write(file.path(), bundle).expect("write the bundle");
+    let mut command = std::process::Command::new(packer());
+    let text = run(command.args(["inspect", "--json"]).arg(file.path())).stdout();
+    serde_json::from_str(&text).expect("it prints JSON")
 }

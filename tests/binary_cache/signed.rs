@@ -1,22 +1,13 @@
 //! Whose signatures count, and what happens without one.
 
 use serde_json::Value;
-use tests::{Ended, packer, run};
+use tests::Ended;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, inspect};
 use crate::made::{Cache, NAMES, made};
 
 const UNSIGNED: &str = "hint: if you trust who signed it, give the key with --trusted-key NAME:BASE64; \
     --insecure-no-signatures takes what anybody made";
-
-/// What `packer inspect` says of the whole bundle on a machine.
-fn inspect(machine: &Machine) -> Value {
-    let bundle = tempfile::NamedTempFile::new().expect("make a file");
-    std::fs::write(bundle.path(), machine.bundle()).expect("write it");
-    let mut inspect = std::process::Command::new(packer());
-    let text = run(inspect.args(["inspect", "--json"]).arg(bundle.path())).stdout();
-    serde_json::from_str(&text).expect("it prints JSON")
-}
 
 /// Packs after changes of the cache.
 fn changed(change: impl Fn(&Cache)) -> Ended {
@@ -126,7 +117,7 @@ fn without_signatures_it_is_said_and_kept() {
     let (machine, cache) = (Machine::new(), Cache::new("zstd"));
     let directory = machine.install(&cache);
     machine.pack_all(&[&directory]);
-    assert_eq!(inspect(&machine)["packed_unchecked"], false);
+    assert_eq!(inspect(&machine.bundle())["packed_unchecked"], false);
 
     // The content addresses vouch for the source and the text.
     for name in NAMES {
@@ -139,7 +130,7 @@ fn without_signatures_it_is_said_and_kept() {
     let stderr = ended.stderr();
     let line = "packer: warning: nobody that is trusted signed 3 of 5 store paths from binary caches\nhint: --insecure";
     assert!(stderr.starts_with(line), "{stderr}");
-    assert_eq!(inspect(&machine)["packed_unchecked"], true);
+    assert_eq!(inspect(&machine.bundle())["packed_unchecked"], true);
 
     // Where all are signed, the option changes nothing.
     let directory = machine.install(&Cache::new("zstd"));
