@@ -7,13 +7,14 @@ use crate::digest::{Digest, Hasher, checksum};
 use crate::entry::Entry;
 use crate::environment::Rule;
 use crate::error::{Error, Part};
+use crate::graphics::{self, Graphics};
 use crate::mode::Modes;
 use crate::skippable::SectionKind;
 use crate::store_path::StorePath;
 use crate::wire::{Reader, Writer, is_zero};
 
 /// The version of the format that this crate writes.
-pub const BUNDLE_VERSION: u32 = 3;
+pub const BUNDLE_VERSION: u32 = 4;
 
 /// The oldest version that it reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -122,6 +123,8 @@ pub struct Descriptor {
     pub entries: Vec<Entry>,
     /// The environment rules, in the order in which they apply.
     pub environment: Vec<Rule>,
+    /// What the programs need of graphics drivers, if anything. Versions 1 to 3 do not have it.
+    pub graphics: Option<Graphics>,
     /// What the program gets as argv\[0\].
     pub argv0: Argv0,
 }
@@ -152,6 +155,7 @@ impl Descriptor {
         self.entries.iter().try_for_each(|entry| entry.encode(&mut body))?;
         body.count(part, "environment rules", self.environment.len())?;
         self.environment.iter().try_for_each(|rule| rule.encode(&mut body))?;
+        graphics::encode_any(self.graphics.as_ref(), &mut body)?;
         self.argv0.encode(&mut body)?;
 
         let mut head = Writer::default();
@@ -259,6 +263,10 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
     let environment = (0..reader.count(u32::MAX, 7, "environment rules")?)
         .map(|_| Rule::decode(&mut reader, paths.len()))
         .collect::<Result<Vec<_>, Error>>()?;
+    let graphics = match version {
+        1..=3 => None,
+        _ => graphics::decode_any(&mut reader, paths.len())?,
+    };
     let argv0 = Argv0::decode(&mut reader)?;
     reader.finish()?;
     Ok(Descriptor {
@@ -270,6 +278,7 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
         paths,
         entries,
         environment,
+        graphics,
         argv0,
     })
 }
@@ -280,6 +289,7 @@ mod tests {
 
     use super::*;
     use crate::environment::{Action, Piece};
+    use crate::graphics::Interface;
     use crate::mode::Mode;
 
     fn descriptor() -> Descriptor {
@@ -302,6 +312,7 @@ mod tests {
                 name: b"DATA".into(),
                 value: vec![Piece::Path(0), Piece::Bytes(b"/share".into()), Piece::Bundle],
             }],
+            graphics: None,
             argv0: Argv0::default(),
         }
     }
@@ -315,7 +326,9 @@ mod tests {
         descriptor.entries[0].program.clear();
         assert_eq!(descriptor.entries[0].name(&descriptor.paths), b"markov");
         for argv0 in [Argv0::Caller, Argv0::Entry, Argv0::Name(b"-x".into())] {
-            let descriptor = Descriptor { argv0, ..descriptor.clone() };
+            let interfaces = [Interface::Egl, Interface::Cuda].into_iter().collect();
+            let graphics = Some(Graphics { interfaces, glibc: Some(36), drivers: Some(0) });
+            let descriptor = Descriptor { argv0, graphics, ..descriptor.clone() };
             let bytes = descriptor.encode().unwrap();
             assert_eq!(Descriptor::decode(&bytes).unwrap().0, descriptor);
         }

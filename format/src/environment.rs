@@ -19,6 +19,11 @@ pub enum Action {
     /// Keeps the files in the variable's list whose names begin with the value, and removes the
     /// variable if there are none. Spaces and colons separate the files: ld.so(8) on `LD_PRELOAD`.
     KeepFiles,
+    /// Sets the value, whether or not the variable is set, if the value is the path of an existing file.
+    ReplaceIfExists,
+    /// Sets the value behind the first piece, if the variable is not set and the file that the first piece names does
+    /// not exist.
+    SetIfMissing,
 }
 
 /// A part of a variable's value.
@@ -57,6 +62,8 @@ impl Rule {
             Action::Remove => 2,
             Action::SetIfExists => 3,
             Action::KeepFiles => 4,
+            Action::ReplaceIfExists => 5,
+            Action::SetIfMissing => 6,
         });
         writer.short(Part::Descriptor, "bytes in a variable's name", &self.name)?;
         writer.count(Part::Descriptor, "pieces of a value", self.value.len())?;
@@ -83,6 +90,8 @@ impl Rule {
             2 => Action::Remove,
             3 => Action::SetIfExists,
             4 => Action::KeepFiles,
+            5 => Action::ReplaceIfExists,
+            6 => Action::SetIfMissing,
             _ => return Err(reader.invalid("an environment rule has an unknown action")),
         };
         let name = reader.short()?;
@@ -110,6 +119,9 @@ impl Rule {
         }
         if action == Action::Remove && !value.is_empty() {
             return Err(reader.invalid("a rule that removes a variable has a value"));
+        }
+        if action == Action::SetIfMissing && value.is_empty() {
+            return Err(reader.invalid("a rule for a missing file names none"));
         }
         Ok(Rule { action, name: name.into(), value })
     }

@@ -17,6 +17,7 @@ mod digest;
 mod entry;
 mod environment;
 mod error;
+mod graphics;
 mod index;
 pub mod limits;
 mod manifest;
@@ -40,6 +41,7 @@ pub use digest::{Digest, Hasher, checksum};
 pub use entry::{Entry, entry_name};
 pub use environment::{Action, Piece, Rule};
 pub use error::{Error, Part};
+pub use graphics::{Graphics, Interface, Interfaces};
 pub use index::{
     Extent, Index, IndexWriter, Kind, Node, NodeContent, Reference, References, Symlink,
 };

@@ -156,6 +156,7 @@ fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
         paths: Vec::new(),
         entries: Vec::new(),
         environment: Vec::new(),
+        graphics: None,
         argv0: Argv0::default(),
     };
     Some((bytes, descriptor))

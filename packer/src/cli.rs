@@ -146,6 +146,11 @@ pub(crate) struct Packed {
     #[arg(long, value_name = "K=V")]
     pub(crate) env: Vec<OsString>,
 
+    /// Graphics drivers to pack, for hosts whose own do not fit: a store path, link or installable with what NixOS has
+    /// at /run/opengl-driver, such as nixpkgs#mesa
+    #[arg(long, value_name = "DRIVERS")]
+    pub(crate) graphics: Option<PathBuf>,
+
     /// Read the store at DIR/nix/store, and find the closure by scanning files instead of asking Nix
     #[arg(long, value_name = "DIR")]
     pub(crate) store_root: Option<PathBuf>,
@@ -264,7 +269,7 @@ impl Build {
 #[command(mut_arg("closure", |arg| arg.required_unless_present_any(["closure_graph", "bundle"])))]
 pub(crate) struct Image {
     /// A bundle whose closure, entries and environment rules the image gets
-    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root", "from"])]
+    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "graphics", "store_root", "from"])]
     pub(crate) bundle: Option<PathBuf>,
 
     #[command(flatten)]

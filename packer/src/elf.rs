@@ -121,6 +121,23 @@ pub(crate) fn note<'a>(data: impl ReadRef<'a>) -> Option<&'a [u8; DESCRIPTOR_LEN
     None
 }
 
+/// Returns the minor version of a glibc 2 from the symbol versions that it defines; `None` for any other file.
+pub(crate) fn glibc<'a>(data: impl ReadRef<'a>) -> Option<u16> {
+    let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
+    let sections = header.sections(LittleEndian, data).ok()?;
+    let (mut versions, strings) = sections.gnu_verdef(LittleEndian, data).ok()??;
+    let strings = sections.strings(LittleEndian, data, strings).ok()?;
+    let mut newest = None;
+    while let Ok(Some((_, mut names))) = versions.next() {
+        let Ok(Some(name)) = names.next() else { continue };
+        let name = name.name(LittleEndian, strings).unwrap_or_default();
+        let minor = name.strip_prefix(b"GLIBC_2.").and_then(|name| str::from_utf8(name).ok());
+        // "2.2.5" is older than any with one dot that matters.
+        newest = newest.max(minor.and_then(|minor| minor.parse().ok()));
+    }
+    newest
+}
+
 /// Whether all that the kernel maps of a program is there.
 pub(crate) fn is_whole<'a>(data: impl ReadRef<'a>) -> bool {
     let segments = FileHeader64::<LittleEndian>::parse(data)

@@ -117,6 +117,10 @@ pub(crate) enum Error {
     Proxy { variable: String },
     #[error("the value in '{rule}' contains {path}, which is not a store path of the closure")]
     RuleOutside { rule: String, path: String },
+    #[error("{path} has no graphics drivers")]
+    NoDrivers { path: String },
+    #[error("the graphics drivers {path} are not in the closure")]
+    DriversOutside { path: String },
     #[error("'{name}' is not a mode")]
     UnknownMode { name: String },
     /// Some references cannot be rewritten: the relocated program would not find its files.
@@ -424,6 +428,12 @@ impl Error {
             }
             Error::RuleOutside { .. } => {
                 "write the full path of a store path in the closure, or add this one with --closure"
+            }
+            Error::NoDrivers { .. } => {
+                "give --graphics what NixOS has at /run/opengl-driver, with lib/dri or share/vulkan/icd.d in it; for several packages, a buildEnv of them"
+            }
+            Error::DriversOutside { .. } => {
+                "leave the store path out of --exclude; with --closure-graph, add it to the graph"
             }
             Error::UnknownMode { .. } => "the modes are host, relocate, namespace and ram",
             Error::NotRelocatable { .. } => {

@@ -3,6 +3,7 @@
 pub(crate) mod content_key;
 pub(crate) mod entry;
 pub(crate) mod environment;
+pub(crate) mod graphics;
 pub(crate) mod layers;
 pub(crate) mod manifest;
 pub(crate) mod modes;
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) modes: Modes,
     /// Rules for the environment, in order.
     pub(crate) rules: Vec<environment::Rule>,
+    /// What the programs need of graphics drivers, if anything.
+    pub(crate) graphics: Option<graphics::Graphics>,
     pub(crate) argv0: Argv0,
     pub(crate) manifest: Manifest,
     /// The store paths that `--closure` names.

@@ -12,4 +12,4 @@ pub(crate) mod secret;
 mod store_name;
 pub(crate) mod streams;
 mod tar_blocks;
-pub(crate) mod variables;
+pub(crate) mod texts;

@@ -138,16 +138,26 @@ fn apply<'a>(
                 let texts = changed.iter().filter(|text| sets_name(text)).map(Variable::as_c_str);
                 removed(context, rule, texts)
             }
-            Action::Set => Some(value(context, visible, rule)),
-            Action::SetUnlessSet | Action::SetIfExists if first.is_some() => continue,
-            Action::SetUnlessSet => Some(value(context, visible, rule)),
-            Action::SetIfExists => {
-                let new = value(context, visible, rule);
+            Action::SetUnlessSet | Action::SetIfExists | Action::SetIfMissing
+                if first.is_some() =>
+            {
+                continue;
+            }
+            Action::Set | Action::SetUnlessSet => Some(value(context, visible, rule, &rule.value)),
+            Action::SetIfExists | Action::ReplaceIfExists => {
+                let new = value(context, visible, rule, &rule.value);
                 let path = &new.to_bytes()[rule.name.len() + 1..];
-                if rustix::fs::access(path, Access::EXISTS).is_err() {
+                if !exists(path) {
                     continue;
                 }
                 Some(new)
+            }
+            Action::SetIfMissing => {
+                let (path, rest) = rule.value.split_at(1.min(rule.value.len()));
+                if exists(&pieces(context, visible, path)) {
+                    continue;
+                }
+                Some(value(context, visible, rule, rest))
             }
         };
         // The caller can pass a variable twice, and some programs read the last one: replace all.
@@ -190,12 +200,21 @@ fn removed<'a>(
     if kept.is_empty() { None } else { CString::new([&*rule.name, &kept].concat()).ok() }
 }
 
-/// Returns the variable with its new value, as `K=V`.
-fn value(context: &Context<'_>, visible: &Visible, rule: &Rule) -> CString {
+fn exists(path: &[u8]) -> bool {
+    rustix::fs::access(path, Access::EXISTS).is_ok()
+}
+
+/// Returns a rule's variable with a new value, as `K=V`.
+fn value(context: &Context<'_>, visible: &Visible, rule: &Rule, value: &[Piece]) -> CString {
+    let string = [&rule.name, &b"="[..], &pieces(context, visible, value)].concat();
+    CString::new(string).expect("the decoder refuses NUL in names and values")
+}
+
+/// Joins the pieces of a value.
+fn pieces(context: &Context<'_>, visible: &Visible, value: &[Piece]) -> Vec<u8> {
     let paths = &context.bundle.descriptor.paths;
-    let mut string = rule.name.clone();
-    string.push(b'=');
-    for piece in &rule.value {
+    let mut string = Vec::new();
+    for piece in value {
         match piece {
             Piece::Bytes(bytes) => string.extend_from_slice(bytes),
             Piece::Path(path) => {
@@ -204,7 +223,7 @@ fn value(context: &Context<'_>, visible: &Visible, rule: &Rule) -> CString {
             Piece::Bundle => string.extend_from_slice(&context.own_path),
         }
     }
-    CString::new(string).expect("the decoder refuses NUL in names and values")
+    string
 }
 
 /// Returns the absolute path of the bundle's file if a rule needs it.

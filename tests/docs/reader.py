@@ -69,7 +69,7 @@ def descriptor(file):
     part = Part("descriptor", note(file))
     head, _, digest = part.bytes(8), part.bytes(8), part.bytes(32)
     version, length = struct.unpack("<II", head)
-    check(version in (1, 2, 3), f"bundle format version {version} is not known")
+    check(version in (1, 2, 3, 4), f"bundle format version {version} is not known")
     body = Part("descriptor", part.bytes(length))
     checked("descriptor", head + body.data, digest)
     check(len(part.data) == 8192 and not any(part.data[part.at :]), "descriptor: not as long as it says")
@@ -83,6 +83,9 @@ def descriptor(file):
     check(entries and all(path < len(paths) for path, _ in entries), "descriptor: a wrong entry")
     piece = lambda: {0: body.short, 1: lambda: body.number(2), 2: lambda: None}[body.number(1)]()
     body.list(lambda: (body.number(1), body.short(), body.list(piece)))
+    if version > 3:
+        flagged = lambda: [body.number(2) for _ in range(body.number(1))]
+        body.list(lambda: (body.number(4), flagged(), flagged()))
     if body.at < len(body.data):
         argv0 = body.number(1)
         check(argv0 in (1, 2, 3), "descriptor: an unknown argv0")

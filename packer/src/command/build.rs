@@ -57,16 +57,26 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     let findings = gathered.content.findings();
     let modes = modes::choose(&options.mode, &findings)?;
     let mut manifest = gathered.manifest(&findings, &progress);
-    let Gathered { store, closure, fetched, tree, content, programs, rules, hidden, threads } =
-        gathered;
+    let Gathered {
+        store,
+        closure,
+        fetched,
+        tree,
+        content,
+        programs,
+        rules,
+        graphics,
+        hidden,
+        threads,
+    } = gathered;
     let mut hidden = hidden;
     if let Some(meta) = &meta {
         let subject = sbom::subject(&programs, &closure.roots);
         manifest.sbom = bill::write(&Bill::new(subject, &manifest, meta), Form::Cyclonedx)?;
         hidden = Hashes::new(manifest::named(&manifest, &closure.paths));
     }
-    let plan =
-        Plan { programs, modes, rules, argv0: options.argv0(), manifest, roots: closure.roots };
+    let (argv0, roots) = (options.argv0(), closure.roots);
+    let plan = Plan { programs, modes, rules, graphics, argv0, manifest, roots };
     let layout = BundleLayout::new(&tree, &content);
 
     // Output: payload, then the stub in front of it.

@@ -11,6 +11,7 @@ use crate::elf::Machine;
 use crate::error::{Error, Result};
 use crate::plan::entry::{self, Program};
 use crate::plan::environment::{self, Rule};
+use crate::plan::graphics::{self, Graphics};
 use crate::plan::manifest;
 use crate::plan::path_info::{self, Described};
 use crate::plan::processor;
@@ -37,6 +38,8 @@ pub(crate) struct Found {
     fetched: Fetched,
     tree: Tree,
     programs: Vec<Program>,
+    /// The store path of `--graphics`.
+    drivers: Option<StorePath>,
     /// The processor type of the entries.
     pub(crate) machine: Machine,
     exclude: Exclude,
@@ -56,6 +59,8 @@ pub(crate) struct Gathered {
     pub(crate) programs: Vec<Program>,
     /// Rules for the environment, in order.
     pub(crate) rules: Vec<Rule>,
+    /// What the programs need of graphics drivers, if anything.
+    pub(crate) graphics: Option<Graphics>,
     /// The hashes of the whole closure, excluded store paths too: Nix scans the output for them.
     pub(crate) hidden: Hashes,
     pub(crate) threads: NonZeroUsize,
@@ -91,16 +96,18 @@ pub(crate) fn find(
     let is_fetched = !options.from.is_empty();
     let mut store = if is_fetched { Store::open_or_none(root)? } else { Store::open(root)? };
     let asked = installable::build(&options.closure)?;
+    let drivers = installable::build(options.graphics.as_slice())?;
 
     // Closure: store paths, files, programs.
     progress.start("scanning", None);
     let graph = options.closure_graph.as_deref();
+    let all = [&asked[..], if graph.is_some() { &[] } else { &drivers }].concat();
     let (closure, fetched) = if is_fetched {
         let caches = || caches(options, progress);
         let place = || kept(options);
-        Closure::fetch(&mut store, &asked, caches, place, ask, threads, progress)?
+        Closure::fetch(&mut store, &all, caches, place, ask, threads, progress)?
     } else {
-        let closure = Closure::find(&store, &asked, graph, ask, threads, progress)?;
+        let closure = Closure::find(&store, &all, graph, ask, threads, progress)?;
         (closure, Fetched::default())
     };
     if fetched.unvouched > 0 {
@@ -110,7 +117,10 @@ pub(crate) fn find(
         ));
     }
     let tree = Tree::read(&store, &closure.paths, &exclude)?;
-    let programs = match entry::choose(&store, &tree, &closure.roots, &options.entry) {
+    let drivers = graphics::choose(&store, &tree, &drivers)?;
+    let named: Vec<StorePath> =
+        closure.roots.iter().filter(|root| drivers.as_ref() != Some(*root)).cloned().collect();
+    let programs = match entry::choose(&store, &tree, &named, &options.entry) {
         Err(Error::NoProgram { .. } | Error::SeveralPrograms { .. })
             if entries == Entries::Name =>
         {
@@ -119,7 +129,18 @@ pub(crate) fn find(
         programs => programs?,
     };
     let machine = processor::choose(&store, &tree, &programs, machine.or(options.system))?;
-    Ok(Found { store, closure, fetched, tree, programs, machine, exclude, secrets, threads })
+    Ok(Found {
+        store,
+        closure,
+        fetched,
+        tree,
+        programs,
+        drivers,
+        machine,
+        exclude,
+        secrets,
+        threads,
+    })
 }
 
 impl Found {
@@ -134,7 +155,18 @@ impl Found {
         word: &Word,
         progress: &Progress,
     ) -> Result<Gathered> {
-        let Found { store, closure, fetched, tree, programs, exclude, secrets, threads, .. } = self;
+        let Found {
+            store,
+            closure,
+            fetched,
+            tree,
+            programs,
+            drivers,
+            exclude,
+            secrets,
+            threads,
+            ..
+        } = self;
         let hashes = Hashes::of_paths(&tree.paths);
         let hidden = Hashes::of_paths(&closure.paths);
         let user_rules = environment::user_rules(&tree, &hidden, &options.env)?;
@@ -152,9 +184,21 @@ impl Found {
                 progress.say(&format!("warning: {option} {pattern} matches {nothing}\n{PATTERNS}"));
             }
         }
-        let rules = user_rules.with_defaults(environment::defaults(&tree, content.variables()));
+        let rules = user_rules.with_defaults(environment::defaults(&tree, content.texts()));
+        let graphics = Graphics::find(&store, &tree, content.texts(), drivers)?;
         check_fetched(&fetched, &tree, &content)?;
-        Ok(Gathered { store, closure, fetched, tree, content, programs, rules, hidden, threads })
+        Ok(Gathered {
+            store,
+            closure,
+            fetched,
+            tree,
+            content,
+            programs,
+            rules,
+            graphics,
+            hidden,
+            threads,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use format::{
-    BUNDLE_VERSION, Descriptor, Digest, Entry, Manifest, PathKey, Piece, Rule, StorePath,
+    BUNDLE_VERSION, Descriptor, Digest, Entry, Graphics, Manifest, PathKey, Piece, Rule, StorePath,
 };
 
 use super::payload::Written;
@@ -17,7 +17,7 @@ use crate::plan::{Plan, environment};
 ///
 /// If the entries, rules and closures need more than [`format::DESCRIPTOR_LEN`] bytes.
 pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
-    let Plan { programs, modes, rules, argv0, manifest, roots } = plan;
+    let Plan { programs, modes, rules, graphics, argv0, manifest, roots } = plan;
     let mut table = Table { manifest, paths: Vec::new() };
     let entries = programs
         .iter()
@@ -26,6 +26,11 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
         })
         .collect::<Result<_>>()?;
     let environment = rules.iter().map(|rule| table.rule(rule)).collect::<Result<_>>()?;
+    let graphics = graphics.as_ref().map(|graphics| -> Result<_> {
+        let drivers = graphics.drivers.as_ref().map(|path| table.number(path)).transpose()?;
+        Ok(Graphics { interfaces: graphics.interfaces, glibc: graphics.glibc, drivers })
+    });
+    let graphics = graphics.transpose()?;
     // A root is listed even if nothing else refers to it.
     for root in roots {
         if !table.implies(root) {
@@ -41,6 +46,7 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
         paths: table.paths,
         entries,
         environment,
+        graphics,
         argv0: argv0.clone(),
     })
 }

@@ -12,7 +12,7 @@ use super::digest_name;
 use super::pieces::Pieces;
 use super::proof::{Rules, Survey, Word};
 use super::secret::{SecretScanner, Secrets};
-use super::variables::{NameScanner, Names};
+use super::texts::{TextScanner, Texts};
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::progress::Progress;
@@ -32,8 +32,8 @@ pub(crate) struct PathContent {
     files: Vec<(u32, Digest)>,
     /// Where hashes stand in its files.
     survey: Survey,
-    /// The variables that its files hold the names of.
-    variables: Names,
+    /// The texts that its files hold.
+    texts: Texts,
 }
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ impl PathContent {
             references,
             files: Vec::new(),
             survey: Survey::default(),
-            variables: Names::default(),
+            texts: Texts::default(),
         }
     }
 }
@@ -123,9 +123,9 @@ impl Content {
         }
     }
 
-    /// The variables that some program may read.
-    pub(crate) fn variables(&self) -> Names {
-        self.paths.iter().fold(Names::default(), |names, path| names.union(path.variables))
+    /// The texts that some file holds.
+    pub(crate) fn texts(&self) -> Texts {
+        self.paths.iter().fold(Texts::default(), |texts, path| texts.union(path.texts))
     }
 
     /// How many references there are, in how many files and links.
@@ -160,7 +160,7 @@ fn read_path(
     let mut found = BTreeSet::new();
     let mut files = Vec::new();
     let mut survey = Survey::default();
-    let mut variables = NameScanner::default();
+    let mut texts = TextScanner::default();
     let mut scanner = SecretScanner::new(secrets);
     let mut reader = Reader::new(store, tree, hashes);
     for number in tree.nodes_of(path) {
@@ -176,7 +176,7 @@ fn read_path(
                 nar.bytes(bytes);
                 hasher.update(bytes);
                 surveyed.bytes(bytes);
-                variables.feed(bytes);
+                texts.feed(bytes);
                 scanner.feed(bytes);
                 progress.advance(bytes.len());
             }
@@ -190,7 +190,7 @@ fn read_path(
         })?;
         if let Kind::File { .. } = node.kind {
             nar.end_file();
-            variables.end_file();
+            texts.end_file();
             files.push((number, hasher.finish()));
         }
         surveyed.end(store)?;
@@ -207,8 +207,8 @@ fn read_path(
     }
     let (nar_hash, nar_len) = nar.finish();
     let references = found.into_iter().filter(|number| *number as usize != path).collect();
-    let variables = variables.finish();
-    Ok(PathContent { nar_hash, nar_len, references, files, survey, variables })
+    let texts = texts.finish();
+    Ok(PathContent { nar_hash, nar_len, references, files, survey, texts })
 }
 
 fn first(tree: &Tree, paths: &[PathContent]) -> Vec<u32> {

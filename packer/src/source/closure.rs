@@ -112,7 +112,7 @@ fn requisites(
 }
 
 /// Follows the symbolic links of `argument` one by one, until it is a store path or below one.
-fn store_path(store: &Store, argument: &Path) -> Result<StorePath> {
+pub(crate) fn store_path(store: &Store, argument: &Path) -> Result<StorePath> {
     let not_one = || Error::NotStorePath { path: show::path(argument) };
     let mut path = std::path::absolute(argument).map_err(|e| Error::io("find", argument, e))?;
     for _ in 0..LINKS {

@@ -1,9 +1,12 @@
 //! What `packer inspect` says without an option: entries, modes, sizes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use format::{Action, Index, Kind, Manifest, Mode, Modes, Node, Piece, Rule, STORE_DIR, Symlink};
+use format::{
+    Action, Descriptor, Index, Interface, Kind, Manifest, Mode, Modes, Node, Piece, Rule,
+    STORE_DIR, Symlink,
+};
 use runtime::payload::Sections;
 use serde::Serialize;
 
@@ -27,6 +30,8 @@ pub(super) struct Report {
     /// references.
     relocation: Option<Relocation>,
     environment: Vec<String>,
+    /// What the programs need of graphics drivers; `None` if no file looks for drivers.
+    graphics: Option<Graphics>,
     store_paths: Vec<Path>,
     /// For each key that is said to have signed, the number of store paths. Nothing of this is checked.
     signatures: BTreeMap<String, usize>,
@@ -42,6 +47,15 @@ pub(super) struct Report {
     frames: usize,
     stub_bytes: u64,
     file_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Graphics {
+    interfaces: Vec<&'static str>,
+    /// The store path of the bundle's own drivers.
+    drivers: Option<String>,
+    /// Bytes of the store paths that only the drivers need.
+    drivers_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -130,6 +144,7 @@ impl Report {
             relocation: relocation(&index, manifest, descriptor.modes),
             modes: descriptor.modes.iter().map(Mode::name).collect(),
             environment: descriptor.environment.iter().map(|r| rule(r, full_path)).collect(),
+            graphics: graphics(descriptor, manifest, full_path),
             files: store_paths.iter().map(|path| path.files).sum(),
             bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
             store_paths,
@@ -184,6 +199,23 @@ impl Report {
             let title = if number == 0 { "environment" } else { "" };
             writeln!(text, "{title:12} {rule}")?;
         }
+        if let Some(Graphics { interfaces, drivers, drivers_bytes }) = &self.graphics {
+            let interfaces = match &interfaces[..] {
+                [] => "drivers".to_owned(),
+                interfaces => interfaces.join(", "),
+            };
+            match drivers {
+                None => writeln!(text, "{:12} {interfaces}: of the host only", "graphics")?,
+                Some(drivers) => {
+                    let size = Size(*drivers_bytes);
+                    writeln!(
+                        text,
+                        "{:12} {interfaces}: of the host or {drivers}, which adds {size}",
+                        "graphics"
+                    )?;
+                }
+            }
+        }
         let percent = match self.bytes_before {
             0 => 100.0,
             before => percent(self.file_bytes, before),
@@ -235,6 +267,34 @@ impl Report {
     }
 }
 
+fn graphics(
+    descriptor: &Descriptor,
+    manifest: &Manifest,
+    full_path: impl Fn(u16) -> String,
+) -> Option<Graphics> {
+    let found = descriptor.graphics?;
+    let all = &manifest.paths;
+    // What programs, rules and roots need: all that the descriptor lists but the drivers.
+    let listed = (0..).zip(&descriptor.paths).filter(|(number, _)| Some(*number) != found.drivers);
+    let mut pending: Vec<usize> = listed
+        .filter_map(|(_, key)| all.iter().position(|packed| packed.path == key.path))
+        .collect();
+    let mut needed: BTreeSet<usize> = pending.iter().copied().collect();
+    while let Some(number) = pending.pop() {
+        let references = all[number].references.iter().map(|reference| *reference as usize);
+        pending.extend(references.filter(|reference| needed.insert(*reference)));
+    }
+    let only = (0..).zip(all).filter(|(number, _)| !needed.contains(number));
+    Some(Graphics {
+        interfaces: found.interfaces.iter().map(Interface::name).collect(),
+        drivers: found.drivers.map(full_path),
+        drivers_bytes: match found.drivers {
+            None => 0,
+            Some(_) => only.map(|(_, packed)| packed.nar_len).fold(0, u64::saturating_add),
+        },
+    })
+}
+
 /// Returns the packer's verdict on relocation, from the manifest and the index.
 fn relocation(index: &Index<'_>, manifest: &Manifest, modes: Modes) -> Option<Relocation> {
     let count = |node: &Node<'_>| match node.kind {
@@ -256,15 +316,16 @@ fn percent(part: u64, whole: u64) -> f64 {
 }
 
 fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
-    let value: String = rule
-        .value
-        .iter()
-        .map(|piece| match piece {
-            Piece::Bytes(bytes) => Escaped(bytes).to_string(),
-            Piece::Path(path) => full_path(*path),
-            Piece::Bundle => "%BUNDLE%".to_owned(),
-        })
-        .collect();
+    let mut pieces = rule.value.iter().map(|piece| match piece {
+        Piece::Bytes(bytes) => Escaped(bytes).to_string(),
+        Piece::Path(path) => full_path(*path),
+        Piece::Bundle => "%BUNDLE%".to_owned(),
+    });
+    let first = match rule.action {
+        Action::SetIfMissing => pieces.next().unwrap_or_default(),
+        _ => String::new(),
+    };
+    let value: String = pieces.collect();
     let name = Escaped(&rule.name);
     match rule.action {
         Action::Set => format!("{name}={value}"),
@@ -272,6 +333,8 @@ fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
         Action::Remove => format!("{name}-"),
         Action::SetIfExists => format!("{name}?={value} if the file exists"),
         Action::KeepFiles => format!("{name}- but for {value}*"),
+        Action::ReplaceIfExists => format!("{name}={value} if the file exists"),
+        Action::SetIfMissing => format!("{name}?={value} if {first} does not exist"),
     }
 }
 

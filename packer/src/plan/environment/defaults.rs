@@ -6,13 +6,13 @@
 use format::{Action, STORE_DIR, StorePath};
 
 use super::{Piece, Rule};
-use crate::scan::variables::{Names, Variable};
+use crate::scan::texts::{Text, Texts};
 use crate::source::resolve::resolve;
 use crate::source::tree::Tree;
 
 /// The default rule of a variable.
 struct Default {
-    variable: Variable,
+    variable: Text,
     value: Value,
 }
 
@@ -48,11 +48,11 @@ use Candidate::{Closure, Host};
 ///
 /// The paths of certificates on the host are those that Go's crypto/x509 looks at.
 const DEFAULTS: [Default; 6] = [
-    Default { variable: Variable::LdLibraryPath, value: Removed },
-    Default { variable: Variable::LdPreload, value: Kept("libnss_") },
-    Default { variable: Variable::LdAudit, value: Kept("libnss_") },
+    Default { variable: Text::LdLibraryPath, value: Removed },
+    Default { variable: Text::LdPreload, value: Kept("libnss_") },
+    Default { variable: Text::LdAudit, value: Kept("libnss_") },
     Default {
-        variable: Variable::SslCertFile,
+        variable: Text::SslCertFile,
         value: Found(&[
             Host("/etc/ssl/certs/ca-certificates.crt"),
             Host("/etc/pki/tls/certs/ca-bundle.crt"),
@@ -63,7 +63,7 @@ const DEFAULTS: [Default; 6] = [
         ]),
     },
     Default {
-        variable: Variable::LocaleArchive,
+        variable: Text::LocaleArchive,
         value: Found(&[
             Closure("lib/locale/locale-archive"),
             Host("/run/current-system/sw/lib/locale/locale-archive"),
@@ -71,7 +71,7 @@ const DEFAULTS: [Default; 6] = [
         ]),
     },
     Default {
-        variable: Variable::Tzdir,
+        variable: Text::Tzdir,
         value: Found(&[
             Host("/etc/zoneinfo"),
             Host("/usr/share/zoneinfo"),
@@ -82,18 +82,18 @@ const DEFAULTS: [Default; 6] = [
 
 /// Whether a variable has a default rule.
 pub(super) fn has(name: &[u8]) -> bool {
-    DEFAULTS.iter().any(|default| default.variable.name().as_bytes() == name)
+    DEFAULTS.iter().any(|default| default.variable.text().as_bytes() == name)
 }
 
-/// Returns the default rules for a closure whose files contain these `names` of variables.
-pub(crate) fn rules(tree: &Tree, names: Names) -> Vec<Rule> {
-    let read = DEFAULTS.iter().filter(|default| names.has(default.variable));
+/// Returns the default rules for a closure whose files contain these texts.
+pub(crate) fn rules(tree: &Tree, texts: Texts) -> Vec<Rule> {
+    let read = DEFAULTS.iter().filter(|default| texts.has(default.variable));
     read.flat_map(|default| default.rules(tree)).collect()
 }
 
 impl Default {
     fn rules(&self, tree: &Tree) -> Vec<Rule> {
-        let rule = |action, value| Rule { action, name: self.variable.name().into(), value };
+        let rule = |action, value| Rule { action, name: self.variable.text().into(), value };
         let candidates = match self.value {
             Removed => return vec![rule(Action::Remove, Vec::new())],
             Kept(begin) => return vec![rule(Action::KeepFiles, vec![Piece::Bytes(begin.into())])],
@@ -118,7 +118,7 @@ impl Default {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::variables::NameScanner;
+    use crate::scan::texts::TextScanner;
     use crate::source::exclude::Exclude;
     use crate::source::store::tests::{BASH, GLIBC, TestStore};
 
@@ -129,7 +129,7 @@ mod tests {
         store.file(&format!("{BASH}/share/zoneinfo/UTC"), "");
         let store = store.open();
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
-        let shown = |names| {
+        let shown = |texts| {
             let piece = |piece: &Piece| match piece {
                 Piece::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
                 Piece::Path(path) => path.name().to_string(),
@@ -139,10 +139,10 @@ mod tests {
                 let value: String = rule.value.iter().map(piece).collect();
                 format!("{} {value}", String::from_utf8(rule.name.clone()).unwrap())
             };
-            rules(&tree, names).iter().map(rule).collect::<Vec<_>>()
+            rules(&tree, texts).iter().map(rule).collect::<Vec<_>>()
         };
-        assert_eq!(shown(Names::default()), [""; 0]);
-        let mut scanner = NameScanner::default();
+        assert_eq!(shown(Texts::default()), [""; 0]);
+        let mut scanner = TextScanner::default();
         scanner.feed(b"LD_PRELOAD LOCALE_ARCHIVE TZDIR");
         assert_eq!(
             shown(scanner.finish()),

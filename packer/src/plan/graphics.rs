@@ -1,0 +1,115 @@
+//! What the closure's programs need of graphics drivers.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use format::{Interface, Interfaces, STORE_DIR, StorePath};
+
+use crate::elf;
+use crate::error::{Error, Result};
+use crate::scan::texts::{Text, Texts};
+use crate::show;
+use crate::source::closure;
+use crate::source::node::Kind;
+use crate::source::resolve::resolve;
+use crate::source::store::Store;
+use crate::source::tree::Tree;
+
+/// What a bundle says of graphics.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Graphics {
+    pub(crate) interfaces: Interfaces,
+    /// The minor version of the oldest glibc 2 in the closure.
+    pub(crate) glibc: Option<u16>,
+    /// The store path of the bundle's own drivers.
+    pub(crate) drivers: Option<StorePath>,
+}
+
+/// What a library that opens drivers has in it.
+const SIGNS: [(Text, Interface); 8] = [
+    (Text::GlxVendor, Interface::Glx),
+    (Text::EglVendors, Interface::Egl),
+    (Text::VulkanDrivers, Interface::Vulkan),
+    (Text::OpenclVendors, Interface::Opencl),
+    (Text::Libcuda, Interface::Cuda),
+    (Text::GbmBackendsPath, Interface::Gbm),
+    (Text::LibvaDriversPath, Interface::VaApi),
+    (Text::VdpauDriverPath, Interface::Vdpau),
+];
+
+/// The C library's file.
+const LIBC: &[u8] = b"libc.so.6";
+
+impl Graphics {
+    /// Returns what a closure with these texts needs; `None` if it names no drivers.
+    ///
+    /// # Errors
+    ///
+    /// If a C library cannot be read.
+    pub(crate) fn find(
+        store: &Store,
+        tree: &Tree,
+        texts: Texts,
+        drivers: Option<StorePath>,
+    ) -> Result<Option<Graphics>> {
+        let signs = SIGNS.into_iter().filter(|(text, _)| texts.has(*text));
+        let interfaces: Interfaces = signs.map(|(_, interface)| interface).collect();
+        if interfaces == Interfaces::default()
+            && !texts.has(Text::OpenglDriver)
+            && drivers.is_none()
+        {
+            return Ok(None);
+        }
+        Ok(Some(Graphics { interfaces, glibc: glibc(store, tree)?, drivers }))
+    }
+}
+
+/// The directories of which drivers have at least one.
+const LAYOUT: [&str; 6] = [
+    "lib/dri",
+    "lib/gbm",
+    "lib/vdpau",
+    "share/glvnd/egl_vendor.d",
+    "share/vulkan/icd.d",
+    "etc/OpenCL/vendors",
+];
+
+/// Returns the store path of `--graphics`: the first of its outputs that has drivers.
+///
+/// # Errors
+///
+/// If none has, or the closure does not have them.
+pub(crate) fn choose(store: &Store, tree: &Tree, outputs: &[PathBuf]) -> Result<Option<StorePath>> {
+    for output in outputs {
+        let path = closure::store_path(store, output)?;
+        let full = format!("{STORE_DIR}/{path}");
+        if tree.number_of(&path).is_none() {
+            return Err(Error::DriversOutside { path: full });
+        }
+        if LAYOUT.iter().any(|below| resolve(tree, format!("{full}/{below}").as_bytes()).is_ok()) {
+            return Ok(Some(path));
+        }
+    }
+    match outputs {
+        [] => Ok(None),
+        [first, ..] => Err(Error::NoDrivers { path: show::path(first) }),
+    }
+}
+
+/// Returns the minor version of the oldest glibc 2 in a closure.
+fn glibc(store: &Store, tree: &Tree) -> Result<Option<u16>> {
+    let mut oldest = None;
+    for (number, node) in tree.iter() {
+        if node.name != LIBC || !matches!(node.kind, Kind::File { .. }) {
+            continue;
+        }
+        let location = tree.location(number);
+        let mut bytes = Vec::new();
+        store
+            .open_file(&location)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(|error| Error::in_store("read", &location, error))?;
+        oldest = elf::glibc(&*bytes).into_iter().chain(oldest).min();
+    }
+    Ok(oldest)
+}
