@@ -3,7 +3,7 @@
 use crate::error::{Error, Part};
 use crate::wire::{Reader, Writer};
 
-/// An interface behind which drivers are.
+/// What files of a closure say that its programs need drivers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interface {
     /// OpenGL on X11: libGLX opens a vendor's library.
@@ -22,11 +22,13 @@ pub enum Interface {
     VaApi,
     /// libvdpau opens a driver.
     Vdpau,
+    /// A file names `/run/opengl-driver`, where NixOS has drivers: programs look there.
+    OpenglDriver,
 }
 
 impl Interface {
     /// All interfaces.
-    pub const ALL: [Interface; 8] = [
+    pub const ALL: [Interface; 9] = [
         Interface::Glx,
         Interface::Egl,
         Interface::Vulkan,
@@ -35,6 +37,7 @@ impl Interface {
         Interface::Gbm,
         Interface::VaApi,
         Interface::Vdpau,
+        Interface::OpenglDriver,
     ];
 
     /// Its name, for people.
@@ -48,6 +51,7 @@ impl Interface {
             Interface::Gbm => "gbm",
             Interface::VaApi => "va-api",
             Interface::Vdpau => "vdpau",
+            Interface::OpenglDriver => "opengl-driver",
         }
     }
 
@@ -81,8 +85,7 @@ impl FromIterator<Interface> for Interfaces {
 /// What a closure's programs need of graphics drivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Graphics {
-    /// The interfaces that files of the closure open drivers for. There may be none: then a file names the directory
-    /// where NixOS has drivers.
+    /// What drivers are opened for.
     pub interfaces: Interfaces,
     /// The minor version of the oldest glibc 2 in the closure. Drivers that need a newer one cannot be loaded; without
     /// any, the host's cannot.

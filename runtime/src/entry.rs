@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::context::Context;
 use crate::error::{Error, Shown};
+use crate::graphics::{self, Drivers, OPENGL_DRIVER};
 use crate::mode::visible::Visible;
 use crate::system::call;
 
@@ -31,6 +32,7 @@ pub fn exec(
     context: &Context<'_>,
     entry: &Entry,
     visible: &Visible,
+    drivers: Option<&Drivers>,
     arguments: &[&CStr],
     environment: &[&CStr],
 ) -> Error {
@@ -50,10 +52,13 @@ pub fn exec(
         .into_iter()
         .chain(arguments.iter().copied().skip(new.iter().len()))
         .collect();
-    let errno = if descriptor.environment.is_empty() {
+    let errno = if descriptor.environment.is_empty() && drivers.is_none() {
         call::exec(&program, &arguments, environment)
     } else {
-        let environment = apply(context, visible, environment);
+        let mut environment = apply(context, visible, environment);
+        if let Some(drivers) = drivers {
+            add_drivers(context, visible, drivers, &mut environment);
+        }
         let environment: Vec<&CStr> = environment.iter().map(Variable::as_c_str).collect();
         call::exec(&program, &arguments, &environment)
     };
@@ -108,6 +113,10 @@ enum Variable<'a> {
 }
 
 impl Variable<'_> {
+    fn sets(&self, name: &[u8]) -> bool {
+        self.as_c_str().to_bytes().strip_prefix(name).is_some_and(|rest| rest.starts_with(b"="))
+    }
+
     fn as_c_str(&self) -> &CStr {
         match self {
             Variable::Kept(string) => string,
@@ -124,13 +133,7 @@ fn apply<'a>(
 ) -> Vec<Variable<'a>> {
     let mut changed: Vec<Variable<'a>> = environment.iter().copied().map(Variable::Kept).collect();
     for rule in &context.bundle.descriptor.environment {
-        let sets_name = |string: &Variable<'_>| {
-            string
-                .as_c_str()
-                .to_bytes()
-                .strip_prefix(&*rule.name)
-                .is_some_and(|s| s.starts_with(b"="))
-        };
+        let sets_name = |string: &Variable<'_>| string.sets(&rule.name);
         let first = changed.iter().position(sets_name);
         let new = match rule.action {
             Action::Remove | Action::KeepFiles if first.is_none() => continue,
@@ -198,6 +201,41 @@ fn removed<'a>(
         }
     }
     if kept.is_empty() { None } else { CString::new([&*rule.name, &kept].concat()).ok() }
+}
+
+/// Adds the variables by which programs find drivers, if they do not find all by themselves. What is set stays.
+#[cold]
+fn add_drivers(
+    context: &Context<'_>,
+    visible: &Visible,
+    drivers: &Drivers,
+    environment: &mut Vec<Variable<'_>>,
+) {
+    let paths = &context.bundle.descriptor.paths;
+    let bundled = drivers.bundled.map(|path| visible.directory(&paths[usize::from(path)]));
+    let is_shown = matches!(visible, Visible::Mounted { has_drivers: true });
+    let host = match drivers.are_of_host() {
+        true if is_shown => Some(OPENGL_DRIVER.into()),
+        true => drivers.linked(context),
+        false => None,
+    };
+    let is_set = |name: &str| environment.iter().any(|string| string.sets(name.as_bytes()));
+    let variables = match (host, bundled) {
+        (None, _) if is_shown => return,
+        (Some(host), None) if is_shown => {
+            [("LD_LIBRARY_PATH", graphics::library_path(&[host]))].into()
+        }
+        (host, bundled) => {
+            let directories: Vec<Vec<u8>> = host.into_iter().chain(bundled).collect();
+            drivers.variables(&directories, is_set)
+        }
+    };
+    let unset: Vec<_> = variables.into_iter().filter(|(name, _)| !is_set(name)).collect();
+    for (name, value) in unset {
+        context.log.debug(format_args!("graphics: {name}={}", Shown::from(&*value)));
+        let variable = CString::new([name.as_bytes(), b"=", &value].concat());
+        environment.extend(variable.ok().map(Variable::New));
+    }
 }
 
 fn exists(path: &[u8]) -> bool {

@@ -78,6 +78,10 @@ pub enum Error {
     },
     /// The value of `PACKED_ARGV0` is unknown.
     UnknownArgv0(Shown),
+    /// The value of `PACKED_GRAPHICS` is unknown.
+    UnknownGraphics(Shown),
+    /// The graphics drivers that the user chose are not there.
+    NoDrivers(NoDrivers),
     /// The value of `PACKED` is not a command.
     UnknownCommand(Shown),
     /// The packer put no bill of materials into the bundle.
@@ -107,6 +111,19 @@ pub struct Room {
     pub bytes: u64,
     /// Files, directories and links: each takes an inode.
     pub files: u64,
+}
+
+/// Why there are no graphics drivers.
+#[derive(Clone, Debug)]
+pub enum NoDrivers {
+    /// The packer put none into the bundle.
+    InBundle,
+    /// The host has none that the bundle's programs could load.
+    OnHost,
+    /// The host has no libraries of the version of NVIDIA's module in its kernel.
+    OfVersion(Shown),
+    /// The closure has no glibc, which the host's drivers need.
+    WithoutGlibc,
 }
 
 /// Why a mode does not work on this host.

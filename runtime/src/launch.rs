@@ -12,7 +12,7 @@ use crate::payload::Bundle;
 use crate::settings::Settings;
 use crate::system::call::{self, Strings};
 use crate::system::log::{self, Brief, Log};
-use crate::{command, entry, mode};
+use crate::{command, entry, graphics, mode};
 
 /// Runs the program in this process, or the command that `PACKED` names.
 ///
@@ -51,8 +51,9 @@ fn launch(
         log_unknown_users(log);
     }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
-    let visible = mode::make_visible(&context)?;
-    Err(entry::exec(&context, entry, &visible, arguments, environment))
+    let drivers = graphics::find(&context)?;
+    let visible = mode::make_visible(&context, drivers.as_ref())?;
+    Err(entry::exec(&context, entry, &visible, drivers.as_ref(), arguments, environment))
 }
 
 #[cold]

@@ -22,6 +22,9 @@ pub mod entry;
 pub mod mode;
 
 #[forbid(unsafe_code)]
+pub mod graphics;
+
+#[forbid(unsafe_code)]
 pub mod accounts;
 pub mod cache;
 

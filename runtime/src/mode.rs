@@ -14,6 +14,7 @@ use format::Mode;
 use crate::context::Context;
 use crate::error::refusal::{Refusal, Step};
 use crate::error::{Error, Impossible};
+use crate::graphics::Drivers;
 use crate::system::call;
 use visible::Visible;
 
@@ -22,7 +23,7 @@ use visible::Visible;
 /// # Errors
 ///
 /// If no mode works. If only one mode was tried, this is its own error.
-pub fn make_visible(context: &Context<'_>) -> Result<Visible, Error> {
+pub fn make_visible(context: &Context<'_>, drivers: Option<&Drivers>) -> Result<Visible, Error> {
     let Context { bundle, settings, log, .. } = context;
     let allowed = bundle.descriptor.modes;
     let modes: Vec<Mode> = match settings.mode {
@@ -37,10 +38,10 @@ pub fn make_visible(context: &Context<'_>) -> Result<Visible, Error> {
         let result = match mode {
             Mode::Host => host::find(context),
             Mode::Relocate => relocate::enter(context),
-            Mode::Namespace => namespace::enter(context),
+            Mode::Namespace => namespace::enter(context, drivers),
             Mode::Ram => match namespace_refusal(&tried) {
                 Some(reason) => Err(reason),
-                None => ram::enter(context),
+                None => ram::enter(context, drivers),
             },
         };
         match result {

@@ -17,12 +17,25 @@ pub struct Settings<'a> {
     pub cache: Option<&'a [u8]>,
     /// `PACKED_SHARED`: caches that an administrator fills, separated by colons.
     pub shared: Option<&'a [u8]>,
+    /// `PACKED_GRAPHICS`: which graphics drivers to use.
+    pub graphics: Option<Choice>,
     /// `PACKED_ARGV0=caller`: whether the program gets argv\[0\] as the caller gave it.
     pub keep_argv0: bool,
     /// `PACKED_LOG=debug`: whether to write debug messages to stderr.
     pub log: bool,
     /// `PACKED`: the command to run in place of the program.
     pub command: Option<Command<'a>>,
+}
+
+/// A choice of graphics drivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The host's.
+    Host,
+    /// The bundle's.
+    Bundle,
+    /// Nothing is looked for and nothing changed.
+    Off,
 }
 
 /// A command that the launcher runs in place of the program.
@@ -70,6 +83,13 @@ impl<'a> Settings<'a> {
             mode: variable(environment, "PACKED_MODE").map(parse_mode).transpose()?,
             cache: variable(environment, "PACKED_CACHE"),
             shared: variable(environment, "PACKED_SHARED"),
+            graphics: match variable(environment, "PACKED_GRAPHICS") {
+                None => None,
+                Some(b"host") => Some(Choice::Host),
+                Some(b"bundle") => Some(Choice::Bundle),
+                Some(b"off") => Some(Choice::Off),
+                Some(other) => return Err(Error::UnknownGraphics(other.into())),
+            },
             keep_argv0: match variable(environment, "PACKED_ARGV0") {
                 None => false,
                 Some(b"caller") => true,
@@ -108,6 +128,7 @@ mod tests {
             c"PACKED_MODE=ram",
             c"PACKED_LOG=debug",
             c"PACKED_ARGV0=caller",
+            c"PACKED_GRAPHICS=bundle",
             c"PACKED_SHARED=/sw/packed:/opt/packed",
             c"PACKED=extract=/a=b",
         ];
@@ -118,6 +139,7 @@ mod tests {
                 mode: Some(Mode::Ram),
                 cache: None,
                 shared: Some(b"/sw/packed:/opt/packed"),
+                graphics: Some(Choice::Bundle),
                 keep_argv0: true,
                 log: true,
                 command: Some(Command::Extract(b"/a=b")),
@@ -132,6 +154,7 @@ mod tests {
             c"PACKED_MODE=\xff",
             c"PACKED=help",
             c"PACKED_ARGV0=x",
+            c"PACKED_GRAPHICS=nvidia",
             c"PACKED=extract=",
         ] {
             assert!(Settings::read(&[bad]).is_err(), "{bad:?}");

@@ -25,8 +25,8 @@ pub(crate) struct Graphics {
     pub(crate) drivers: Option<StorePath>,
 }
 
-/// What a library that opens drivers has in it.
-const SIGNS: [(Text, Interface); 8] = [
+/// What a file has in it that opens drivers.
+const SIGNS: [(Text, Interface); 9] = [
     (Text::GlxVendor, Interface::Glx),
     (Text::EglVendors, Interface::Egl),
     (Text::VulkanDrivers, Interface::Vulkan),
@@ -35,6 +35,7 @@ const SIGNS: [(Text, Interface); 8] = [
     (Text::GbmBackendsPath, Interface::Gbm),
     (Text::LibvaDriversPath, Interface::VaApi),
     (Text::VdpauDriverPath, Interface::Vdpau),
+    (Text::OpenglDriver, Interface::OpenglDriver),
 ];
 
 /// The C library's file.
@@ -54,10 +55,7 @@ impl Graphics {
     ) -> Result<Option<Graphics>> {
         let signs = SIGNS.into_iter().filter(|(text, _)| texts.has(*text));
         let interfaces: Interfaces = signs.map(|(_, interface)| interface).collect();
-        if interfaces == Interfaces::default()
-            && !texts.has(Text::OpenglDriver)
-            && drivers.is_none()
-        {
+        if interfaces == Interfaces::default() && drivers.is_none() {
             return Ok(None);
         }
         Ok(Some(Graphics { interfaces, glibc: glibc(store, tree)?, drivers }))

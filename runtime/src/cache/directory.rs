@@ -9,6 +9,7 @@
 //!   stores/<n>/<base name>        a store path; stores/<n> is the store directory mounted at /nix/store
 //!   stores/<n>.contents/<name>    a link whose target is the store path's NAR hash
 //!   roots/<listing>               an empty copy of the host's top level, as a new root
+//!   graphics/<driver>             links to the host's graphics drivers of one version
 //!   <key>-<name>                  a relocated store path: its name depends on its content and the cache's path
 //!   .packed-<tag>-<name>          an unfinished file; in the other directories as well
 //! ```
@@ -40,7 +41,8 @@ const LOCK: &CStr = c"lock";
 pub(super) const WORK: &CStr = c"work";
 pub(super) const STORES: &CStr = c"stores";
 pub(super) const BUNDLES: &CStr = c"bundles";
-pub(super) const ROOTS: &CStr = c"roots";
+pub(crate) const ROOTS: &CStr = c"roots";
+pub(crate) const GRAPHICS: &CStr = c"graphics";
 
 /// The permissions of directories that only the launcher reads, and of those that the program sees
 /// as `/nix/store`.

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::refusal::{Cause, Refusal, Step};
 use super::shown::{Shown, Size};
-use super::{Error, Impossible, Room, Unusable, WRITE_TO};
+use super::{Error, Impossible, NoDrivers, Room, Unusable, WRITE_TO};
 use crate::system::call;
 use crate::system::limit::MemoryLimit;
 
@@ -51,6 +51,8 @@ impl fmt::Display for What<'_> {
                 reasons(f, tried)
             }
             Error::UnknownArgv0(name) => write!(f, "PACKED_ARGV0={name} is not known"),
+            Error::UnknownGraphics(name) => write!(f, "PACKED_GRAPHICS={name} is not known"),
+            Error::NoDrivers(reason) => write!(f, "no graphics drivers: {reason}"),
             Error::UnknownCommand(name) => write!(f, "PACKED={name} is not a command"),
             Error::NoSbom => f.write_str("this bundle has no bill of materials"),
             Error::Exec { program, errno } => {
@@ -156,6 +158,18 @@ impl fmt::Display for Hint<'_> {
             ),
             Error::UnknownCommand(_) => {
                 f.write_str("the commands are info, sbom, verify, extract=DIR and clear; unset PACKED to run the program")
+            }
+            Error::UnknownGraphics(_) => f.write_str(
+                "PACKED_GRAPHICS is host, bundle or off; unset it to let the launcher choose",
+            ),
+            Error::NoDrivers(NoDrivers::InBundle) => f.write_str(
+                "unset PACKED_GRAPHICS, or pack drivers: packer build --graphics",
+            ),
+            Error::NoDrivers(NoDrivers::OfVersion(_)) => f.write_str(
+                "after an update of the driver, start the machine again; in a container, let the engine add the driver",
+            ),
+            Error::NoDrivers(_) => {
+                f.write_str("unset PACKED_GRAPHICS: the bundle's own drivers are used then, if it has any")
             }
             Error::NoSbom => f.write_str("packer sbom makes one of the file; packer build --sbom puts it in"),
             Error::Exec { errno: Errno::NOENT, .. } => {
@@ -304,6 +318,21 @@ impl fmt::Display for Impossible {
             }
             Impossible::Unsupported => f.write_str("not supported by this version"),
             Impossible::Failed(error) => fmt::Display::fmt(&What(error), f),
+        }
+    }
+}
+
+impl fmt::Display for NoDrivers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoDrivers::InBundle => f.write_str("the bundle has none"),
+            NoDrivers::OnHost => f.write_str(
+                "the host has neither /run/opengl-driver with libraries for this glibc nor NVIDIA's module in its kernel",
+            ),
+            NoDrivers::OfVersion(version) => {
+                write!(f, "the kernel has NVIDIA's module {version}, but the host has no libraries of that version")
+            }
+            NoDrivers::WithoutGlibc => f.write_str("the host's need glibc, which the bundle does not have"),
         }
     }
 }
@@ -463,6 +492,16 @@ mod tests {
                 Error::UnknownArgv0("x".into()),
                 "PACKED_ARGV0=x is not known\n\
                  hint: PACKED_ARGV0=caller passes on what the caller gave; unset it for what the packer chose",
+            ),
+            (
+                Error::UnknownGraphics("x".into()),
+                "PACKED_GRAPHICS=x is not known\n\
+                 hint: PACKED_GRAPHICS is host, bundle or off; unset it to let the launcher choose",
+            ),
+            (
+                Error::NoDrivers(NoDrivers::OfVersion("550.54.14".into())),
+                "no graphics drivers: the kernel has NVIDIA's module 550.54.14, but the host has no libraries of that version\n\
+                 hint: after an update of the driver, start the machine again; in a container, let the engine add the driver",
             ),
             (
                 Error::NoSbom,

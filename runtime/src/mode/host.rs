@@ -55,13 +55,13 @@ pub(super) fn find(context: &Context<'_>) -> Result<Visible, Impossible> {
     // The store path can be an empty directory, so look for the programs too.
     for entry in &bundle.descriptor.entries {
         let mut program =
-            Visible::InNixStore.directory(&bundle.descriptor.paths[usize::from(entry.path)]);
+            Visible::OnHost.directory(&bundle.descriptor.paths[usize::from(entry.path)]);
         program.extend_from_slice(&entry.program);
         if rustix::fs::access(&*program, Access::EXEC_OK).is_err() {
             return Err(Impossible::NotOnHost(program.as_slice().into()));
         }
     }
-    Ok(Visible::InNixStore)
+    Ok(Visible::OnHost)
 }
 
 /// The users who may choose what runs.

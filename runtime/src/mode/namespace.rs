@@ -10,7 +10,7 @@ use alloc::ffi::CString;
 
 use attempt::attempt;
 use mount::{HostStore, STORE_DIR_C, cover, refused};
-use root::Root;
+use root::{Drivers as InRoot, Root};
 use working_directory::WorkingDirectory;
 
 use super::visible::Visible;
@@ -19,6 +19,7 @@ use crate::cache::{self, Form, Location};
 use crate::context::Context;
 use crate::error::refusal::Step;
 use crate::error::{Error, Impossible};
+use crate::graphics::Drivers;
 use crate::system::log::Log;
 
 /// Finds the closure in the cache, or unpacks it, and makes it visible to this process and its
@@ -30,30 +31,47 @@ use crate::system::log::Log;
 /// namespace then, but nothing has changed for other processes.
 // If it were inlined, every start would touch its stack frame.
 #[inline(never)]
-pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
+pub(super) fn enter(
+    context: &Context<'_>,
+    drivers: Option<&Drivers>,
+) -> Result<Visible, Impossible> {
     let (cache, ready) = cache::obtain(context, Form::AsIs)?;
     let Location::Store(number) = ready.location else { return Err(Impossible::Unsupported) };
-    show(&cache, number, context.log).map_err(|reason| match reason {
+    let in_root = drivers.map_or(InRoot::OfHost, |drivers| link(context, drivers));
+    let has_drivers = !matches!(in_root, InRoot::OfHost);
+    show(&cache, number, &in_root, context.log).map_err(|reason| match reason {
         Impossible::Failed(error) => {
             cache::out_of_space(*error, context.bundle, &*cache.path).into()
         }
         reason => reason,
     })?;
     ready.keep(&cache)?;
-    Ok(Visible::InNixStore)
+    Ok(Visible::Mounted { has_drivers })
+}
+
+/// Returns the link to the drivers, if programs of the bundle look for it.
+#[cold]
+fn link(context: &Context<'_>, drivers: &Drivers) -> InRoot {
+    let target = match drivers.are_looked_for() {
+        true if drivers.are_of_host() => drivers.linked(context),
+        true => drivers.in_store(context),
+        false => None,
+    };
+    target.and_then(|target| CString::new(target).ok()).map_or(InRoot::OfHost, InRoot::Link)
 }
 
 /// Mounts store directory `number` of the cache at `/nix/store`.
 ///
 /// The caller's identity, its working directory and all other files stay as they are.
-fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
+fn show(cache: &Cache, number: u32, drivers: &InRoot, log: Log) -> Result<(), Impossible> {
     let here = WorkingDirectory::open();
     let store = CString::new(alloc::format!("stores/{number}")).unwrap_or_default();
     let on_host = HostStore::look()?;
     // Do this before anything changes.
-    let root = match on_host {
-        HostStore::Absent => {
-            let root = Root::list()?;
+    let root = match (on_host, drivers) {
+        (HostStore::Empty | HostStore::InUse, InRoot::OfHost) => None,
+        _ => {
+            let root = Root::list(drivers)?;
             let path = match cache.kind {
                 Kind::Own => Some(root.prepare(cache)?),
                 // Nothing is written there.
@@ -61,7 +79,6 @@ fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
             };
             Some((root, path))
         }
-        HostStore::Empty | HostStore::InUse => None,
     };
     let result = attempt(log, |log| {
         // The paths below are relative to the cache, so that its own path may be long or contain
@@ -70,8 +87,8 @@ fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
         rustix::process::fchdir(&cache.directory).map_err(refused(Step::Mount, "the cache"))?;
         identity::enter(log)?;
         match &root {
-            Some((root, Some(path))) => root.enter(path, &store, log),
-            Some((root, None)) => root.enter_in_memory(&store, log),
+            Some((root, Some(path))) => root.enter(path, &store, on_host, log),
+            Some((root, None)) => root.enter_in_memory(&store, on_host, log),
             None => cover(&store, STORE_DIR_C, on_host, log),
         }
     });
@@ -89,5 +106,5 @@ fn show(cache: &Cache, number: u32, log: Log) -> Result<(), Impossible> {
 /// If it cannot be renamed.
 pub fn verify_root(cache: &Cache) -> Result<bool, Error> {
     // If the host's top level cannot be listed, no start uses a copy of it.
-    Root::list().map_or(Ok(false), |root| root.verify(cache))
+    Root::list(&InRoot::OfHost).map_or(Ok(false), |root| root.verify(cache))
 }

@@ -1,18 +1,21 @@
 //! Mode `ram`: unpacks the closure to memory and mounts it at `/nix/store`, without writing to a
 //! disk.
 
+use alloc::ffi::CString;
+
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{AtFlags, CWD};
 
 use super::namespace::attempt::attempt;
 use super::namespace::identity;
 use super::namespace::mount::{HostStore, STORE_BELOW, cover, refused};
-use super::namespace::root::{Root, mount_memory};
+use super::namespace::root::{self, Root, mount_memory};
 use super::namespace::working_directory::WorkingDirectory;
 use super::visible::Visible;
 use crate::context::Context;
 use crate::error::refusal::Step;
 use crate::error::{Error, Impossible, Size};
+use crate::graphics::Drivers;
 use crate::payload::Payload;
 use crate::system::file::{self, ExactPermissions};
 use crate::system::limit::{self, MemoryLimit};
@@ -29,13 +32,19 @@ use crate::unpack::{self, room};
 /// If the kernel refuses the namespace, the bundle is damaged or there is not enough memory. The
 /// process may be in a new namespace then, but nothing has changed for other processes.
 #[cold]
-pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
+pub(super) fn enter(
+    context: &Context<'_>,
+    drivers: Option<&Drivers>,
+) -> Result<Visible, Impossible> {
     let log = context.log;
     let _permissions = ExactPermissions::begin();
     let payload = Payload::open_own(&context.bundle.descriptor)?;
     let here = WorkingDirectory::open();
     let on_host = HostStore::look()?;
-    let root = Root::list()?;
+    let in_root =
+        drivers.map_or(root::Drivers::OfHost, |drivers| drivers_in_root(context, drivers));
+    let has_drivers = !matches!(in_root, root::Drivers::OfHost);
+    let root = Root::list(&in_root)?;
     attempt(log, |log| {
         identity::enter(log)?;
         mount_memory()?;
@@ -48,6 +57,12 @@ pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
     })?;
     let store = file::open_directory(CWD, STORE_BELOW).map_err(Error::file("open", STORE_BELOW))?;
     fill(&payload, &store, log)?;
+    if let (Some(drivers), root::Drivers::Directory) = (drivers, in_root) {
+        let directory = file::open_directory(CWD, root::OPENGL_DRIVER);
+        directory
+            .and_then(|directory| drivers.write(directory, context))
+            .map_err(Error::file("write", root::OPENGL_DRIVER))?;
+    }
     root.bind(c".", log)?;
     if on_host == HostStore::InUse {
         cover(STORE_BELOW, STORE_BELOW, on_host, log)?;
@@ -56,7 +71,20 @@ pub(super) fn enter(context: &Context<'_>) -> Result<Visible, Impossible> {
         .and_then(|()| rustix::process::chroot(c"."))
         .map_err(refused(Step::Mount, "/"))?;
     here.restore()?;
-    Ok(Visible::InNixStore)
+    Ok(Visible::Mounted { has_drivers })
+}
+
+/// Returns what `/run/opengl-driver` becomes: links to the host's drivers are written there.
+#[cold]
+fn drivers_in_root(context: &Context<'_>, drivers: &Drivers) -> root::Drivers {
+    if !drivers.are_looked_for() {
+        return root::Drivers::OfHost;
+    }
+    let link = match drivers.are_of_host() {
+        true => None,
+        false => drivers.in_store(context).and_then(|target| CString::new(target).ok()),
+    };
+    link.map_or(root::Drivers::Directory, root::Drivers::Link)
 }
 
 /// Writes all store paths of a bundle to the directory where they stay.

@@ -9,8 +9,13 @@ use crate::cache::name;
 /// The location of a closure whose programs can be executed.
 #[derive(Debug)]
 pub enum Visible {
-    /// At `/nix/store`.
-    InNixStore,
+    /// At `/nix/store`, on the host.
+    OnHost,
+    /// Mounted at `/nix/store`, for this process.
+    Mounted {
+        /// Whether `/run/opengl-driver` has the drivers.
+        has_drivers: bool,
+    },
     /// Relocated, in the cache at this path.
     InCache(Vec<u8>),
 }
@@ -19,7 +24,7 @@ impl Visible {
     /// Returns the directory of a store path.
     pub fn directory(&self, path: &PathKey) -> Vec<u8> {
         let relocated = match self {
-            Visible::InNixStore => None,
+            Visible::OnHost | Visible::Mounted { .. } => None,
             // A closure is relocated only to a cache whose path is fit for it.
             Visible::InCache(base) => name::relocated_path(base, path.key, &path.path).ok(),
         };

@@ -12,9 +12,9 @@ use rustix::fs::{AtFlags, CWD, FileType, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_bind_recursive, mount_move};
 
-use super::mount::{STORE_BELOW, bind_store, refused, set_read_only};
-use crate::cache::directory::Cache;
-use crate::cache::root;
+use super::mount::{HostStore, STORE_BELOW, cover, refused, set_read_only};
+use crate::cache::directory::{Cache, ROOTS};
+use crate::cache::published;
 use crate::error::refusal::{Refusal, Step};
 use crate::error::{Error, Impossible, Shown};
 use crate::system::call;
@@ -37,16 +37,37 @@ enum Kind {
     Link(CString),
     /// Any other file; the new root gets an empty file to mount it on.
     File,
+    /// A directory of the new root itself.
+    New,
+}
+
+/// What a new root has at `/run/opengl-driver`.
+#[derive(Clone, Debug)]
+pub(crate) enum Drivers {
+    /// What the host has.
+    OfHost,
+    /// A link to this path.
+    Link(CString),
+    /// An empty directory.
+    Directory,
 }
 
 /// The content of a new root: the host's top level and its `/nix`.
 pub(crate) struct Root(Vec<Item>);
 
 impl Root {
-    /// Lists the host's top level and its `/nix`.
-    pub(crate) fn list() -> Result<Root, Impossible> {
-        let list = || list(file::open(CWD, c"/", LISTED, Permissions::empty())?);
-        Ok(list().map(Root).map_err(refused(Step::Mount, "a new root"))?)
+    /// Lists the host's top level and its `/nix`; for drivers of its own, also its `/run`.
+    pub(crate) fn list(drivers: &Drivers) -> Result<Root, Impossible> {
+        let list = || {
+            let root = file::open(CWD, c"/", LISTED, Permissions::empty())?;
+            let kind = match drivers {
+                Drivers::OfHost => return list(root).map(Root),
+                Drivers::Link(target) => Kind::Link(target.clone()),
+                Drivers::Directory => Kind::New,
+            };
+            list_with_drivers(root.as_fd(), kind).map(Root)
+        };
+        Ok(list().map_err(refused(Step::Mount, "a new root"))?)
     }
 
     /// Finds or makes the new root's directory in the cache; returns its path there.
@@ -60,7 +81,7 @@ impl Root {
         };
         let stat = rustix::fs::statat(&cache.directory, &*path, AtFlags::SYMLINK_NOFOLLOW);
         if !stat.is_ok_and(is_final) {
-            root::publish(cache, &name, |directory| self.make(directory))?;
+            published::publish(cache, ROOTS, &name, |directory| self.make(directory))?;
         }
         Ok(path)
     }
@@ -73,6 +94,7 @@ impl Root {
                 Kind::Directory => (&b"\0directory\0"[..], &b""[..]),
                 Kind::Link(target) => (&b"\0link\0"[..], target.to_bytes_with_nul()),
                 Kind::File => (&b"\0file\0"[..], &b""[..]),
+                Kind::New => (&b"\0new\0"[..], &b""[..]),
             };
             parts.extend([path.to_bytes(), kind, target]);
         }
@@ -94,7 +116,7 @@ impl Root {
             }
         };
         if !is_as_made {
-            root::retire(cache, &name)?;
+            published::retire(cache, ROOTS, &name)?;
         }
         Ok(!is_as_made)
     }
@@ -108,12 +130,16 @@ impl Root {
         for Item { path, kind } in &self.0 {
             match kind {
                 Kind::Directory => rustix::fs::mkdirat(directory, &**path, DIRECTORY_PERMISSIONS)?,
+                Kind::New => rustix::fs::mkdirat(directory, &**path, writable)?,
                 Kind::Link(target) => rustix::fs::symlinkat(&**target, directory, &**path)?,
                 Kind::File => {
                     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
                     file::open(directory, path, flags, Permissions::from_raw_mode(0o444))?;
                 }
             }
+        }
+        if self.0.iter().any(|item| item.kind == Kind::New) {
+            rustix::fs::chmodat(directory, RUN, DIRECTORY_PERMISSIONS, AtFlags::empty())?;
         }
         rustix::fs::chmodat(directory, c"nix", DIRECTORY_PERMISSIONS, AtFlags::empty())
     }
@@ -128,7 +154,7 @@ impl Root {
             let source = joined(c"", path);
             let target = joined(at, path);
             let mounted = match kind {
-                Kind::Link(_) => continue,
+                Kind::Link(_) | Kind::New => continue,
                 // The mounts below it are locked together (mount_namespaces(7)), so the kernel
                 // allows only a recursive bind mount.
                 Kind::Directory => mount_bind_recursive(&*source, &*target),
@@ -165,11 +191,16 @@ impl Root {
     /// Both paths are relative to the working directory, which is the cache. The new root is moved
     /// onto `/` before the chroot, so that the process stays at the root of its mount namespace:
     /// after a chroot alone, the kernel would refuse new user namespaces to it.
-    pub(crate) fn enter(&self, path: &CStr, store: &CStr, log: Log) -> Result<(), Refusal> {
+    pub(crate) fn enter(
+        &self,
+        path: &CStr,
+        store: &CStr,
+        on_host: HostStore,
+        log: Log,
+    ) -> Result<(), Refusal> {
         mount_bind(path, path).map_err(refused(Step::Mount, "a new root"))?;
         self.bind(path, log)?;
-        let target = joined(path, STORE_BELOW);
-        bind_store(store, &target)?;
+        cover(store, &joined(path, STORE_BELOW), on_host, log)?;
         let move_root = || {
             rustix::process::chdir(path)?;
             if call::is_root() {
@@ -184,11 +215,16 @@ impl Root {
 
     /// As [`Root::enter`], with a new root in memory: for a cache to which nothing may be written.
     #[cold]
-    pub(crate) fn enter_in_memory(&self, store: &CStr, log: Log) -> Result<(), Refusal> {
+    pub(crate) fn enter_in_memory(
+        &self,
+        store: &CStr,
+        on_host: HostStore,
+        log: Log,
+    ) -> Result<(), Refusal> {
         mount_memory()?;
         let new = file::open(CWD, ABOVE, OFlags::PATH | OFlags::DIRECTORY, Permissions::empty());
         new.and_then(|new| self.make(new)).map_err(refused(Step::Mount, "a new root"))?;
-        bind_store(store, &joined(ABOVE, STORE_BELOW))?;
+        cover(store, &joined(ABOVE, STORE_BELOW), on_host, log)?;
         self.bind(ABOVE, log)?;
         let move_root = || {
             rustix::process::chdir(ABOVE)?;
@@ -226,6 +262,25 @@ fn path(name: &str) -> CString {
 
 /// The flags for opening a directory to list it.
 const LISTED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+/// As [`list`], with a `/run` of the new root's own, in which everything is mounted but what is at `/run/opengl-driver`.
+#[cold]
+fn list_with_drivers(root: BorrowedFd<'_>, kind: Kind) -> Result<Vec<Item>, Errno> {
+    let mut items: BinaryHeap<Item> = list(root)?.into();
+    match file::open(root, RUN, LISTED, Permissions::empty()) {
+        Ok(run) => list_below(run.as_fd(), b"run/", &mut items)?,
+        Err(Errno::NOENT | Errno::NOTDIR) => {}
+        Err(errno) => return Err(errno),
+    }
+    items.retain(|item| ![RUN, OPENGL_DRIVER].contains(&&*item.path));
+    items.push(Item { path: RUN.into(), kind: Kind::New });
+    items.push(Item { path: OPENGL_DRIVER.into(), kind });
+    Ok(items.into_sorted_vec())
+}
+
+/// The paths of `/run` and `/run/opengl-driver` below a root.
+const RUN: &CStr = c"run";
+pub(crate) const OPENGL_DRIVER: &CStr = c"run/opengl-driver";
 
 fn list(root: impl AsFd) -> Result<Vec<Item>, Errno> {
     let mut items = BinaryHeap::new();

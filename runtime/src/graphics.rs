@@ -1,0 +1,230 @@
+//! Graphics drivers: finds those of the host that fit the bundle, or takes the bundle's own.
+//!
+//! NVIDIA's libraries must be those of the host, since the kernel's module wants its own version of them; they need an
+//! old glibc only. Mesa must be the bundle's: the host's is often built for a newer glibc, and every kernel has the
+//! interface that it needs.
+
+mod library;
+mod linker_cache;
+mod nixos;
+mod nvidia;
+mod variables;
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+
+use format::{Graphics, Interface, STORE_DIR};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Stat};
+use rustix::io::Errno;
+
+use crate::cache::directory::{Cache, GRAPHICS};
+use crate::cache::place::{self, Absent};
+use crate::cache::published;
+use crate::context::Context;
+use crate::error::{Error, NoDrivers, Shown};
+use crate::settings::Choice;
+use crate::system::call;
+use crate::system::file::{self, Permissions};
+use crate::unpack::node::DIRECTORY_PERMISSIONS;
+pub(crate) use nixos::OPENGL_DRIVER;
+use nixos::Unfit;
+use nvidia::{Missing, Nvidia};
+
+/// The drivers for a start.
+#[derive(Debug)]
+pub struct Drivers {
+    /// The host's, of which the bundle's programs cannot find all by themselves.
+    host: Option<Nvidia>,
+    /// The bundle's: an index into the descriptor's paths.
+    pub(crate) bundled: Option<u16>,
+    /// What the programs open drivers for.
+    graphics: Graphics,
+}
+
+/// Finds drivers for the bundle; `None` if it needs none, or finds those of the host by itself.
+///
+/// # Errors
+///
+/// If the user chose drivers that are not there.
+pub fn find(context: &Context<'_>) -> Result<Option<Drivers>, Error> {
+    match context.bundle.descriptor.graphics {
+        None => Ok(None),
+        Some(graphics) => choose(context, graphics),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn choose(context: &Context<'_>, graphics: Graphics) -> Result<Option<Drivers>, Error> {
+    let log = context.log;
+    let bundled = graphics.drivers;
+    let log_bundled = || match bundled {
+        Some(path) => {
+            let path = &context.bundle.descriptor.paths[usize::from(path)].path;
+            log.debug(format_args!("graphics: the bundle's drivers, {path}"));
+        }
+        None => log.debug(format_args!("graphics: no drivers: the bundle has none")),
+    };
+    match context.settings.graphics {
+        Some(Choice::Off) => {
+            log.debug(format_args!("graphics: off"));
+            return Ok(None);
+        }
+        Some(Choice::Bundle) if bundled.is_none() => {
+            return Err(Error::NoDrivers(NoDrivers::InBundle));
+        }
+        Some(Choice::Bundle) => {
+            log_bundled();
+            return Ok(Some(Drivers { host: None, bundled, graphics }));
+        }
+        Some(Choice::Host) | None => {}
+    }
+    let found = match graphics.glibc {
+        None => Err(NoDrivers::WithoutGlibc),
+        Some(glibc) => host(context, glibc),
+    };
+    match found {
+        Ok(None) => {
+            log.debug(format_args!("graphics: {OPENGL_DRIVER}"));
+            Ok(None)
+        }
+        Ok(Some(host)) => Ok(Some(Drivers { host: Some(host), bundled, graphics })),
+        Err(reason) if context.settings.graphics == Some(Choice::Host) => {
+            Err(Error::NoDrivers(reason))
+        }
+        Err(reason) => {
+            log.debug(format_args!("graphics: not the host's: {reason}"));
+            log_bundled();
+            Ok(bundled.map(|_| Drivers { host: None, bundled, graphics }))
+        }
+    }
+}
+
+/// Looks for the host's drivers; `None` if programs find them by themselves.
+fn host(context: &Context<'_>, glibc: u16) -> Result<Option<Nvidia>, NoDrivers> {
+    let log = context.log;
+    match nixos::check(glibc) {
+        Ok(()) => return Ok(None),
+        Err(Unfit::Absent) => {}
+        Err(Unfit::TooNew(library, needed)) => {
+            log.debug(format_args!(
+                "graphics: not {OPENGL_DRIVER}: {library} needs glibc 2.{needed}; the bundle has 2.{glibc}"
+            ));
+        }
+    }
+    match Nvidia::find() {
+        Ok(driver) => {
+            log.debug(format_args!("graphics: the host's NVIDIA driver{driver}"));
+            Ok(Some(driver))
+        }
+        Err(Missing::Module) => Err(NoDrivers::OnHost),
+        Err(Missing::Libraries(version)) => Err(NoDrivers::OfVersion(version)),
+    }
+}
+
+impl Drivers {
+    /// Whether programs look in `/run/opengl-driver`: else only variables help.
+    pub(crate) fn are_looked_for(&self) -> bool {
+        self.graphics.interfaces.contains(Interface::OpenglDriver)
+    }
+
+    /// The path of the bundle's drivers in `/nix/store`.
+    pub(crate) fn in_store(&self, context: &Context<'_>) -> Option<Vec<u8>> {
+        let path = &context.bundle.descriptor.paths.get(usize::from(self.bundled?))?.path;
+        Some(alloc::format!("{STORE_DIR}/{path}").into_bytes())
+    }
+
+    /// Whether the host's drivers are among them.
+    pub(crate) fn are_of_host(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// Writes links to the host's drivers to an empty directory, in the layout of `/run/opengl-driver`.
+    pub(crate) fn write(&self, directory: impl AsFd, context: &Context<'_>) -> Result<(), Errno> {
+        let (Some(host), Some(glibc)) = (&self.host, self.graphics.glibc) else { return Ok(()) };
+        for (path, target) in host.links(glibc, context.log) {
+            let mut above = directory.as_fd();
+            let mut opened: OwnedFd;
+            let mut components = path.split(|byte| *byte == b'/').peekable();
+            while let Some(component) = components.next() {
+                let name = CString::new(component).map_err(|_| Errno::INVAL)?;
+                if components.peek().is_none() {
+                    rustix::fs::symlinkat(&*target, above, &*name)?;
+                    break;
+                }
+                opened = file::ensure_directory(above, &name, Permissions::from_raw_mode(0o755))?;
+                above = opened.as_fd();
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds or makes the directory of links to the host's drivers in the user's cache; returns its path.
+    pub(crate) fn linked(&self, context: &Context<'_>) -> Option<Vec<u8>> {
+        let (host, glibc) = (self.host.as_ref()?, self.graphics.glibc?);
+        let name = host.name(glibc);
+        let links = |cache: &Cache| {
+            let path =
+                [&cache.path, &b"/"[..], GRAPHICS.to_bytes(), b"/", name.as_bytes()].concat();
+            let is_final = |stat: Stat| {
+                stat.st_uid == call::user()
+                    && stat.st_mode & 0o777 == DIRECTORY_PERMISSIONS.as_raw_mode()
+            };
+            match rustix::fs::statat(CWD, &*path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_final) {
+                true => Ok(path),
+                false => published::publish(cache, GRAPHICS, &name, |directory| {
+                    self.write(directory, context)
+                })
+                .map(|()| path),
+            }
+        };
+        for place in place::places(&context.settings, context.environment) {
+            let Ok(cache) = place.open(Absent::Create) else { continue };
+            match links(&cache) {
+                Ok(path) => return Some(path),
+                Err(error) => {
+                    let place = Shown::from(&place);
+                    context
+                        .log
+                        .debug(format_args!("graphics: no links in {place}: {}", error.what()));
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the variables by which programs find drivers in these directories.
+    pub(crate) fn variables(
+        &self,
+        directories: &[Vec<u8>],
+        is_set: impl Fn(&str) -> bool,
+    ) -> Vec<(&'static str, Vec<u8>)> {
+        let interfaces = self.graphics.interfaces;
+        let mut variables = variables::variables(interfaces, directories, is_set);
+        if let ([_], true) = (directories, interfaces.contains(Interface::Glx)) {
+            // With two, the X server says which.
+            let vendor = if self.host.is_some() { &b"nvidia"[..] } else { b"mesa" };
+            variables.push(("__GLX_VENDOR_LIBRARY_NAME", vendor.into()));
+        }
+        if self.need_library_path() {
+            variables.push(("LD_LIBRARY_PATH", library_path(directories)));
+        }
+        variables
+    }
+
+    /// Whether libraries of the drivers are opened by their names alone, from where nothing says where they are:
+    /// libGLX and programs that use CUDA do, and NVIDIA's libraries want each other.
+    pub(crate) fn need_library_path(&self) -> bool {
+        let interfaces = self.graphics.interfaces;
+        self.host.is_some()
+            || interfaces.contains(Interface::Glx)
+            || interfaces.contains(Interface::Cuda)
+    }
+}
+
+/// Returns the value of `LD_LIBRARY_PATH` for these directories of drivers.
+pub(crate) fn library_path(directories: &[Vec<u8>]) -> Vec<u8> {
+    let lib = |directory: &Vec<u8>| [directory, &b"/lib"[..]].concat();
+    directories.iter().map(lib).collect::<Vec<_>>().join(&b':')
+}
