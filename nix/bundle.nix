@@ -2,7 +2,11 @@
 #
 # The builder is `packer`; the build needs nothing else, not even a shell. Each option of `packer build` that is useful
 # in a Nix build is an attribute; `packer build --help` explains the options.
-{ packer, system ? packer.system }:
+{ packer
+, system ? packer.system
+  # The drivers that `graphics = true` packs.
+, mesa ? throw "graphics = true needs nixpkgs' Mesa: name the drivers, as in graphics = pkgs.mesa"
+}:
 
 let
   builder = system;
@@ -15,6 +19,8 @@ in
 , argv0 ? null
 , env ? [ ]
 , exclude ? [ ]
+  # Graphics drivers to pack: true for Mesa's, or a derivation with what NixOS has at /run/opengl-driver.
+, graphics ? false
 , level ? null
   # Packages of which the bill of materials says what their `meta` says, besides `drv` and `extra`.
 , meta ? [ ]
@@ -38,6 +44,7 @@ let
   text = value: if builtins.isInt value then toString value else "${value}";
   option = flag: values: builtins.concatMap (value: [ flag (text value) ]) (list values);
   closures = map text ([ drv ] ++ extra);
+  drivers = if graphics == false then [ ] else [ (text (if graphics == true then mesa else graphics)) ];
 
   # The default name. A name must have no string context. Nix allows only some characters in names. If the program is
   # a store path itself, its hash is left out.
@@ -50,6 +57,7 @@ let
     ++ option "--entry" entry
     ++ option "--env" env
     ++ option "--exclude" exclude
+    ++ option "--graphics" drivers
     ++ option "--secret" secret
     ++ option "--system" system
     ++ option "--threads" threads;
@@ -85,7 +93,7 @@ let
     args = [ command "--closure-graph" ".attrs.json" "--output" (builtins.placeholder "out") "--no-cache" ] ++ common ++ args;
     # Nix passes the closure in .attrs.json, since the sizes of the environment and the command line are limited.
     __structuredAttrs = true;
-    exportReferencesGraph.closure = closures;
+    exportReferencesGraph.closure = closures ++ drivers;
     outputChecks.out = checks;
   };
 

@@ -88,7 +88,9 @@ rec {
     meta.description = "Runs the services of a composition";
   });
 
-  bundle = import ./bundle.nix { inherit packer; };
+  # Before nixpkgs 25.05, the drivers are an output of their own.
+  mesa = pkgs.mesa.drivers or pkgs.mesa;
+  bundle = import ./bundle.nix { inherit packer mesa; };
   compose = import ./compose.nix { inherit pkgs bundle; compose = supervisor; };
   bundler = import ./bundler.nix { inherit bundle; };
 

@@ -171,9 +171,12 @@ impl Unpacked {
         let closure = bundle.sections.manifest.paths.iter();
         let closure =
             closure.map(|packed| PathBuf::from(OsString::from_vec(in_store(&packed.path))));
+        let drivers = descriptor.graphics.and_then(|graphics| graphics.drivers);
+        let drivers = drivers.map(|number| &descriptor.paths[usize::from(number)].path);
         let packed = cli::Packed {
             closure: closure.collect(),
             entry: entry.collect(),
+            graphics: drivers.map(|path| OsString::from_vec(in_store(path)).into()),
             store_root: Some(directory.path().to_owned()),
             secret: options.packed.secret.clone(),
             threads: options.packed.threads,
@@ -234,6 +237,11 @@ fn layouts(gathered: &Gathered, options: &cli::Image) -> (Vec<Layout>, Vec<Vec<u
         let mut front = Front::default();
         if number == last {
             links(&mut front, tree, programs);
+            let graphics = gathered.graphics.as_ref();
+            if let Some(drivers) = graphics.and_then(|graphics| graphics.drivers.as_ref()) {
+                front.directory("run", 0o755);
+                front.link(OPENGL_DRIVER, format!("{STORE_DIR}/{drivers}").as_bytes());
+            }
         }
         front.directory("nix", 0o755);
         front.directory("nix/store", 0o755);
@@ -289,6 +297,9 @@ fn base(options: &cli::Image) -> Front {
     }
     base
 }
+
+/// Where the closure's programs look for graphics drivers.
+const OPENGL_DRIVER: &[u8] = b"run/opengl-driver";
 
 /// Links to the entries, so that their names are found, and to the certificates of authorities.
 fn links(front: &mut Front, tree: &Tree, programs: &[entry::Program]) {

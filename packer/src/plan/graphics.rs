@@ -111,3 +111,73 @@ fn glibc(store: &Store, tree: &Tree) -> Result<Option<u16>> {
     }
     Ok(oldest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::texts::TextScanner;
+    use crate::source::exclude::Exclude;
+    use crate::source::store::tests::{BASH, GLIBC, MARKOV, TestStore};
+
+    fn tree(store: &Store) -> Tree {
+        Tree::read(store, &store.paths().unwrap(), &Exclude::default()).unwrap()
+    }
+
+    fn texts(text: &str) -> Texts {
+        let mut scanner = TextScanner::default();
+        scanner.feed(text.as_bytes());
+        scanner.finish()
+    }
+
+    #[test]
+    fn files_say_what_drivers_are_for() {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/lib/libc.so.6"), "none");
+        let store = store.open();
+        let tree = tree(&store);
+        let find = |text: &str| Graphics::find(&store, &tree, texts(text), None).unwrap();
+        assert_eq!(find("LD_LIBRARY_PATH libGL.so.1 /usr/share/vulkan"), None);
+        let drivers = StorePath::parse(MARKOV.as_bytes()).unwrap();
+        let packed = Graphics::find(&store, &tree, texts(""), Some(drivers.clone())).unwrap();
+        let none = Interfaces::default();
+        assert_eq!(
+            packed,
+            Some(Graphics { interfaces: none, glibc: None, drivers: Some(drivers) })
+        );
+        for (text, expected) in [
+            ("libGLX_%s.so.0 /etc/glvnd/egl_vendor.d:x", &[Interface::Glx, Interface::Egl][..]),
+            ("/run/opengl-driver/lib", &[Interface::OpenglDriver]),
+            ("dlopen libcuda.so.1", &[Interface::Cuda]),
+        ] {
+            let interfaces = expected.iter().copied().collect();
+            let expected = Graphics { interfaces, glibc: None, drivers: None };
+            assert_eq!(find(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn drivers_have_the_layout_of_nixos() {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/lib/libc.so.6"), "").file(&format!("{BASH}/lib/dri/x.so"), "");
+        let store = store.open();
+        let tree = tree(&store);
+        let choose = |names: &[&str]| {
+            let outputs: Vec<PathBuf> =
+                names.iter().map(|name| format!("{STORE_DIR}/{name}").into()).collect();
+            super::choose(&store, &tree, &outputs).map(|path| path.map(|path| path.to_string()))
+        };
+        assert_eq!(choose(&[]).unwrap(), None);
+        assert_eq!(choose(&[GLIBC, BASH]).unwrap().as_deref(), Some(BASH));
+        assert!(matches!(choose(&[GLIBC]), Err(Error::NoDrivers { .. })));
+        assert!(matches!(choose(&[MARKOV]), Err(Error::DriversOutside { .. })));
+    }
+
+    #[test]
+    fn the_machine_s_glibc_has_a_version() {
+        let own = std::fs::read("/lib/x86_64-linux-gnu/libc.so.6")
+            .or_else(|_| std::fs::read("/lib/aarch64-linux-gnu/libc.so.6"))
+            .expect("the machine has Debian's glibc");
+        assert!(elf::glibc(&*own).is_some_and(|minor| minor >= 28));
+        assert_eq!(elf::glibc(&b"\x7fELF"[..]), None);
+    }
+}
