@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::context::Context;
 use crate::error::{Error, Shown};
-use crate::graphics::{self, Drivers, OPENGL_DRIVER};
+use crate::graphics::{self, Drivers, LIBRARY_PATH, OPENGL_DRIVER};
 use crate::mode::visible::Visible;
 use crate::system::call;
 
@@ -219,15 +219,20 @@ fn add_drivers(
         true => drivers.linked(context),
         false => None,
     };
+    let libraries = |directory: &Vec<u8>| [directory, &b"/lib"[..]].concat();
     let is_set = |name: &str| environment.iter().any(|string| string.sets(name.as_bytes()));
     let variables = match (host, bundled) {
         (None, _) if is_shown => return,
-        (Some(host), None) if is_shown => {
-            [("LD_LIBRARY_PATH", graphics::library_path(&[host]))].into()
-        }
+        (Some(host), None) if is_shown => [(LIBRARY_PATH, libraries(&host))].into(),
         (host, bundled) => {
+            let of_bundle = bundled.as_ref().map(|bundled| match visible {
+                Visible::InCache(base) => graphics::libraries_of_bundle(context, base, bundled)
+                    .unwrap_or_else(|| libraries(bundled)),
+                _ => libraries(bundled),
+            });
+            let all: Vec<_> = host.as_ref().map(libraries).into_iter().chain(of_bundle).collect();
             let directories: Vec<Vec<u8>> = host.into_iter().chain(bundled).collect();
-            drivers.variables(&directories, is_set)
+            drivers.variables(&directories, all.join(&b':'), is_set)
         }
     };
     let unset: Vec<_> = variables.into_iter().filter(|(name, _)| !is_set(name)).collect();

@@ -18,7 +18,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Stat};
 use rustix::io::Errno;
 
-use crate::cache::directory::{Cache, GRAPHICS};
+use crate::cache::directory::{Cache, GRAPHICS, PRIVATE};
 use crate::cache::place::{self, Absent};
 use crate::cache::published;
 use crate::context::Context;
@@ -194,10 +194,11 @@ impl Drivers {
         None
     }
 
-    /// Returns the variables by which programs find drivers in these directories.
+    /// Returns the variables by which programs find drivers in these directories, and libraries by `libraries`.
     pub(crate) fn variables(
         &self,
         directories: &[Vec<u8>],
+        libraries: Vec<u8>,
         is_set: impl Fn(&str) -> bool,
     ) -> Vec<(&'static str, Vec<u8>)> {
         let interfaces = self.graphics.interfaces;
@@ -208,14 +209,14 @@ impl Drivers {
             variables.push(("__GLX_VENDOR_LIBRARY_NAME", vendor.into()));
         }
         if self.need_library_path() {
-            variables.push(("LD_LIBRARY_PATH", library_path(directories)));
+            variables.push((LIBRARY_PATH, libraries));
         }
         variables
     }
 
     /// Whether libraries of the drivers are opened by their names alone, from where nothing says where they are:
     /// libGLX and programs that use CUDA do, and NVIDIA's libraries want each other.
-    pub(crate) fn need_library_path(&self) -> bool {
+    fn need_library_path(&self) -> bool {
         let interfaces = self.graphics.interfaces;
         self.host.is_some()
             || interfaces.contains(Interface::Glx)
@@ -223,8 +224,45 @@ impl Drivers {
     }
 }
 
-/// Returns the value of `LD_LIBRARY_PATH` for these directories of drivers.
-pub(crate) fn library_path(directories: &[Vec<u8>]) -> Vec<u8> {
-    let lib = |directory: &Vec<u8>| [directory, &b"/lib"[..]].concat();
-    directories.iter().map(lib).collect::<Vec<_>>().join(&b':')
+/// The variable that names directories of libraries.
+pub(crate) const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
+/// How many directories below the cache the programs are for which [`libraries_of_bundle`] works.
+const DEPTH: usize = 5;
+
+/// Returns the directory of the libraries of the bundle's drivers for `LD_LIBRARY_PATH`, in a form that only programs
+/// in the cache at `base` find: `$ORIGIN` is the directory of the program that the dynamic linker starts (ld.so(8)).
+/// Programs of the host that the bundle starts find their own drivers.
+///
+/// For them, `$ORIGIN/..` can be a directory to which others write; so the name in it is a random one.
+pub(crate) fn libraries_of_bundle(
+    context: &Context<'_>,
+    base: &[u8],
+    drivers: &[u8],
+) -> Option<Vec<u8>> {
+    let name = drivers.rsplit(|byte| *byte == b'/').next()?;
+    let mut places = place::places(&context.settings, context.environment).into_iter();
+    let cache = places
+        .find_map(|place| place.open(Absent::Fail).ok().filter(|cache| cache.path == base))?;
+    let prefix = [name, b"-for-"].concat();
+    let known = cache
+        .subdirectory(GRAPHICS, PRIVATE)
+        .and_then(|directory| file::names(directory).map_err(Error::file("list", GRAPHICS)));
+    let known = known.ok()?.into_iter().find(|known| known.to_bytes().starts_with(&prefix));
+    let known = match known {
+        Some(known) => known.into_bytes(),
+        None => {
+            let random = alloc::format!("{:016x}{:016x}", file::random(), file::random());
+            let new = [&prefix, random.as_bytes()].concat();
+            let target = [b"../../", name, b"/lib"].concat();
+            published::publish(&cache, GRAPHICS, core::str::from_utf8(&new).ok()?, |directory| {
+                rustix::fs::symlinkat(&*target, directory, c"lib")
+            })
+            .ok()?;
+            new
+        }
+    };
+    let below = [b"/", GRAPHICS.to_bytes(), b"/", &known, b"/lib"].concat();
+    let path = |depth| [&b"$ORIGIN"[..], &b"/..".repeat(depth), &below].concat();
+    Some((0..=DEPTH).map(path).collect::<Vec<_>>().join(&b':'))
 }

@@ -10,6 +10,7 @@
 //!   stores/<n>.contents/<name>    a link whose target is the store path's NAR hash
 //!   roots/<listing>               an empty copy of the host's top level, as a new root
 //!   graphics/<driver>             links to the host's graphics drivers of one version
+//!   graphics/<store path>-for-…   a link to the libraries of a bundle's graphics drivers
 //!   <key>-<name>                  a relocated store path: its name depends on its content and the cache's path
 //!   .packed-<tag>-<name>          an unfinished file; in the other directories as well
 //! ```
@@ -46,7 +47,7 @@ pub(crate) const GRAPHICS: &CStr = c"graphics";
 
 /// The permissions of directories that only the launcher reads, and of those that the program sees
 /// as `/nix/store`.
-pub(super) const PRIVATE: Permissions = Permissions::from_raw_mode(0o700);
+pub(crate) const PRIVATE: Permissions = Permissions::from_raw_mode(0o700);
 pub(super) const PUBLIC: Permissions = Permissions::from_raw_mode(0o755);
 
 /// The directory to which bundles are unpacked.
@@ -200,7 +201,7 @@ impl Cache {
     }
 
     /// Opens a directory of the cache, which is created if it is absent.
-    pub(super) fn subdirectory(
+    pub(crate) fn subdirectory(
         &self,
         name: &'static CStr,
         permissions: Permissions,
