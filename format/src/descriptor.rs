@@ -125,6 +125,9 @@ pub struct Descriptor {
     pub environment: Vec<Rule>,
     /// What the programs need of graphics drivers, if anything. Versions 1 to 3 do not have it.
     pub graphics: Option<Graphics>,
+    /// Programs of the host that the bundle's programs start, by their names: they get the caller's environment.
+    /// Versions 1 to 3 do not have them.
+    pub host_programs: Vec<Vec<u8>>,
     /// What the program gets as argv\[0\].
     pub argv0: Argv0,
 }
@@ -156,6 +159,10 @@ impl Descriptor {
         body.count(part, "environment rules", self.environment.len())?;
         self.environment.iter().try_for_each(|rule| rule.encode(&mut body))?;
         graphics::encode_any(self.graphics.as_ref(), &mut body)?;
+        body.count(part, "programs of the host", self.host_programs.len())?;
+        for name in &self.host_programs {
+            body.short(part, "bytes in a program's name", name)?;
+        }
         self.argv0.encode(&mut body)?;
 
         let mut head = Writer::default();
@@ -263,9 +270,14 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
     let environment = (0..reader.count(u32::MAX, 7, "environment rules")?)
         .map(|_| Rule::decode(&mut reader, paths.len()))
         .collect::<Result<Vec<_>, Error>>()?;
-    let graphics = match version {
-        1..=3 => None,
-        _ => graphics::decode_any(&mut reader, paths.len())?,
+    let (graphics, host_programs) = match version {
+        1..=3 => (None, Vec::new()),
+        _ => (
+            graphics::decode_any(&mut reader, paths.len())?,
+            (0..reader.count(u32::MAX, 3, "programs of the host")?)
+                .map(|_| program_name(&mut reader))
+                .collect::<Result<_, Error>>()?,
+        ),
     };
     let argv0 = Argv0::decode(&mut reader)?;
     reader.finish()?;
@@ -279,8 +291,19 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
         entries,
         environment,
         graphics,
+        host_programs,
         argv0,
     })
+}
+
+fn program_name(reader: &mut Reader<'_>) -> Result<Vec<u8>, Error> {
+    match reader.short()? {
+        b"" | b"." | b".." => Err(reader.invalid("a program of the host has no name")),
+        name if name.contains(&b'/') || name.contains(&0) => {
+            Err(reader.invalid("a program of the host has '/' or NUL in its name"))
+        }
+        name => Ok(name.into()),
+    }
 }
 
 #[cfg(test)]
@@ -313,6 +336,7 @@ mod tests {
                 value: vec![Piece::Path(0), Piece::Bytes(b"/share".into()), Piece::Bundle],
             }],
             graphics: None,
+            host_programs: Vec::new(),
             argv0: Argv0::default(),
         }
     }
@@ -328,7 +352,8 @@ mod tests {
         for argv0 in [Argv0::Caller, Argv0::Entry, Argv0::Name(b"-x".into())] {
             let interfaces = [Interface::Egl, Interface::Cuda].into_iter().collect();
             let graphics = Some(Graphics { interfaces, glibc: Some(36), drivers: Some(0) });
-            let descriptor = Descriptor { argv0, graphics, ..descriptor.clone() };
+            let host_programs = vec![b"xdg-open".to_vec()];
+            let descriptor = Descriptor { argv0, graphics, host_programs, ..descriptor.clone() };
             let bytes = descriptor.encode().unwrap();
             assert_eq!(Descriptor::decode(&bytes).unwrap().0, descriptor);
         }

@@ -157,6 +157,7 @@ fn assemble(parts: &Parts<'_>) -> Option<(Vec<u8>, Descriptor)> {
         entries: Vec::new(),
         environment: Vec::new(),
         graphics: None,
+        host_programs: Vec::new(),
         argv0: Argv0::default(),
     };
     Some((bytes, descriptor))

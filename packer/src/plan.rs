@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) rules: Vec<environment::Rule>,
     /// What the programs need of graphics drivers, if anything.
     pub(crate) graphics: Option<graphics::Graphics>,
+    /// Names of programs of the host that the programs start.
+    pub(crate) host_programs: Vec<&'static str>,
     pub(crate) argv0: Argv0,
     pub(crate) manifest: Manifest,
     /// The store paths that `--closure` names.

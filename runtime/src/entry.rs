@@ -11,7 +11,9 @@ use rustix::io::Errno;
 use crate::context::Context;
 use crate::error::{Error, Shown};
 use crate::graphics::{self, Drivers, LIBRARY_PATH, OPENGL_DRIVER};
+use crate::host_programs;
 use crate::mode::visible::Visible;
+use crate::settings::CALLER;
 use crate::system::call;
 
 /// Chooses the entry whose name is the last component of argv\[0\], as busybox does. Without such
@@ -52,12 +54,16 @@ pub fn exec(
         .into_iter()
         .chain(arguments.iter().copied().skip(new.iter().len()))
         .collect();
-    let errno = if descriptor.environment.is_empty() && drivers.is_none() {
+    let is_same = descriptor.environment.is_empty() && drivers.is_none();
+    let errno = if is_same {
         call::exec(&program, &arguments, environment)
     } else {
         let mut environment = apply(context, visible, environment);
         if let Some(drivers) = drivers {
             add_drivers(context, visible, drivers, &mut environment);
+        }
+        if !descriptor.host_programs.is_empty() && !context.environment.is_empty() {
+            add_links(context, &mut environment);
         }
         let environment: Vec<&CStr> = environment.iter().map(Variable::as_c_str).collect();
         call::exec(&program, &arguments, &environment)
@@ -203,6 +209,21 @@ fn removed<'a>(
     if kept.is_empty() { None } else { CString::new([&*rule.name, &kept].concat()).ok() }
 }
 
+/// Puts the links to programs of the host in front of `PATH`, and leaves the caller's environment for them.
+#[cold]
+fn add_links(context: &Context<'_>, environment: &mut Vec<Variable<'_>>) {
+    let path = environment.iter().position(|string| string.sets(b"PATH"));
+    let (Some(at), Some(links)) = (path, host_programs::links(context)) else { return };
+    let rest = &environment[at].as_c_str().to_bytes()["PATH=".len()..];
+    let Ok(path) = CString::new([b"PATH=", &*links, b":", rest].concat()) else { return };
+    environment[at] = Variable::New(path);
+    let new = environment.iter().map(Variable::as_c_str);
+    if let Some(record) = host_programs::record(context.environment, new) {
+        environment.retain(|string| !string.sets(CALLER.as_bytes()));
+        environment.push(Variable::New(record));
+    }
+}
+
 /// Adds the variables by which programs find drivers, if they do not find all by themselves. What is set stays.
 #[cold]
 fn add_drivers(
@@ -269,10 +290,12 @@ fn pieces(context: &Context<'_>, visible: &Visible, value: &[Piece]) -> Vec<u8> 
     string
 }
 
-/// Returns the absolute path of the bundle's file if a rule needs it.
+/// Returns the absolute path of the bundle's file if a rule or a link needs it.
 pub fn own_path(descriptor: &Descriptor) -> Vec<u8> {
     let mut pieces = descriptor.environment.iter().flat_map(|rule| &rule.value);
-    if pieces.any(|piece| *piece == Piece::Bundle) { find_own_path(descriptor) } else { Vec::new() }
+    let is_needed =
+        pieces.any(|piece| *piece == Piece::Bundle) || !descriptor.host_programs.is_empty();
+    if is_needed { find_own_path(descriptor) } else { Vec::new() }
 }
 
 #[cold]

@@ -15,7 +15,6 @@ use alloc::vec::Vec;
 
 use format::{Graphics, Interface, STORE_DIR};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Stat};
 use rustix::io::Errno;
 
 use crate::cache::directory::{Cache, GRAPHICS, PRIVATE};
@@ -24,9 +23,7 @@ use crate::cache::published;
 use crate::context::Context;
 use crate::error::{Error, NoDrivers, Shown};
 use crate::settings::Choice;
-use crate::system::call;
 use crate::system::file::{self, Permissions};
-use crate::unpack::node::DIRECTORY_PERMISSIONS;
 pub(crate) use nixos::OPENGL_DRIVER;
 use nixos::Unfit;
 use nvidia::{Missing, Nvidia};
@@ -167,11 +164,7 @@ impl Drivers {
         let links = |cache: &Cache| {
             let path =
                 [&cache.path, &b"/"[..], GRAPHICS.to_bytes(), b"/", name.as_bytes()].concat();
-            let is_final = |stat: Stat| {
-                stat.st_uid == call::user()
-                    && stat.st_mode & 0o777 == DIRECTORY_PERMISSIONS.as_raw_mode()
-            };
-            match rustix::fs::statat(CWD, &*path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_final) {
+            match published::is_there(&path) {
                 true => Ok(path),
                 false => published::publish(cache, GRAPHICS, &name, |directory| {
                     self.write(directory, context)

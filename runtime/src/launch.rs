@@ -12,7 +12,7 @@ use crate::payload::Bundle;
 use crate::settings::Settings;
 use crate::system::call::{self, Strings};
 use crate::system::log::{self, Brief, Log};
-use crate::{command, entry, graphics, mode};
+use crate::{command, entry, graphics, host_programs, mode};
 
 /// Runs the program in this process, or the command that `PACKED` names.
 ///
@@ -49,6 +49,9 @@ fn launch(
     }
     if log.on {
         log_unknown_users(log);
+    }
+    if settings.caller.is_some() {
+        host_programs::run(&context, arguments, environment)?;
     }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
     let drivers = graphics::find(&context)?;

@@ -23,6 +23,8 @@ pub mod mode;
 
 #[forbid(unsafe_code)]
 pub mod graphics;
+#[forbid(unsafe_code)]
+pub mod host_programs;
 
 #[forbid(unsafe_code)]
 pub mod accounts;

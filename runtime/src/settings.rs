@@ -8,6 +8,9 @@ use format::Mode;
 
 use crate::error::Error;
 
+/// The variable in which a bundle leaves its caller's environment for programs of the host, see `host_programs.rs`.
+pub const CALLER: &str = "PACKED_CALLER";
+
 /// The values of the launcher's variables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings<'a> {
@@ -19,6 +22,8 @@ pub struct Settings<'a> {
     pub shared: Option<&'a [u8]>,
     /// `PACKED_GRAPHICS`: which graphics drivers to use.
     pub graphics: Option<Choice>,
+    /// [`CALLER`].
+    pub caller: Option<&'a [u8]>,
     /// `PACKED_ARGV0=caller`: whether the program gets argv\[0\] as the caller gave it.
     pub keep_argv0: bool,
     /// `PACKED_LOG=debug`: whether to write debug messages to stderr.
@@ -90,6 +95,7 @@ impl<'a> Settings<'a> {
                 Some(b"off") => Some(Choice::Off),
                 Some(other) => return Err(Error::UnknownGraphics(other.into())),
             },
+            caller: variable(environment, CALLER),
             keep_argv0: match variable(environment, "PACKED_ARGV0") {
                 None => false,
                 Some(b"caller") => true,
@@ -140,6 +146,7 @@ mod tests {
                 cache: None,
                 shared: Some(b"/sw/packed:/opt/packed"),
                 graphics: Some(Choice::Bundle),
+                caller: None,
                 keep_argv0: true,
                 log: true,
                 command: Some(Command::Extract(b"/a=b")),

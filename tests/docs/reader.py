@@ -86,6 +86,7 @@ def descriptor(file):
     if version > 3:
         flagged = lambda: [body.number(2) for _ in range(body.number(1))]
         body.list(lambda: (body.number(4), flagged(), flagged()))
+        body.list(body.short)
     if body.at < len(body.data):
         argv0 = body.number(1)
         check(argv0 in (1, 2, 3), "descriptor: an unknown argv0")

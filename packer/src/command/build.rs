@@ -17,7 +17,7 @@ use crate::output::payload::{Input, Options};
 use crate::output::stub::Stub;
 use crate::output::tar::BundleLayout;
 use crate::plan::verdict::Relocation;
-use crate::plan::{Plan, entry, manifest, modes};
+use crate::plan::{Plan, entry, environment, manifest, modes};
 use crate::progress::Progress;
 use crate::sbom::{self as bill, Bill, Form, Meta};
 use crate::scan::proof::Word;
@@ -76,7 +76,8 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         hidden = Hashes::new(manifest::named(&manifest, &closure.paths));
     }
     let (argv0, roots) = (options.argv0(), closure.roots);
-    let plan = Plan { programs, modes, rules, graphics, argv0, manifest, roots };
+    let host_programs = environment::host_programs(content.texts(), &rules, graphics.as_ref());
+    let plan = Plan { programs, modes, rules, graphics, host_programs, argv0, manifest, roots };
     let layout = BundleLayout::new(&tree, &content);
 
     // Output: payload, then the stub in front of it.

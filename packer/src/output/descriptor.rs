@@ -17,7 +17,7 @@ use crate::plan::{Plan, environment};
 ///
 /// If the entries, rules and closures need more than [`format::DESCRIPTOR_LEN`] bytes.
 pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
-    let Plan { programs, modes, rules, graphics, argv0, manifest, roots } = plan;
+    let Plan { programs, modes, rules, graphics, host_programs, argv0, manifest, roots } = plan;
     let mut table = Table { manifest, paths: Vec::new() };
     let entries = programs
         .iter()
@@ -47,6 +47,7 @@ pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
         entries,
         environment,
         graphics,
+        host_programs: host_programs.iter().map(|name| name.as_bytes().into()).collect(),
         argv0: argv0.clone(),
     })
 }

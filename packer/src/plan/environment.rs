@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use format::{Action, HASH_TEXT_LEN, STORE_DIR, StorePath};
 
+use super::graphics::Graphics;
 use crate::error::{Error, Result};
+use crate::scan::texts::{Text, Texts};
 use crate::source::reference::Hashes;
 use runtime::error::Escaped;
 
@@ -68,6 +70,21 @@ pub(crate) fn user_rules(
         }
     }
     Ok(user)
+}
+
+/// Programs of the host that belong to no closure: they open files and addresses as the user wants.
+const HOST_PROGRAMS: [Text; 4] = [Text::XdgOpen, Text::XdgEmail, Text::XdgMime, Text::XdgSettings];
+
+/// Returns the names of programs of the host that files name, if a start changes what they would get.
+pub(crate) fn host_programs(
+    texts: Texts,
+    rules: &[Rule],
+    graphics: Option<&Graphics>,
+) -> Vec<&'static str> {
+    if rules.is_empty() && graphics.is_none() {
+        return Vec::new();
+    }
+    HOST_PROGRAMS.into_iter().filter(|text| texts.has(*text)).map(Text::text).collect()
 }
 
 impl UserRules {

@@ -27,10 +27,14 @@ pub(crate) enum Text {
     GbmBackendsPath,
     LibvaDriversPath,
     VdpauDriverPath,
+    XdgOpen,
+    XdgEmail,
+    XdgMime,
+    XdgSettings,
 }
 
 /// All texts.
-const TEXTS: [(Text, &str); 15] = [
+const TEXTS: [(Text, &str); 19] = [
     (Text::LdAudit, "LD_AUDIT"),
     (Text::LdLibraryPath, "LD_LIBRARY_PATH"),
     (Text::LdPreload, "LD_PRELOAD"),
@@ -46,6 +50,10 @@ const TEXTS: [(Text, &str); 15] = [
     (Text::GbmBackendsPath, "GBM_BACKENDS_PATH"),
     (Text::LibvaDriversPath, "LIBVA_DRIVERS_PATH"),
     (Text::VdpauDriverPath, "VDPAU_DRIVER_PATH"),
+    (Text::XdgOpen, "xdg-open"),
+    (Text::XdgEmail, "xdg-email"),
+    (Text::XdgMime, "xdg-mime"),
+    (Text::XdgSettings, "xdg-settings"),
 ];
 
 /// Bytes of the longest text.

@@ -11,6 +11,7 @@
 //!   roots/<listing>               an empty copy of the host's top level, as a new root
 //!   graphics/<driver>             links to the host's graphics drivers of one version
 //!   graphics/<store path>-for-…   a link to the libraries of a bundle's graphics drivers
+//!   host/<bundle>/<program>       a link to a bundle, in the place of a program of the host
 //!   <key>-<name>                  a relocated store path: its name depends on its content and the cache's path
 //!   .packed-<tag>-<name>          an unfinished file; in the other directories as well
 //! ```
@@ -44,6 +45,7 @@ pub(super) const STORES: &CStr = c"stores";
 pub(super) const BUNDLES: &CStr = c"bundles";
 pub(crate) const ROOTS: &CStr = c"roots";
 pub(crate) const GRAPHICS: &CStr = c"graphics";
+pub(crate) const HOST: &CStr = c"host";
 
 /// The permissions of directories that only the launcher reads, and of those that the program sees
 /// as `/nix/store`.

@@ -5,7 +5,7 @@ use alloc::string::ToString as _;
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
 use super::directory::{Cache, PRIVATE, PUBLIC, c_string, is_ours};
@@ -14,6 +14,14 @@ use crate::error::Error;
 use crate::system::file::{self, ExactPermissions};
 use crate::system::remove::remove;
 use crate::unpack::node::DIRECTORY_PERMISSIONS;
+
+/// Whether a directory is there and whole: removing the write permission is the last step of making it.
+pub(crate) fn is_there(path: &[u8]) -> bool {
+    let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| {
+        is_ours(&stat) && stat.st_mode & 0o777 == DIRECTORY_PERMISSIONS.as_raw_mode()
+    })
+}
 
 /// Makes a directory in one of the cache's, with a name that is a checksum of its content.
 ///

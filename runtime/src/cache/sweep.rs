@@ -8,7 +8,7 @@ use core::ffi::CStr;
 
 use rustix::io::Errno;
 
-use super::directory::{BUNDLES, Cache, GRAPHICS, Others, ROOTS, STORES, WORK};
+use super::directory::{BUNDLES, Cache, GRAPHICS, HOST, Others, ROOTS, STORES, WORK};
 use super::record::{self, Location, Record};
 use super::users::{Kept, Users};
 use super::{lease, name, store_dir, unfinished};
@@ -149,7 +149,7 @@ impl Cache {
     /// Removes all store paths that no record lists and no process uses, and all unfinished files. The caller holds the
     /// lock, and has removed the records `released`: their store paths can be relocated for another path of the cache.
     fn sweep(&self, released: Vec<Record>, others: Others) -> Result<(), Error> {
-        for name in [BUNDLES, ROOTS, GRAPHICS] {
+        for name in [BUNDLES, ROOTS, GRAPHICS, HOST] {
             if let Some(directory) = self.subdirectory_if_there(name)? {
                 unfinished::remove_all(&directory, others)?;
             }
