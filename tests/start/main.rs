@@ -18,6 +18,8 @@ mod first_start;
 mod harness;
 /// The mode `host`: which stores of a host count as having the closure.
 mod host_mode;
+/// Programs of the host that the program starts.
+mod host_programs;
 /// Tools, files, users and terminal that a program sees are the host's.
 mod host_view;
 /// A shell with job control: Ctrl-C, Ctrl-Z, fg.
