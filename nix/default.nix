@@ -63,6 +63,9 @@ rec {
     (name: _: (import ./corpus { inputs = inputs + "/package/${name}"; inherit system builder; }).packages.${name})
     (builtins.readDir (inputs + "/package"));
 
+  # For tests/graphics.
+  graphics = import ./graphics { inherit inputs system builder; };
+
   # For tests/programs.
   programs = import ./programs.nix {
     inherit pkgs;

@@ -1,0 +1,49 @@
+# For tests/graphics: programs that draw and compute, which find their drivers where nixpkgs' do, and Mesa for them.
+#
+# Debian's loaders (libglvnd and Vulkan's) look below /usr and /etc. Those of nixpkgs look in /run/opengl-driver, and so
+# do these: build-programs.sh binds them to it. No closure here has a driver in it but `drivers`.
+{ inputs, system ? builtins.currentSystem, builder ? system }:
+
+let
+  inherit (import ../debian/names.nix { inherit inputs system builder; }) triplet;
+  set = name: (import ../corpus { inputs = inputs + "/${name}"; inherit system builder; }).packages;
+  # What the quick tests need, and what the others do.
+  small = set "loaders";
+  large = set "mesa";
+
+  derive = name: script: attributes: derivation ({
+    inherit name triplet;
+    system = builder;
+    builder = "/bin/sh";
+    args = [ "-e" script ];
+    loadersScript = ./loaders.sh;
+    replace = ./replace.pl;
+  } // attributes);
+
+  libGL = set: [ set.libgl1 set.libglx0 set.libopengl0 set.libgles2 ];
+  loaders = set: [ set.libglvnd0 set.libegl1 set.libvulkan1 ];
+in
+rec {
+  # Asks each interface that it is told for a driver: see asks.c.
+  asks = derive "asks" ./build-asks.sh { source = ./asks.c; libc = small.libc6; loaders = loaders small; };
+
+  # The same with musl, in which no driver for glibc can be loaded.
+  asks-musl = derive "asks-musl" ./build-asks.sh { source = ./asks.c; libc = small.musl; loaders = [ ]; };
+
+  # Mesa with llvmpipe and lavapipe alone, as /run/opengl-driver has it.
+  drivers = derive "drivers" ./build-drivers.sh {
+    glx = large.libglx-mesa0;
+    egl = large.libegl-mesa0;
+    gbm = large.libgbm1;
+    dri = large.libgl1-mesa-dri;
+    vulkan = large.mesa-vulkan-drivers;
+  };
+
+  programs = derive "graphics-programs" ./build-programs.sh {
+    loaders = loaders large ++ libGL large;
+    programs = [ large.mesa-utils-bin large.vulkan-tools ];
+  };
+
+  # As Debian has them: /run/opengl-driver is unknown to them.
+  plain = large.mesa-utils-bin;
+}
