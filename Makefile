@@ -31,6 +31,9 @@ PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc
 HOST_PACKAGES := buildah catatonit cpio crun debian-archive-keyring debootstrap e2fsprogs iproute2 podman qemu-system-arm \
 	qemu-system-x86 skopeo slirp4netns uidmap umoci
 
+# What programs with windows are shown on, and what reads the pictures.
+HOST_PACKAGES += netpbm weston xvfb
+
 # What a kernel with pages of 64 KiB is built with.
 KERNEL_PACKAGES := bc bison flex make
 
@@ -67,7 +70,7 @@ LONG_HOSTS := 64 KiB
 CARGO_TEST := cargo test --locked --workspace
 
 # The test programs with long tests in them; what is ignored in the others is for targets of their own.
-LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/sbom/% tests/corpus/%,$(wildcard tests/*/main.rs)))
+LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/sbom/% tests/graphics/% tests/corpus/%,$(wildcard tests/*/main.rs)))
 
 .PHONY: all build programs test test-hosts test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
@@ -91,6 +94,8 @@ test: setup programs
 	@$(CARGO_TEST) --quiet --test images -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: validators of bills of materials. make test-hosts runs them:"
 	@$(CARGO_TEST) --quiet --test sbom -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@echo "Not run: drivers that draw. make test-hosts runs them:"
+	@$(CARGO_TEST) --quiet --test graphics -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: these slow tests. make test-long runs them:"
 	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s/^/  /p }'
@@ -99,8 +104,8 @@ test: setup programs
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
-	$(CARGO_TEST) --test hosts --test images --test sbom --no-run
-	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --test sbom --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
+	$(CARGO_TEST) --test hosts --test images --test sbom --test graphics --no-run
+	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --test sbom --test graphics --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
 
 test-long: PACKAGES += $(SOURCE_PACKAGES) $(HOST_PACKAGES) $(KERNEL_PACKAGES)
 test-long: setup programs

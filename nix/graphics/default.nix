@@ -42,6 +42,9 @@ rec {
   programs = derive "graphics-programs" ./build-programs.sh {
     loaders = loaders large ++ libGL large;
     programs = [ large.mesa-utils-bin large.vulkan-tools ];
+    # A client of Wayland's, from the machine: its package needs half of a desktop.
+    weston = builtins.path { path = /usr/bin/weston-simple-egl; };
+    needed = [ large.libc6 large.libegl1 large.libgles2 large.libwayland-client0 large.libwayland-cursor0 large.libwayland-egl1 ];
   };
 
   # As Debian has them: /run/opengl-driver is unknown to them.
