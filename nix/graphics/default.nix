@@ -5,7 +5,7 @@
 { inputs, system ? builtins.currentSystem, builder ? system }:
 
 let
-  inherit (import ../debian/names.nix { inherit inputs system builder; }) triplet;
+  inherit (import ../debian/names.nix { inherit inputs system builder; }) triplet emulator;
   set = name: (import ../corpus { inputs = inputs + "/${name}"; inherit system builder; }).packages;
   # What the quick tests need, and what the others do.
   small = set "loaders";
@@ -20,15 +20,16 @@ let
     replace = ./replace.pl;
   } // attributes);
 
+  CC = if emulator == "" then "cc" else "${triplet}-gcc";
   libGL = set: [ set.libgl1 set.libglx0 set.libopengl0 set.libgles2 ];
   loaders = set: [ set.libglvnd0 set.libegl1 set.libvulkan1 ];
 in
 rec {
   # Asks each interface that it is told for a driver: see asks.c.
-  asks = derive "asks" ./build-asks.sh { source = ./asks.c; libc = small.libc6; loaders = loaders small; };
+  asks = derive "asks" ./build-asks.sh { source = ./asks.c; inherit CC; libc = small.libc6; loaders = loaders small; };
 
   # The same with musl, in which no driver for glibc can be loaded.
-  asks-musl = derive "asks-musl" ./build-asks.sh { source = ./asks.c; libc = small.musl; loaders = [ ]; };
+  asks-musl = derive "asks-musl" ./build-asks.sh { source = ./asks.c; CC = "musl-gcc"; libc = small.musl; loaders = [ ]; };
 
   # Mesa with llvmpipe and lavapipe alone, as /run/opengl-driver has it.
   drivers = derive "drivers" ./build-drivers.sh {

@@ -37,10 +37,9 @@ pub(crate) trait Screen {
         loop {
             thread::sleep(Duration::from_millis(100));
             let picture = self.picture();
-            // A whole one, not one that is being drawn: the half of it is the same again.
-            let is_drawn =
-                picture.has_drawing() && (picture == before || begin.elapsed().as_secs() > 2);
-            if is_drawn && is_found(&picture) {
+            // A whole one, not one that is being drawn. What moves is never the same again.
+            let is_whole = picture == before || begin.elapsed() > MOVES;
+            if is_whole && picture.has_drawing() && is_found(&picture) {
                 end(running);
                 return picture;
             }

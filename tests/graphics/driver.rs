@@ -1,5 +1,6 @@
 //! Small libraries that have the names, SONAMEs and versions of NVIDIA's, and say that they were loaded.
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,13 +20,15 @@ pub(crate) const OPENED: [(&str, &str); 6] = [
 /// Those that only these need, by names with the version in them.
 pub(crate) const INNER: [&str; 2] = ["libnvidia-glsi.so", "libnvidia-glcore.so"];
 
-/// A directory with the libraries of a version, each as `NAME.VERSION`.
-pub(crate) fn driver(version: &str) -> PathBuf {
+/// A directory with the libraries of a version for a processor type, each as `NAME.VERSION`.
+pub(crate) fn driver(processor: &str, version: &str) -> PathBuf {
     let text = fs::read(source().join("tests/graphics/driver.c")).expect("read a source");
-    once(&format!("driver-{version}"), text, |output| {
+    once(&format!("driver-{processor}-{version}"), text, |output| {
         fs::create_dir_all(output).expect("make a directory");
+        let compiler = &compiler(processor);
         for name in INNER {
             library(
+                compiler,
                 output,
                 &format!("{name}.{version}"),
                 &format!("{name}.{version}"),
@@ -36,14 +39,33 @@ pub(crate) fn driver(version: &str) -> PathBuf {
         for (name, end) in OPENED {
             // As NVIDIA's: these two need the others, and say nothing of where they are.
             let needed: &[&str] = if name.contains("GL") { &INNER } else { &[] };
-            library(output, &format!("{name}.{version}"), &format!("{name}{end}"), version, needed);
+            library(
+                compiler,
+                output,
+                &format!("{name}.{version}"),
+                &format!("{name}{end}"),
+                version,
+                needed,
+            );
         }
     })
 }
 
+/// The C compiler for a processor type.
+fn compiler(processor: &str) -> String {
+    if processor == ARCH { "gcc".into() } else { format!("{processor}-linux-gnu-gcc") }
+}
+
 /// Compiles one library.
-fn library(directory: &Path, file: &str, soname: &str, version: &str, needed: &[&str]) {
-    let mut gcc = Command::new("gcc");
+fn library(
+    compiler: &str,
+    directory: &Path,
+    file: &str,
+    soname: &str,
+    version: &str,
+    needed: &[&str],
+) {
+    let mut gcc = Command::new(compiler);
     gcc.args(["-shared", "-fPIC", "-O1", "-s", "-w", "-D_GNU_SOURCE", "-Wl,--no-as-needed"])
         .arg(format!("-DNAME=\"{soname}\""))
         .arg(format!("-DVERSION=\"{version}\""))

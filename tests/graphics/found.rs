@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use tests::{Host, Nix, User};
+use tests::{Bundle, Closure, Host, Nix, User, UserNamespace, need};
 
 use crate::driver::{INNER, OPENED};
 use crate::tree::Tree;
-use crate::{INTERFACES, MODES, ask, start};
+use crate::{INTERFACES, MODES, ask, said, start};
 
 const VERSION: &str = "535.288.01";
 
@@ -139,19 +139,34 @@ fn of_wsl() {
     let tree = Tree::new();
     let place = "/usr/lib/wsl/lib";
     tree.libraries(place, VERSION);
-    for name in ["libcuda.so", "libnvidia-ml.so"] {
-        fs::rename(
-            tree.at(&format!("{place}/{name}.{VERSION}")),
-            tree.at(&format!("{place}/{name}.1")),
-        )
-        .unwrap();
-    }
+    tree.without_version(place, VERSION);
     for mode in MODES {
         let (text, log) = ask(&tree.host(), mode, &["cuda", "ml"]);
         for name in ["libcuda.so.1", "libnvidia-ml.so.1"] {
             let loaded = format!("{name} {VERSION} {place}/{name}\n");
             assert!(text.contains(&loaded), "{mode}: {loaded}\n{text}\n{log}");
         }
+    }
+}
+
+/// NVIDIA's small computers have files without a version, too; run by an emulator.
+#[test]
+fn of_jetson() {
+    const OTHER: &str = "aarch64";
+    need(&["aarch64-linux-gnu-gcc", "qemu-aarch64-static"]);
+    let bundle =
+        Bundle::of(&Closure::example_for(OTHER, "graphics.asks")).entry("/bin/asks").pack();
+    let emulating = UserNamespace::emulating(OTHER);
+    for name in ["tegra", "nvidia"] {
+        let place = format!("/usr/lib/aarch64-linux-gnu/{name}");
+        let tree = Tree::of(OTHER);
+        tree.libraries(&place, VERSION);
+        tree.without_version(&place, VERSION);
+        let host = tree.host();
+        let start = host.start(host.install(&bundle.path)).user_namespace(emulating.file());
+        let (text, log) = said(&start.arg("cuda").env("PACKED_LOG", "debug").run());
+        let loaded = format!("libcuda.so.1 {VERSION} {place}/libcuda.so.1\n");
+        assert!(text.contains(&loaded), "{loaded}\n{text}\n{log}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The files of a machine that has a driver: laid over those of this machine, for a host.
 
+use std::env::consts::ARCH;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -19,12 +20,18 @@ const REPLACED: [&str; 2] = ["sys/module", "proc/driver"];
 /// The files of a driver on some distribution.
 pub(crate) struct Tree {
     top: TempDir,
+    processor: &'static str,
 }
 
 impl Tree {
     /// A machine without any driver.
     pub(crate) fn new() -> Tree {
-        let tree = Tree { top: tempfile::tempdir().expect("make a directory") };
+        Tree::of(ARCH)
+    }
+
+    /// One with another processor type.
+    pub(crate) fn of(processor: &'static str) -> Tree {
+        let tree = Tree { top: tempfile::tempdir().expect("make a directory"), processor };
         fs::set_permissions(tree.top.path(), Permissions::from_mode(0o755)).expect("set a mode");
         for name in REPLACED.iter().chain(&LAID_OVER) {
             fs::create_dir_all(tree.top.path().join(name)).expect("make a directory");
@@ -77,10 +84,22 @@ impl Tree {
         }
     }
 
+    /// Takes the version out of the names of the files: `libcuda.so.1` in the place of the link.
+    pub(crate) fn without_version(&self, directory: &str, version: &str) {
+        for (name, end) in OPENED {
+            let from = self.at(&format!("{directory}/{name}.{version}"));
+            fs::rename(from, self.at(&format!("{directory}/{name}{end}")))
+                .expect("rename a library");
+        }
+    }
+
     fn library(&self, directory: &str, name: &str, version: &str) {
         let file = format!("{name}.{version}");
-        fs::copy(driver(version).join(&file), self.at(&format!("{directory}/{file}")))
-            .expect("copy a library");
+        fs::copy(
+            driver(self.processor, version).join(&file),
+            self.at(&format!("{directory}/{file}")),
+        )
+        .expect("copy a library");
     }
 
     /// Writes what tells loaders of the driver, where distributions have it.
