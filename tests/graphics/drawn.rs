@@ -1,6 +1,5 @@
 //! Mesa in a bundle draws, for an ordinary user of a host that has no driver, what it draws without a bundle on NixOS.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use tests::{Bundle, Change, Closure, Ended, Host, Nix, Start, User, need};
@@ -33,6 +32,17 @@ const PROGRAMS: [&str; 9] = [
     "vkcube-wayland",
 ];
 
+/// The programs, with Mesa.
+fn bundle() -> Bundle {
+    let programs = Closure::example("graphics.programs");
+    let entries = PROGRAMS.map(|name| format!("/bin/{name}"));
+    Bundle::of(&programs)
+        .entries(&entries.each_ref().map(String::as_str))
+        .option("--graphics", Closure::example("graphics.drivers").path)
+        .option("--level", "1")
+        .pack()
+}
+
 /// A host without any driver, with the bundle under the names of its programs.
 fn host() -> Host {
     need(&NEEDED);
@@ -43,16 +53,10 @@ fn host() -> Host {
         options: String::new(),
     });
     let host = Host::changed(User::ordinary(), Nix::Absent, &hidden.collect::<Vec<_>>());
-    let programs = Closure::example("graphics.programs");
-    let entries = PROGRAMS.map(|name| format!("/bin/{name}"));
-    let bundle = Bundle::of(&programs)
-        .entries(&entries.each_ref().map(String::as_str))
-        .option("--graphics", Closure::example("graphics.drivers").path)
-        .option("--level", "1")
-        .pack();
-    let bundle = host.install(bundle.path);
+    let bundle = host.install(bundle().path);
     for name in PROGRAMS {
         let link = host.outside(Path::new("/srv").join(name));
+        // The bundle itself has the first one's name.
         if !link.exists() {
             std::os::unix::fs::symlink(&bundle, link).expect("make a link");
         }
@@ -179,12 +183,8 @@ fn programs_that_do_not_know_nixos_draw() {
 #[test]
 #[ignore = "it needs Mesa; make test-hosts builds it"]
 fn inspect_says_what_mesa_adds() {
-    let host = host();
+    let graphics = &bundle().inspect()["graphics"];
     let drivers = Closure::example("graphics.drivers").path;
-    let bundle = Bundle { path: host.outside("/srv/glxinfo") };
-    let path = fs::canonicalize(host.outside("/srv")).unwrap().join("glxinfo");
-    let graphics =
-        &Bundle { path: if path.exists() { path } else { bundle.path } }.inspect()["graphics"];
     assert_eq!(graphics["drivers"], drivers.to_str().unwrap());
     // LLVM alone has more than 100 MB.
     assert!(graphics["drivers_bytes"].as_u64() > Some(100 << 20), "{graphics}");

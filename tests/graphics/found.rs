@@ -25,7 +25,12 @@ fn machine(directory: &str) -> Tree {
 /// Checks that each interface gets the library of the host that is there, in each mode.
 #[track_caller]
 fn finds(host: &Host, directory: &str, interfaces: &[&str]) {
-    for mode in MODES {
+    finds_in(&MODES, host, directory, interfaces);
+}
+
+#[track_caller]
+fn finds_in(modes: &[&str], host: &Host, directory: &str, interfaces: &[&str]) {
+    for mode in modes {
         let (text, log) = ask(host, mode, interfaces);
         for interface in interfaces {
             let library = match *interface {
@@ -98,6 +103,13 @@ fn where_only_the_loaders_cache_knows() {
 fn of_root() {
     let host = machine(DEBIAN).host_of(User::root(), Nix::OtherPaths);
     finds(&host, DEBIAN, &INTERFACES);
+}
+
+/// The closure is in a store of the host's, which has no driver.
+#[test]
+fn in_the_hosts_store() {
+    let host = machine(DEBIAN).host_of(User::ordinary(), Nix::SamePaths);
+    finds_in(&["host"], &host, DEBIAN, &INTERFACES);
 }
 
 /// The toolkit mounts the libraries, and /proc/driver; there need be no files for loaders.

@@ -3,6 +3,8 @@
 //! The hosts of most tests have libraries with the names and versions of NVIDIA's that say that they were loaded. What
 //! needs an X server, Mesa or NVIDIA's own libraries is ignored: `make test-hosts` runs it.
 
+/// What is taken and what is not, what a user chooses, and bundles that do not look.
+mod chosen;
 /// Screens to draw on.
 mod display;
 /// What Mesa in a bundle draws.
@@ -11,8 +13,6 @@ mod drawn;
 mod driver;
 /// Each distribution's driver is found.
 mod found;
-/// What is not taken, and bundles that do not look.
-mod not_taken;
 /// NVIDIA's own libraries.
 mod nvidia;
 /// The machines that have a driver.

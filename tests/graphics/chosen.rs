@@ -1,4 +1,4 @@
-//! What is not taken from a host, what a user chooses, and bundles that do not look for drivers.
+//! What is taken and what is not, what a user chooses, and bundles that do not look for drivers.
 
 use std::fs;
 
@@ -50,6 +50,36 @@ fn the_directory_of_a_newer_nixos() {
             text.contains(&format!("libcuda.so.1 {VERSION} {PLACE}/")),
             "{mode}: {text}\n{log}"
         );
+    }
+}
+
+/// The bundle's own driver is for hosts that have none, and for users who say so.
+#[test]
+fn the_bundles_own() {
+    const OWN: &str = "libcuda.so.1 1.0 ";
+    let files = Tree::new();
+    files.libraries("/own-drivers/lib", "1.0");
+    let own = Closure::added(&files.at("/own-drivers"));
+    let bundle = Bundle::of(&Closure::example("graphics.asks")).entry("/bin/asks");
+    let bundle = bundle.option("--graphics", &own.path).pack();
+    assert_eq!(bundle.inspect()["graphics"]["drivers"], own.path.to_str().unwrap());
+    let hosts = [("the host's", machine().host()), ("none", Tree::new().host())];
+    for (has, host) in &hosts {
+        let program = host.install(&bundle.path);
+        for mode in MODES {
+            for (choice, is_own) in [("", *has == "none"), ("bundle", true), ("off", false)] {
+                let start = host.start(&program).arg("cuda").env("PACKED_MODE", mode);
+                let start = start.env("PACKED_GRAPHICS", choice).env("PACKED_LOG", "debug");
+                let (text, log) = said(&start.run());
+                let is_hosts = choice.is_empty() && !is_own;
+                assert_eq!(text.contains(OWN), is_own, "{mode}, {has}, {choice}: {text}\n{log}");
+                assert_eq!(
+                    text.contains(VERSION),
+                    is_hosts,
+                    "{mode}, {has}, {choice}: {text}\n{log}"
+                );
+            }
+        }
     }
 }
 
