@@ -10,6 +10,7 @@ let
   # What the quick tests need, and what the others do.
   small = set "loaders";
   large = set "mesa";
+  opencl = set "opencl";
 
   derive = name: script: attributes: derivation ({
     inherit name triplet;
@@ -50,4 +51,8 @@ rec {
 
   # As Debian has them: /run/opengl-driver is unknown to them.
   plain = large.mesa-utils-bin;
+  inherit (opencl) clinfo;
+
+  # A driver of OpenCL for the processor.
+  pocl = derive "pocl" ./build-pocl.sh { library = opencl.libpocl2; };
 }

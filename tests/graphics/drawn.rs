@@ -180,6 +180,26 @@ fn programs_that_do_not_know_nixos_draw() {
     }
 }
 
+/// Debian's loader of OpenCL, with a driver for the processor.
+#[test]
+#[ignore = "it needs LLVM; make test-hosts builds it"]
+fn opencl_finds_the_bundles_driver() {
+    let bundle = Bundle::of(&Closure::example("graphics.clinfo"))
+        .entry("/bin/clinfo")
+        .option("--graphics", Closure::example("graphics.pocl").path)
+        .option("--level", "1")
+        .pack();
+    let host = Host::ordinary();
+    let bundle = host.install(bundle.path);
+    for mode in MODES {
+        let start = || host.start(&bundle).arg("-l").env("PACKED_MODE", mode);
+        let text = start().run().text();
+        assert!(text.contains("Portable Computing Language"), "{mode}: {text}");
+        let text = start().env("PACKED_GRAPHICS", "off").run().text();
+        assert!(!text.contains("Portable Computing Language"), "{mode}: {text}");
+    }
+}
+
 #[test]
 #[ignore = "it needs Mesa; make test-hosts builds it"]
 fn inspect_says_what_mesa_adds() {

@@ -74,6 +74,7 @@ fn of_debian() {
         tree.link(&link, format!("{current}/{name}{end}"));
     }
     tree.data();
+    tree.cache(&[&current, DEBIAN]);
     finds(&tree.host(), &current, &INTERFACES);
 }
 
@@ -95,7 +96,7 @@ fn of_arch() {
 #[test]
 fn where_only_the_loaders_cache_knows() {
     let tree = machine("/usr/lib/some/place");
-    tree.cache("/usr/lib/some/place");
+    tree.cache(&["/usr/lib/some/place"]);
     finds(&tree.host(), "/usr/lib/some/place", &INTERFACES);
 }
 
@@ -196,12 +197,10 @@ fn of_nixos() {
 #[test]
 fn without_anything_else() {
     let tree = machine(DEBIAN);
-    // What a machine has beside them, and what only looks like a part of the driver.
-    for name in
-        ["libX11.so.6", "libwayland-client.so.0", "libstdc++.so.6", "libGL.so.1", "libEGL.so.1"]
-    {
-        tree.file(&format!("{DEBIAN}/{name}"), "");
-        tree.file(&format!("{DEBIAN}/{name}.{VERSION}"), "");
+    // What a machine has beside them, and what would look like a part of the driver if a version were enough.
+    for name in ["libc", "libX11", "libwayland-client", "libstdc++"] {
+        let library = tree.at(&format!("{DEBIAN}/libcuda.so.{VERSION}"));
+        fs::copy(library, tree.at(&format!("{DEBIAN}/{name}.so.{VERSION}"))).unwrap();
     }
     let host = tree.host();
     let _ = ask(&host, "relocate", &INTERFACES);
@@ -218,6 +217,7 @@ fn without_anything_else() {
     for (name, end) in OPENED {
         expected.extend([format!("{name}.{VERSION}"), format!("{name}{end}")]);
     }
+    expected.insert("libcuda.so".into());
     assert_eq!(names("lib"), expected);
     for name in &expected {
         assert!(made.join("lib").join(name).is_symlink(), "{name}");

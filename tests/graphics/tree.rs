@@ -120,9 +120,9 @@ impl Tree {
         self.file("/etc/OpenCL/vendors/pocl.icd", "/usr/lib/libpocl.so.2\n");
     }
 
-    /// Writes the loader's cache of libraries, with those of the machine and those in a directory.
-    pub(crate) fn cache(&self, directory: &str) {
-        self.file("/etc/ld.so.conf", &format!("{directory}\n"));
+    /// Writes the loader's cache of libraries, with those in these directories.
+    pub(crate) fn cache(&self, directories: &[&str]) {
+        self.file("/etc/ld.so.conf", &directories.join("\n"));
         let mut ldconfig = Command::new("ldconfig");
         ldconfig.arg("-r").arg(self.top.path()).args([
             "-X",
