@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{Bundle, Closure, Nix, User};
+use tests::{Bundle, Closure};
 
 use crate::driver::too_new;
 use crate::tree::Tree;
@@ -59,11 +59,13 @@ fn the_bundles_own() {
     const OWN: &str = "libcuda.so.1 1.0 ";
     let files = Tree::new();
     files.libraries("/own-drivers/lib", "1.0");
+    files.file("/own-drivers/share/vulkan/icd.d/own.json", "{}");
     let own = Closure::added(&files.at("/own-drivers"));
     let bundle = Bundle::of(&Closure::example("graphics.asks")).entry("/bin/asks");
     let bundle = bundle.option("--graphics", &own.path).pack();
     assert_eq!(bundle.inspect()["graphics"]["drivers"], own.path.to_str().unwrap());
-    let hosts = [("the host's", machine().host()), ("none", Tree::new().host())];
+    let (tree, empty) = (machine(), Tree::new());
+    let hosts = [("the host's", tree.host()), ("none", empty.host())];
     for (has, host) in &hosts {
         let program = host.install(&bundle.path);
         for mode in MODES {
@@ -85,7 +87,8 @@ fn the_bundles_own() {
 
 #[test]
 fn nothing_if_the_user_says_so() {
-    let host = machine().host();
+    let tree = machine();
+    let host = tree.host();
     for mode in MODES {
         let ended = start(&host, mode, &INTERFACES).env("PACKED_GRAPHICS", "off").run();
         let text = ended.stdout();
@@ -97,8 +100,10 @@ fn nothing_if_the_user_says_so() {
 
 #[test]
 fn what_the_bundle_does_not_have() {
-    let host = machine().host();
-    let none = Tree::new().host();
+    let tree = machine();
+    let host = tree.host();
+    let empty = Tree::new();
+    let none = empty.host();
     for mode in MODES {
         let (what, _) = start(&none, mode, &[]).env("PACKED_GRAPHICS", "host").run().refusal();
         assert!(what.contains("driver"), "{mode}: {what}");
@@ -111,7 +116,8 @@ fn what_the_bundle_does_not_have() {
 #[test]
 fn anything_for_musl() {
     let bundle = Bundle::of(&Closure::example("graphics.asks-musl")).entry("/bin/asks").pack();
-    let host = machine().host();
+    let tree = machine();
+    let host = tree.host();
     let program = host.install(&bundle.path);
     for mode in bundle.modes() {
         let start = host.start(&program).args(["cuda", "host"]).env("PACKED_MODE", &mode);
@@ -124,7 +130,8 @@ fn anything_for_musl() {
 /// A program of the host that the bundle starts gets no library of ours before its own.
 #[test]
 fn programs_of_the_host() {
-    let host = machine().host();
+    let tree = machine();
+    let host = tree.host();
     for mode in MODES {
         let (text, log) = ask(&host, mode, &["cuda", "host"]);
         assert!(text.contains("host: "), "{mode}: {text}\n{log}");
@@ -140,7 +147,8 @@ fn programs_of_the_host() {
 /// A bundle that names no driver looks for none: not a system call.
 #[test]
 fn bundles_without_graphics_do_not_look() {
-    let host = machine().host_of(User::ordinary(), Nix::Absent);
+    let tree = machine();
+    let host = tree.host();
     let traced = |bundle: &Bundle, mode: &str| {
         let trace = host.directory(host.home("trace"), 0o700).join("calls");
         let program = host.install(&bundle.path);

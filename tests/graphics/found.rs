@@ -102,14 +102,16 @@ fn where_only_the_loaders_cache_knows() {
 
 #[test]
 fn of_root() {
-    let host = machine(DEBIAN).host_of(User::root(), Nix::OtherPaths);
+    let tree = machine(DEBIAN);
+    let host = tree.host_of(User::root(), Nix::OtherPaths);
     finds(&host, DEBIAN, &INTERFACES);
 }
 
 /// The closure is in a store of the host's, which has no driver.
 #[test]
 fn in_the_hosts_store() {
-    let host = machine(DEBIAN).host_of(User::ordinary(), Nix::SamePaths);
+    let tree = machine(DEBIAN);
+    let host = tree.host_of(User::ordinary(), Nix::SamePaths);
     finds_in(&["host"], &host, DEBIAN, &INTERFACES);
 }
 
@@ -230,7 +232,8 @@ fn without_anything_else() {
 /// A variable that is set stays as it is.
 #[test]
 fn and_the_callers_variables_stay() {
-    let host = machine(DEBIAN).host();
+    let tree = machine(DEBIAN);
+    let host = tree.host();
     let names = [
         "__EGL_VENDOR_LIBRARY_FILENAMES",
         "VK_DRIVER_FILES",

@@ -134,7 +134,7 @@ impl Tree {
         run(&mut ldconfig).expect_code(0);
     }
 
-    /// A host that has these files.
+    /// A host that has these files, as long as they are there.
     pub(crate) fn host(&self) -> Host {
         self.host_of(User::ordinary(), Nix::Absent)
     }
