@@ -185,7 +185,11 @@ impl Found {
             }
         }
         let rules = user_rules.with_defaults(environment::defaults(&tree, content.texts()));
-        let graphics = Graphics::find(&store, &tree, content.texts(), drivers)?;
+        // What drivers have in them says nothing of the programs that look for them.
+        let others = closure.roots.iter().filter(|root| drivers.as_ref() != Some(*root));
+        let others = others.filter_map(|root| tree.number_of(root));
+        let texts = content.texts_from(others);
+        let graphics = Graphics::find(&store, &tree, texts, drivers)?;
         check_fetched(&fetched, &tree, &content)?;
         Ok(Gathered {
             store,

@@ -128,6 +128,20 @@ impl Content {
         self.paths.iter().fold(Texts::default(), |texts, path| texts.union(path.texts))
     }
 
+    /// The texts that some file holds which store paths need, these included.
+    pub(crate) fn texts_from(&self, roots: impl IntoIterator<Item = usize>) -> Texts {
+        let mut pending: Vec<usize> = roots.into_iter().collect();
+        let mut needed: BTreeSet<usize> = pending.iter().copied().collect();
+        let mut texts = Texts::default();
+        while let Some(path) = pending.pop() {
+            let PathContent { references, texts: found, .. } = &self.paths[path];
+            texts = texts.union(*found);
+            let references = references.iter().map(|reference| *reference as usize);
+            pending.extend(references.filter(|reference| needed.insert(*reference)));
+        }
+        texts
+    }
+
     /// How many references there are, in how many files and links.
     pub(crate) fn count_references(&self) -> (usize, usize) {
         let lists = || self.paths.iter().flat_map(|path| path.survey.references.values());

@@ -21,21 +21,27 @@ enum Value {
 use Value::{Directory, Files};
 
 /// The variables, what they are for, and the directories that they name. Two may have the same.
-const VARIABLES: [(&str, Interface, &str, Value); 9] = [
-    ("__EGL_VENDOR_LIBRARY_FILENAMES", Interface::Egl, "share/glvnd/egl_vendor.d", Files(b".json")),
+const VARIABLES: [(&str, &[Interface], &str, Value); 9] = [
+    (
+        "__EGL_VENDOR_LIBRARY_FILENAMES",
+        &[Interface::Egl],
+        "share/glvnd/egl_vendor.d",
+        Files(b".json"),
+    ),
     (
         "__EGL_EXTERNAL_PLATFORM_CONFIG_DIRS",
-        Interface::Egl,
+        &[Interface::Egl],
         "share/egl/egl_external_platform.d",
         Directory,
     ),
-    ("VK_DRIVER_FILES", Interface::Vulkan, "share/vulkan/icd.d", Files(b".json")),
-    ("VK_ICD_FILENAMES", Interface::Vulkan, "share/vulkan/icd.d", Files(b".json")),
-    ("LIBGL_DRIVERS_PATH", Interface::Glx, "lib/dri", Directory),
-    ("GBM_BACKENDS_PATH", Interface::Gbm, "lib/gbm", Directory),
-    ("LIBVA_DRIVERS_PATH", Interface::VaApi, "lib/dri", Directory),
-    ("VDPAU_DRIVER_PATH", Interface::Vdpau, "lib/vdpau", Directory),
-    ("OCL_ICD_VENDORS", Interface::Opencl, "etc/OpenCL/vendors", Directory),
+    ("VK_DRIVER_FILES", &[Interface::Vulkan], "share/vulkan/icd.d", Files(b".json")),
+    ("VK_ICD_FILENAMES", &[Interface::Vulkan], "share/vulkan/icd.d", Files(b".json")),
+    // Mesa's libraries for all three open its drivers.
+    ("LIBGL_DRIVERS_PATH", &[Interface::Glx, Interface::Egl, Interface::Gbm], "lib/dri", Directory),
+    ("GBM_BACKENDS_PATH", &[Interface::Gbm], "lib/gbm", Directory),
+    ("LIBVA_DRIVERS_PATH", &[Interface::VaApi], "lib/dri", Directory),
+    ("VDPAU_DRIVER_PATH", &[Interface::Vdpau], "lib/vdpau", Directory),
+    ("OCL_ICD_VENDORS", &[Interface::Opencl], "etc/OpenCL/vendors", Directory),
 ];
 
 /// Variables that say the same in another way: if the caller set one, the first is not set.
@@ -55,9 +61,9 @@ pub(super) fn variables(
     is_set: impl Fn(&str) -> bool,
 ) -> Vec<(&'static str, Vec<u8>)> {
     let mut variables = Vec::new();
-    for (name, interface, below, value) in VARIABLES {
+    for (name, needing, below, value) in VARIABLES {
         let is_said = OTHERS.iter().any(|(one, other)| *one == name && is_set(other));
-        if !interfaces.contains(interface) || is_said {
+        if is_said || !needing.iter().any(|interface| interfaces.contains(*interface)) {
             continue;
         }
         let mut parts: Vec<Vec<u8>> = Vec::new();
