@@ -8,14 +8,17 @@ umask 022
 . "$loadersScript"
 mkdir "$out/bin"
 program=$out/bin/asks
-# A driver needs them all, and looks for none by itself.
-$CC -s -O1 -Wall -Werror -D_GNU_SOURCE -o "$program" "$source" -Wl,--no-as-needed -ldl -lm -lpthread -lrt
+$CC -s -O1 -Wall -Werror -D_GNU_SOURCE -o "$program" "$source"
 if [ "$CC" = musl-gcc ]; then
     # The loader is the library. Its package has a script, whose shell needs glibc.
     cp "$libc"/lib/ld-musl-*.so.1 "$out/lib/"
     libraries=$out/lib
 else
     libraries=$libc/lib/$triplet
+    # NVIDIA's libraries need them. The loader of nixpkgs looks for them where it is itself, this one only here.
+    for library in libdl.so.2 libm.so.6 libpthread.so.0 librt.so.1; do
+        patchelf --add-needed "$library" "$program"
+    done
 fi
 patchelf --set-interpreter "$(echo "$libraries"/ld-*.so.*)" --set-rpath "$libraries" "$program"
 bind_driver "$program"

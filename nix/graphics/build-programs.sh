@@ -1,7 +1,7 @@
 # Builder: programs, and the loaders that they find their drivers by.
 #
-# From Nix: programs (store paths), weston (a program of the machine), needed (the store paths of its libraries, the C
-# library first), and what loaders.sh needs.
+# From Nix: programs (store paths); or weston (a program of the machine), and needed (the store paths of its libraries,
+# the C library first); and what loaders.sh needs.
 PATH=/usr/bin:/bin
 export LC_ALL=C
 umask 022
@@ -16,10 +16,12 @@ for place in $programs; do
         bind_driver "$program"
     done
 done
-cp "$weston" "$out/bin/weston-simple-egl"
-runpath=
-for place in $needed; do runpath=$runpath:$place/lib/$triplet; done
-set -- $needed
-patchelf --set-interpreter "$(echo "$1/lib/$triplet"/ld-linux-*)" --set-rpath "${runpath#:}" "$out/bin/weston-simple-egl"
-bind_driver "$out/bin/weston-simple-egl"
+if [ -n "${weston:-}" ]; then
+    cp "$weston" "$out/bin/weston-simple-egl"
+    runpath=
+    for place in $needed; do runpath=$runpath:$place/lib/$triplet; done
+    set -- $needed
+    patchelf --set-interpreter "$(echo "$1/lib/$triplet"/ld-linux-*)" --set-rpath "${runpath#:}" "$out/bin/weston-simple-egl"
+    bind_driver "$out/bin/weston-simple-egl"
+fi
 exit 0

@@ -44,7 +44,12 @@ rec {
   programs = derive "graphics-programs" ./build-programs.sh {
     loaders = loaders large ++ libGL large;
     programs = [ large.mesa-utils-bin large.vulkan-tools ];
-    # A client of Wayland's, from the machine: its package needs half of a desktop.
+  };
+
+  # EGL alone: nothing in it looks for drivers of GLX. From the machine, since its package needs half of a desktop.
+  egl = derive "weston-simple-egl" ./build-programs.sh {
+    loaders = loaders large ++ [ large.libgles2 ];
+    programs = [ ];
     weston = builtins.path { path = /usr/bin/weston-simple-egl; };
     needed = [ large.libc6 large.libegl1 large.libgles2 large.libwayland-client0 large.libwayland-cursor0 large.libwayland-egl1 ];
   };

@@ -45,15 +45,18 @@ pub(crate) trait Screen {
             }
             if running.has_ended() || begin.elapsed() > PATIENCE {
                 let ended = end(running);
-                panic!("not the picture: {} colours; {ended:?}", picture.colours().count());
+                let colours = picture.colours().count();
+                panic!("not the picture: {colours} colours; {}, {}", ended.status, ended.stderr());
             }
             before = picture;
         }
     }
 }
 
-fn end(running: Running) -> tests::Ended {
-    running.signal(Signal::SIGKILL);
+fn end(mut running: Running) -> tests::Ended {
+    if !running.has_ended() {
+        running.signal(Signal::SIGKILL);
+    }
     running.wait()
 }
 

@@ -1,6 +1,6 @@
 //! Mesa in a bundle draws, for an ordinary user of a host that has no driver, what it draws without a bundle on NixOS.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tests::{Bundle, Change, Closure, Ended, Host, Nix, Start, User, need};
 
@@ -19,31 +19,36 @@ const MESA: [&str; 4] = [
     "/usr/share/drirc.d",
 ];
 
-/// The programs, which print or draw.
-const PROGRAMS: [&str; 9] = [
-    "glxinfo",
-    "eglinfo",
-    "vulkaninfo",
-    "glxdemo",
-    "es2tri",
-    "glxgears",
-    "vkcube",
-    "weston-simple-egl",
-    "vkcube-wayland",
+/// The programs, which print or draw, by the attributes that have them.
+const PROGRAMS: [(&str, &[&str]); 2] = [
+    (
+        "graphics.programs",
+        &[
+            "glxinfo",
+            "eglinfo",
+            "vulkaninfo",
+            "glxdemo",
+            "es2tri",
+            "glxgears",
+            "vkcube",
+            "vkcube-wayland",
+        ],
+    ),
+    // It has no library of GLX.
+    ("graphics.egl", &["weston-simple-egl"]),
 ];
 
-/// The programs, with Mesa.
-fn bundle() -> Bundle {
-    let programs = Closure::example("graphics.programs");
-    let entries = PROGRAMS.map(|name| format!("/bin/{name}"));
-    Bundle::of(&programs)
-        .entries(&entries.each_ref().map(String::as_str))
+/// Some programs, with Mesa.
+fn bundle(attribute: &str, programs: &[&str]) -> Bundle {
+    let entries: Vec<String> = programs.iter().map(|name| format!("/bin/{name}")).collect();
+    Bundle::of(&Closure::example(attribute))
+        .entries(&entries.iter().map(String::as_str).collect::<Vec<_>>())
         .option("--graphics", Closure::example("graphics.drivers").path)
         .option("--level", "1")
         .pack()
 }
 
-/// A host without any driver, with the bundle under the names of its programs.
+/// A host without any driver, with the bundles under the names of their programs.
 fn host() -> Host {
     need(&NEEDED);
     let hide = |at: &&&str| Path::new(at).exists();
@@ -53,12 +58,12 @@ fn host() -> Host {
         options: String::new(),
     });
     let host = Host::changed(User::ordinary(), Nix::Absent, &hidden.collect::<Vec<_>>());
-    let bundle = host.install(bundle().path);
-    for name in PROGRAMS {
-        let link = host.outside(Path::new("/srv").join(name));
+    for (attribute, programs) in PROGRAMS {
+        let path = host.install(bundle(attribute, programs).path);
         // The bundle itself has the first one's name.
-        if !link.exists() {
-            std::os::unix::fs::symlink(&bundle, link).expect("make a link");
+        for name in &programs[1..] {
+            let link = host.outside(Path::new("/srv").join(name));
+            std::os::unix::fs::symlink(&path, link).expect("make a link");
         }
     }
     host
@@ -71,7 +76,6 @@ fn bundled(host: &Host, mode: &str, program: &str) -> Start {
 /// A machine with NixOS's directory, and the program as it is in the store.
 struct NixOs {
     host: Host,
-    programs: PathBuf,
     _tree: Tree,
 }
 
@@ -80,12 +84,13 @@ impl NixOs {
         let tree = Tree::new();
         tree.link("/run/opengl-driver", Closure::example("graphics.drivers").path);
         let host = tree.host_of(User::ordinary(), Nix::SamePaths);
-        let programs = Closure::example("graphics.programs").path.join("bin");
-        NixOs { host, programs, _tree: tree }
+        NixOs { host, _tree: tree }
     }
 
     fn start(&self, program: &str) -> Start {
-        self.host.start(self.programs.join(program))
+        let has = |names: &&(&str, &[&str])| names.1.contains(&program);
+        let (attribute, _) = PROGRAMS.iter().find(has).expect("it is listed");
+        self.host.start(Closure::example(attribute).path.join("bin").join(program))
     }
 }
 
@@ -203,7 +208,8 @@ fn opencl_finds_the_bundles_driver() {
 #[test]
 #[ignore = "it needs Mesa; make test-hosts builds it"]
 fn inspect_says_what_mesa_adds() {
-    let graphics = &bundle().inspect()["graphics"];
+    let (attribute, programs) = PROGRAMS[0];
+    let graphics = &bundle(attribute, programs).inspect()["graphics"];
     let drivers = Closure::example("graphics.drivers").path;
     assert_eq!(graphics["drivers"], drivers.to_str().unwrap());
     // LLVM alone has more than 100 MB.
