@@ -167,6 +167,22 @@ fn windows_of_wayland_are_those_of_the_unbundled_program() {
     }
 }
 
+/// A machine with NixOS has Mesa itself, in a store that stays visible.
+#[test]
+#[ignore = "it needs an X server; make test-hosts installs it"]
+fn nixos_has_mesa_itself() {
+    need(&NEEDED);
+    let (nixos, screen) = (NixOs::new(), XServer::new());
+    let programs = Closure::example("graphics.programs");
+    let bundle = Bundle::of(&programs).entry("/bin/glxinfo").option("--level", "1").pack();
+    let bundle = nixos.host.install(bundle.path);
+    for mode in MODES {
+        let start = screen.shown(nixos.host.start(&bundle)).arg("-B").env("PACKED_MODE", mode);
+        let text = start.run().text();
+        assert!(text.contains("llvmpipe"), "{mode}: {text}");
+    }
+}
+
 /// Programs of Debian's, which know nothing of /run/opengl-driver, with Mesa's own directory.
 #[test]
 #[ignore = "it needs an X server; make test-hosts installs it"]
