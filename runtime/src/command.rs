@@ -18,10 +18,12 @@ use crate::cache::record::{Form, State};
 use crate::cache::store_dir::{StoreDir, Unpacking};
 use crate::cache::{Removed, Verified};
 use crate::context::Context;
+use crate::desktop;
+use crate::entry::find_own_path;
 use crate::error::{Error, Room, Shown, Size, WRITE_TO};
 use crate::mode::namespace::verify_root;
 use crate::payload::{Bundle, FrameReader, Payload, Sections};
-use crate::settings::Command;
+use crate::settings::{Command, Desktop};
 use crate::system::file::{self, ExactPermissions, Permissions};
 use crate::system::log::Log;
 use crate::system::{call, thread};
@@ -53,6 +55,7 @@ pub fn run(
             Ok(())
         }
         Command::Clear { force } => clear(context, force),
+        Command::Desktop(action) => desktop(context, action),
     }?;
     Ok(0)
 }
@@ -208,6 +211,22 @@ fn clear(context: &Context<'_>, force: bool) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn desktop(context: &Context<'_>, action: Desktop<'_>) -> Result<(), Error> {
+    let Context { bundle, environment, .. } = context;
+    let text = match action {
+        Desktop::List => desktop::list(environment),
+        Desktop::Install => {
+            let payload = Payload::open_own(&bundle.descriptor)?;
+            desktop::install(&payload, bundle, &find_own_path(&bundle.descriptor), environment)
+        }
+        Desktop::Remove(None) => {
+            desktop::remove(&find_own_path(&bundle.descriptor), Some(bundle), environment)
+        }
+        Desktop::Remove(Some(path)) => desktop::remove(path, None, environment),
+    }?;
+    write(text.as_bytes())
 }
 
 fn print(text: fmt::Arguments<'_>) -> Result<(), Error> {

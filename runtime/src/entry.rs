@@ -298,8 +298,9 @@ pub fn own_path(descriptor: &Descriptor) -> Vec<u8> {
     if is_needed { find_own_path(descriptor) } else { Vec::new() }
 }
 
+/// Returns the absolute path of the bundle's file.
 #[cold]
-fn find_own_path(descriptor: &Descriptor) -> Vec<u8> {
+pub(crate) fn find_own_path(descriptor: &Descriptor) -> Vec<u8> {
     const OWN: &CStr = c"/proc/self/exe";
     // Otherwise it is an emulator that executes the bundle.
     let is_own = |stat: Stat| u64::try_from(stat.st_size) == Ok(descriptor.file_len);

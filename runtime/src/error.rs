@@ -3,6 +3,7 @@
 //! A message has two lines: what failed, with the object's name, and `hint:` with what to do about
 //! it. All texts are in `error/text.rs`.
 
+mod desktop;
 pub mod refusal;
 pub(crate) mod shown;
 mod text;
@@ -13,6 +14,7 @@ use core::fmt;
 use format::{Mode, Modes, UnfitBase};
 use rustix::io::Errno;
 
+pub use desktop::DesktopError;
 use refusal::{Cause, Refusal};
 pub use shown::{Escaped, Shown, Size};
 
@@ -102,6 +104,8 @@ pub enum Error {
     Memory(MemoryLimit),
     /// There is not enough room on the stack.
     Stack,
+    /// Desktop entries cannot be installed, listed or removed.
+    Desktop(DesktopError),
 }
 
 /// The room that unpacking needs on a disk.
@@ -219,6 +223,12 @@ impl From<Refusal> for Impossible {
 impl From<format::Error> for Error {
     fn from(error: format::Error) -> Error {
         Error::Damaged(error)
+    }
+}
+
+impl From<DesktopError> for Error {
+    fn from(error: DesktopError) -> Error {
+        Error::Desktop(error)
     }
 }
 

@@ -19,6 +19,8 @@ pub mod command;
 pub mod entry;
 
 #[forbid(unsafe_code)]
+pub mod desktop;
+#[forbid(unsafe_code)]
 pub mod mode;
 
 #[forbid(unsafe_code)]

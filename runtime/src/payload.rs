@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::{
-    DESCRIPTOR_LEN, Descriptor, Digest, Frame, Index, Manifest, Part, SKIPPABLE_HEADER_LEN,
+    DESCRIPTOR_LEN, Descriptor, Digest, Extent, Frame, Index, Manifest, Part, SKIPPABLE_HEADER_LEN,
     SectionKind, SeekTable, limits,
 };
 use rustix::fd::{AsFd, OwnedFd};
@@ -154,6 +154,41 @@ impl<'a> Payload<'a> {
     /// If it differs from what the packer wrote.
     pub fn manifest(&self) -> Result<Manifest, Error> {
         Ok(Manifest::decode(&self.section(SectionKind::Manifest)?, self.descriptor.version)?)
+    }
+
+    /// Reads the contents of files; each frame is decoded once.
+    ///
+    /// # Errors
+    ///
+    /// If a frame differs from what the packer wrote, or there is not enough memory.
+    #[cold]
+    pub fn contents(
+        &self,
+        sections: &Sections,
+        index: &Index<'_>,
+        extents: &[Extent],
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let frames = sections.seek_table.data_frames();
+        let mut contents = Vec::new();
+        contents.resize(extents.len(), Vec::new());
+        let overlap = |frame: &Frame, extent: &Extent| {
+            let (start, end) = (extent.start.max(frame.start), extent.end().min(frame.end()));
+            // Both are inside the frame, whose content fits in memory.
+            let at = |offset: u64| usize::try_from(offset - frame.start).unwrap_or(usize::MAX);
+            (start < end).then(|| at(start)..at(end))
+        };
+        let mut reader = FrameReader::new(self, frames)?;
+        for ((number, frame), digest) in (0..).zip(frames).zip(&index.frames) {
+            if extents.iter().any(|extent| overlap(frame, extent).is_some()) {
+                let bytes = reader.read(number, frame, *digest)?;
+                for (extent, content) in extents.iter().zip(&mut contents) {
+                    if let Some(range) = overlap(frame, extent) {
+                        content.extend_from_slice(&bytes[range]);
+                    }
+                }
+            }
+        }
+        Ok(contents)
     }
 
     /// Reads a section's bytes from the file, and checks their digest.

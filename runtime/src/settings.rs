@@ -59,6 +59,19 @@ pub enum Command<'a> {
         /// Also if a process may use it that cannot be looked at.
         force: bool,
     },
+    /// Installs, removes or lists desktop entries.
+    Desktop(Desktop<'a>),
+}
+
+/// What is done with desktop entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Desktop<'a> {
+    /// Lists the bundles whose entries are installed.
+    List,
+    /// Installs those of this bundle.
+    Install,
+    /// Removes those of this bundle, or of the one that is or was at this path.
+    Remove(Option<&'a [u8]>),
 }
 
 /// Returns a variable's value; `None` if it is not set or empty.
@@ -115,10 +128,19 @@ impl<'a> Command<'a> {
             b"verify" => Ok(Command::Verify),
             b"clear" => Ok(Command::Clear { force: false }),
             b"clear=force" => Ok(Command::Clear { force: true }),
-            _ => match text.strip_prefix(b"extract=") {
-                Some(directory) if !directory.is_empty() => Ok(Command::Extract(directory)),
-                _ => Err(Error::UnknownCommand(text.into())),
-            },
+            b"desktop" | b"desktop=list" => Ok(Command::Desktop(Desktop::List)),
+            b"desktop=install" => Ok(Command::Desktop(Desktop::Install)),
+            b"desktop=remove" => Ok(Command::Desktop(Desktop::Remove(None))),
+            _ => {
+                let rest = |start: &[u8]| text.strip_prefix(start).filter(|rest| !rest.is_empty());
+                if let Some(directory) = rest(b"extract=") {
+                    return Ok(Command::Extract(directory));
+                }
+                match rest(b"desktop=remove=") {
+                    Some(path) => Ok(Command::Desktop(Desktop::Remove(Some(path)))),
+                    None => Err(Error::UnknownCommand(text.into())),
+                }
+            }
         }
     }
 }
@@ -163,6 +185,8 @@ mod tests {
             c"PACKED_ARGV0=x",
             c"PACKED_GRAPHICS=nvidia",
             c"PACKED=extract=",
+            c"PACKED=desktop=x",
+            c"PACKED=desktop=remove=",
         ] {
             assert!(Settings::read(&[bad]).is_err(), "{bad:?}");
         }

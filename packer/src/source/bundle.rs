@@ -5,7 +5,7 @@ use std::path::Path;
 
 use format::{Error as FormatError, Kind, Node};
 use runtime::error::Error as RuntimeError;
-use runtime::payload::{FrameReader, Payload, Sections};
+use runtime::payload::{Payload, Sections};
 
 use crate::elf;
 use crate::error::{Error, Result};
@@ -66,7 +66,7 @@ impl Bundle {
     ///
     /// If the bundle is damaged.
     pub(crate) fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        let Sections { manifest, seek_table, .. } = &self.sections;
+        let manifest = &self.sections.manifest;
         let descriptor = &self.header.descriptor;
         let root = &descriptor.paths[usize::from(descriptor.entries[0].path)].path;
         let Some(number) = manifest.paths.iter().position(|packed| packed.path == *root) else {
@@ -85,22 +85,8 @@ impl Bundle {
         }
         let node = at.and_then(|at| index.nodes.get(at as usize));
         let Some(Node { kind: Kind::File { content, .. }, .. }) = node else { return Ok(None) };
-        let frames = seek_table.data_frames();
-        self.run(|payload| {
-            let mut reader = FrameReader::new(payload, frames)?;
-            let mut bytes = Vec::new();
-            for ((number, frame), digest) in (0..).zip(frames).zip(&index.frames) {
-                let (start, end) = (content.start.max(frame.start), content.end().min(frame.end()));
-                if start < end {
-                    // Both are inside the frame, whose content fits in memory.
-                    let part = |at: u64| usize::try_from(at - frame.start).unwrap_or(usize::MAX);
-                    bytes.extend_from_slice(
-                        &reader.read(number, frame, *digest)?[part(start)..part(end)],
-                    );
-                }
-            }
-            Ok(Some(bytes))
-        })
+        let read = self.run(|payload| payload.contents(&self.sections, &index, &[*content]));
+        read.map(|mut contents| contents.pop())
     }
 
     /// Converts an error of the runtime, and adds the name of the bundle.

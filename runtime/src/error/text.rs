@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::refusal::{Cause, Refusal, Step};
 use super::shown::{Shown, Size};
-use super::{Error, Impossible, NoDrivers, Room, Unusable, WRITE_TO};
+use super::{DesktopError, Error, Impossible, NoDrivers, Room, Unusable, WRITE_TO};
 use crate::system::call;
 use crate::system::limit::MemoryLimit;
 
@@ -64,6 +64,7 @@ impl fmt::Display for What<'_> {
             }
             Error::Memory(_) => f.write_str("out of memory"),
             Error::Stack => f.write_str("the stack is too small to unpack this bundle"),
+            Error::Desktop(error) => write!(f, "{error}"),
         }
     }
 }
@@ -94,8 +95,10 @@ pub(super) struct Hint<'a>(pub(super) &'a Error);
 
 impl fmt::Display for Hint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Error::OwnFile(errno) | Error::File { errno, .. } | Error::Exec { errno, .. } =
-            self.0
+        if let Error::OwnFile(errno)
+        | Error::File { errno, .. }
+        | Error::Exec { errno, .. }
+        | Error::Desktop(DesktopError::File { errno, .. }) = self.0
             && let Some(hint) = errno_hint(*errno)
         {
             return f.write_str(hint);
@@ -157,7 +160,7 @@ impl fmt::Display for Hint<'_> {
                 "PACKED_ARGV0=caller passes on what the caller gave; unset it for what the packer chose",
             ),
             Error::UnknownCommand(_) => {
-                f.write_str("the commands are info, sbom, verify, extract=DIR and clear; unset PACKED to run the program")
+                f.write_str("the commands are info, sbom, verify, extract=DIR, clear and desktop=install, remove or list; unset PACKED to run the program")
             }
             Error::UnknownGraphics(_) => f.write_str(
                 "PACKED_GRAPHICS is host, bundle or off; unset it to let the launcher choose",
@@ -197,6 +200,7 @@ impl fmt::Display for Hint<'_> {
                 MemoryLimit::Machine => "end other programs, or run it on a machine with more memory",
             }),
             Error::Stack => f.write_str("raise the limit of the stack: ulimit -s 64"),
+            Error::Desktop(error) => f.write_str(error.hint()),
         }
     }
 }
@@ -511,7 +515,7 @@ mod tests {
             (
                 Error::UnknownCommand("help".into()),
                 "PACKED=help is not a command\n\
-                 hint: the commands are info, sbom, verify, extract=DIR and clear; unset PACKED to run the program",
+                 hint: the commands are info, sbom, verify, extract=DIR, clear and desktop=install, remove or list; unset PACKED to run the program",
             ),
             (
                 Error::Exec { program: "/nix/store/x/bin/y".into(), errno: Errno::NOENT },

@@ -1,0 +1,102 @@
+//! Whether what is installed still fits the bundle.
+
+use alloc::ffi::CString;
+use alloc::string::{String, ToString as _};
+use core::fmt;
+
+use format::{DESCRIPTOR_LEN, NOTE_NAME, NOTE_TYPE};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{AtFlags, CWD, OFlags};
+
+use super::data_home::DataHome;
+use super::record::Record;
+use crate::payload::Bundle;
+use crate::system::file::{self, Permissions};
+
+/// What became of an installed bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The entries start it.
+    Ok,
+    /// It was moved, renamed or removed.
+    Gone,
+    /// Another file is there: another version, for example.
+    Replaced,
+    /// A file is missing that was installed.
+    Incomplete,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Ok => "ok",
+            State::Gone => "stale: the bundle is not there any more",
+            State::Replaced => "stale: another version is there",
+            State::Incomplete => "stale: installed files are missing",
+        })
+    }
+}
+
+/// Finds out what became of a bundle.
+pub(super) fn state(home: &DataHome, record: &Record) -> State {
+    match digest(&record.bundle) {
+        _ if !exists(&record.bundle) => State::Gone,
+        Some(digest) if digest == record.digest => {
+            match record.files.iter().all(|path| home.exists(path)) {
+                true => State::Ok,
+                false => State::Incomplete,
+            }
+        }
+        _ => State::Replaced,
+    }
+}
+
+/// Whether a record is of this bundle, here or before it was moved.
+pub(super) fn is_of(record: &Record, bundle: &str, digest: Option<&str>) -> bool {
+    record.bundle == bundle || Some(&*record.digest) == digest && !exists(&record.bundle)
+}
+
+pub(super) fn exists(path: &str) -> bool {
+    rustix::fs::statat(CWD, path, AtFlags::empty()).is_ok()
+}
+
+/// Returns the digest of the bundle at a path, as text; `None` if it is none.
+fn digest(path: &str) -> Option<String> {
+    // Opening a pipe must not wait.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let file = file::open(CWD, &CString::new(path).ok()?, flags, Permissions::empty()).ok()?;
+    let descriptor = descriptor(&file)?;
+    Bundle::decode(&descriptor).ok().map(|bundle| bundle.id.to_string())
+}
+
+/// Reads the note that has the descriptor: elf(5), 64 bits.
+fn descriptor(file: &OwnedFd) -> Option<[u8; DESCRIPTOR_LEN]> {
+    /// The type of a segment with notes.
+    const NOTES: u32 = 4;
+    let header: [u8; 64] = read(file, 0)?;
+    let segments = number(&header, 32)?;
+    let count = u16::from_le_bytes([header[56], header[57]]);
+    for segment in 0..u64::from(count) {
+        let segment: [u8; 56] = read(file, segments.checked_add(segment * 56)?)?;
+        if segment.starts_with(&NOTES.to_le_bytes()) {
+            let start = number(&segment, 8)?;
+            let (head, len) = (8 + 4, NOTE_NAME.len() + 1);
+            let note: [u8; 20] = read(file, start)?;
+            let is_ours = note.get(8..12) == Some(&NOTE_TYPE.to_le_bytes())
+                && note.get(head..head + len - 1) == Some(NOTE_NAME.as_bytes());
+            if header.starts_with(b"\x7fELF\x02\x01") && is_ours {
+                return read(file, start.checked_add(note.len() as u64)?);
+            }
+        }
+    }
+    None
+}
+
+fn read<const LEN: usize>(file: &OwnedFd, offset: u64) -> Option<[u8; LEN]> {
+    let mut bytes = [0; LEN];
+    file::read_at(file.as_fd(), &mut bytes, offset).ok()?.then_some(bytes)
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
