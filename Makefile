@@ -21,7 +21,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # The Debian packages that the build, Nix, the examples and the tests use, except essential ones.
 PACKAGES := bindfs bubblewrap bzip2 ca-certificates curl docker-registry g++ gcc libc6-dev minisign musl-tools nginx-light \
-	nix-bin openssh-client openssl patchelf python3 python3-pip skopeo strace sudo tar umoci xz-utils zstd
+	nix-bin openssh-client openssl patchelf python3 python3-pip skopeo strace sudo tar umoci xz-utils zstd \
+	desktop-file-utils libglib2.0-bin shared-mime-info
 
 # What makes stubs and closures for aarch64 on another machine, and runs them.
 PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
@@ -29,7 +30,7 @@ PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc
 # What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11. And what takes
 # images. qemu-system-arm is for Linux on aarch64, cpio for what it starts from.
 HOST_PACKAGES := buildah catatonit cpio crun debian-archive-keyring debootstrap e2fsprogs iproute2 podman qemu-system-arm \
-	qemu-system-x86 skopeo slirp4netns uidmap umoci
+	qemu-system-x86 skopeo slirp4netns uidmap umoci appstream
 
 # What programs with windows are shown on, and what reads the pictures.
 HOST_PACKAGES += netpbm weston xvfb
@@ -71,6 +72,7 @@ CARGO_TEST := cargo test --locked --workspace
 
 # The test programs with long tests in them; what is ignored in the others is for targets of their own.
 LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/sbom/% tests/graphics/% tests/corpus/%,$(wildcard tests/*/main.rs)))
+LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/sbom/% tests/desktop_entries/% tests/corpus/%,$(wildcard tests/*/main.rs)))
 
 .PHONY: all build programs test test-hosts test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
@@ -96,6 +98,8 @@ test: setup programs
 	@$(CARGO_TEST) --quiet --test sbom -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: drivers that draw. make test-hosts runs them:"
 	@$(CARGO_TEST) --quiet --test graphics -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@echo "Not run: desktop entries of real programs. make test-hosts runs them:"
+	@$(CARGO_TEST) --quiet --test desktop_entries -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: these slow tests. make test-long runs them:"
 	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s/^/  /p }'
@@ -106,6 +110,8 @@ test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
 	$(CARGO_TEST) --test hosts --test images --test sbom --test graphics --no-run
 	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --test sbom --test graphics --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
+	$(CARGO_TEST) --test hosts --test images --test sbom --test desktop_entries --no-run
+	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --test sbom --test desktop_entries --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
 
 test-long: PACKAGES += $(SOURCE_PACKAGES) $(HOST_PACKAGES) $(KERNEL_PACKAGES)
 test-long: setup programs

@@ -25,6 +25,8 @@ in
   # Packages of which the bill of materials says what their `meta` says, besides `drv` and `extra`.
 , meta ? [ ]
 , mode ? [ ]
+  # Whether directories beside the bundle become HOME and XDG_CONFIG_HOME.
+, portable ? false
 , relocate ? [ ]
 , no-relocate ? [ ]
   # Whether a bill of materials is in the bundle.
@@ -128,6 +130,7 @@ packed
     args = option "--argv0" argv0
       ++ option "--level" level
       ++ option "--mode" mode
+      ++ (if portable then [ "--portable" ] else [ ])
       ++ option "--relocate" relocate
       ++ option "--no-relocate" no-relocate
       ++ (if sbom then [ "--sbom" "--meta" metaFile ] else [ ])

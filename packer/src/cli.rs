@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Sign(Sign),
     /// Print a systemd unit file for a bundle
     Unit(Unit),
+    /// Install, remove or list the desktop entries of bundles, for the user who calls it
+    Desktop(Desktop),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print a manual page; read it with man -l -
@@ -229,6 +231,11 @@ pub(crate) struct Build {
     /// Leave out signatures and derivers, which only Nix's database has: the same bytes as from a build in Nix
     #[arg(long)]
     pub(crate) no_path_info: bool,
+
+    /// Give the program the directories BUNDLE.home and BUNDLE.config beside the bundle, those that exist at the start, as
+    /// HOME and XDG_CONFIG_HOME
+    #[arg(long)]
+    pub(crate) portable: bool,
 
     /// Put a bill of materials into the bundle, in the form CycloneDX; PACKED=sbom and packer sbom print it
     #[arg(long)]
@@ -565,6 +572,27 @@ pub(crate) struct Completions {
 pub(crate) struct Man {
     /// The command to describe, such as build [default: packer itself]
     pub(crate) command: Option<String>,
+}
+
+/// Options of `packer desktop`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("action").required(true))]
+pub(crate) struct Desktop {
+    /// The bundle; to remove the entries of one that is gone, the path that --list prints
+    #[arg(required_unless_present = "list")]
+    pub(crate) bundle: Option<PathBuf>,
+
+    /// Install its desktop entries, icons, MIME types and AppStream data in $XDG_DATA_HOME, or replace them
+    #[arg(long, group = "action")]
+    pub(crate) install: bool,
+
+    /// Remove what was installed
+    #[arg(long, group = "action")]
+    pub(crate) remove: bool,
+
+    /// List the bundles whose entries are installed, and say whether they are still there
+    #[arg(long, group = "action")]
+    pub(crate) list: bool,
 }
 
 /// Commands of `packer cache`.

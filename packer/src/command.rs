@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completions;
+pub(crate) mod desktop;
 pub(crate) mod extract;
 pub(crate) mod find;
 mod gather;

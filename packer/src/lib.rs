@@ -23,8 +23,8 @@ use std::process::ExitCode;
 
 use cli::Command;
 use command::{
-    build, cache, completions, extract, find, image, inspect, keygen, man, pull, push, sign, unit,
-    verify,
+    build, cache, completions, desktop, extract, find, image, inspect, keygen, man, pull, push,
+    sign, unit, verify,
 };
 
 /// Runs the command that the command line names; prints an error message if it fails.
@@ -44,6 +44,7 @@ pub fn run() -> ExitCode {
         Command::Keygen(options) => keygen::keygen(&options),
         Command::Sign(options) => sign::sign(&options),
         Command::Unit(options) => unit::unit(&options),
+        Command::Desktop(options) => desktop::desktop(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::Man(options) => man::man(&options),
     });

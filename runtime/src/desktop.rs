@@ -1,29 +1,40 @@
 //! Desktop entries: installs those of a bundle for the user, removes them, and lists what is installed.
 
+mod appstream;
 mod closure;
 mod collect;
 mod data_home;
 mod entry_file;
 mod exec;
+mod icons;
 mod installed;
 mod left_out;
 mod markup;
+mod mime;
+mod new_file;
 mod programs;
 mod record;
 mod refresh;
+mod source;
+mod text;
+mod transaction;
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt::Write as _;
 
-use crate::error::{DesktopError, Error, Shown};
+use crate::error::{DesktopError, Error, Escaped};
 use crate::payload::{Bundle, Payload};
 use crate::system::call::FileSizeErrors;
-use collect::{Names, NewFile};
-use data_home::{DataHome, Locked, fit};
+use collect::collect;
+use data_home::{DataHome, fit};
+use installed::State;
 use left_out::Lines;
+use new_file::Names;
 use record::{Key, Record};
+use refresh::refresh;
+use transaction::Locked;
 
 /// Installs the desktop entries of the bundle at `path`, in place of those that were installed for it before; returns
 /// what to say.
@@ -39,56 +50,44 @@ pub fn install(
     environment: &[&CStr],
 ) -> Result<String, Error> {
     let _errors = FileSizeErrors::begin();
-    let (path, digest) = (fit(path)?, bundle.id.to_string());
+    let (path, digest) = (fit(path)?, installed::text(&bundle.id));
     if !installed::exists(path) {
         return Err(DesktopError::UnfitPath(path.into(), "it does not exist").into());
     }
     let home = DataHome::create(environment)?;
-    let locked = home.lock()?;
-    let result = replace(&home, &locked, payload, bundle, (path, digest));
-    home.unlock(locked);
-    let (old, new, text) = result?;
-    let files = old.iter().chain([&new]).flat_map(|record| &record.files);
-    refresh::refresh(&home, files.map(|path| &**path), environment);
+    let locked = Locked::new(&home)?;
+    let (mut records, others): (Vec<Record>, Vec<Record>) =
+        locked.installed.iter().partition(|record| record.is_of(path, Some(digest)));
+    // The names stay: the user may have made an entry the default for a type of file.
+    let key = records.first().map_or_else(|| Key::new(path, &others), |record| record.key);
+    let names = Names { bundle: path, digest, key, home: home.path };
+    let (files, left_out) = collect(payload, &bundle.descriptor, &names)?;
+    if files.is_empty() {
+        return Err(DesktopError::NoEntry(Lines(&left_out, "", "; ").to_string().into()).into());
+    }
+    let new = Record { key, digest, bundle: path, directories: &[], files: &[] };
+    let new = locked.replace(&records, new, &files)?;
+    drop(locked);
+    records.push(new);
+    refresh(&home, &records, environment);
+    let mut text = String::new();
+    for path in new.files.iter().filter(|path| is_entry(path)) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "installed {}", Escaped(home.absolute(path)));
+    }
+    let _ = write!(text, "{}", Lines(&left_out, "left out ", "\n"));
+    if !left_out.is_empty() {
+        text.push('\n');
+    }
     Ok(text)
 }
 
-/// Writes the files; returns the records of what is replaced and of what is there now, and what to say.
-fn replace(
-    home: &DataHome,
-    locked: &Locked,
-    payload: &Payload<'_>,
-    bundle: &Bundle,
-    (path, digest): (&str, String),
-) -> Result<(Vec<Record>, Record, String), Error> {
-    let (old, others): (Vec<Record>, Vec<Record>) = home
-        .installed()?
-        .into_iter()
-        .partition(|record| installed::is_of(record, path, Some(&digest)));
-    let others: Vec<Key> = others.into_iter().map(|record| record.key).collect();
-    // The names stay: the user may have made an entry the default for a type of file.
-    let key = old.first().map_or_else(|| Key::new(path, &others), |record| record.key.clone());
-    let names = Names { bundle: path, digest: &digest, key: &key, home: &home.path };
-    let (files, left_out) = collect::collect(payload, &bundle.descriptor, &names)?;
-    if files.is_empty() {
-        return Err(DesktopError::NoEntry(Lines(&left_out, "; ").to_string().into()).into());
-    }
-    let mut new =
-        Record { key, digest, bundle: path.into(), directories: Vec::new(), files: Vec::new() };
-    home.replace(locked, &old, &mut new, &files)?;
-    let mut text = String::new();
-    for NewFile { path, .. } in files.iter().filter(|file| file.path.starts_with("applications/")) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "installed {}/{path}", home.path);
-    }
-    for line in Lines(&left_out, "\n").to_string().lines() {
-        let _ = writeln!(text, "left out {line}");
-    }
-    Ok((old, new, text))
+fn is_entry(path: &[u8]) -> bool {
+    path.starts_with(b"applications/")
 }
 
-/// Removes the desktop entries of the bundle that is or was at `path`, or has this digest and was moved from elsewhere;
-/// returns what to say.
+/// Removes the desktop entries of the bundle that is or was at `path`, or that was moved from elsewhere; returns what to
+/// say.
 ///
 /// # Errors
 ///
@@ -99,24 +98,24 @@ pub fn remove(
     bundle: Option<&Bundle>,
     environment: &[&CStr],
 ) -> Result<String, Error> {
-    let path = fit(path)?;
-    let digest = bundle.map(|bundle| bundle.id.to_string());
-    let home = DataHome::create(environment)?;
-    let locked = home.lock()?;
-    let mut removed = home.installed()?;
-    removed.retain(|record| installed::is_of(record, path, digest.as_deref()));
-    let result = removed.iter().try_for_each(|record| home.remove(&locked, record));
-    home.unlock(locked);
-    result?;
+    let digest = bundle.map(|bundle| installed::text(&bundle.id));
+    let none = || DesktopError::NotInstalled(path.into()).into();
+    let home = DataHome::open(environment)?.ok_or_else(none)?;
+    let locked = Locked::new(&home)?;
+    let mut removed = locked.installed.clone();
+    removed.retain(|record| record.is_of(path, digest));
+    removed.iter().try_for_each(|record| locked.remove(record))?;
+    drop(locked);
     if removed.is_empty() {
-        return Err(DesktopError::NotInstalled(path.into()).into());
+        return Err(none());
     }
-    let files = removed.iter().flat_map(|record| &record.files);
-    refresh::refresh(&home, files.map(|path| &**path), environment);
-    let line = |Record { bundle, files, .. }: &Record| {
-        alloc::format!("removed {} files of {bundle}\n", files.len())
-    };
-    Ok(removed.iter().map(line).collect())
+    refresh(&home, &removed, environment);
+    let mut text = String::new();
+    for Record { bundle, files, .. } in &removed {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "removed {} files of {}", files.len(), Escaped(bundle));
+    }
+    Ok(text)
 }
 
 /// Returns a line for each bundle whose desktop entries are installed: whether they still fit it.
@@ -126,33 +125,26 @@ pub fn remove(
 /// If the directory cannot be read.
 #[cold]
 pub fn list(environment: &[&CStr]) -> Result<String, Error> {
-    let home = match DataHome::open(environment) {
-        Err(Error::Desktop(DesktopError::File { errno: rustix::io::Errno::NOENT, .. })) => {
-            return Ok(String::new());
-        }
-        home => home?,
-    };
+    let Some(home) = DataHome::open(environment)? else { return Ok(String::new()) };
+    let mut states = Vec::new();
+    for record in transaction::installed(&home)? {
+        states.push((record, State::of(&home, &record)));
+    }
+    for record in transaction::unfinished(&home)? {
+        states.push((record, State::Unfinished));
+    }
     let mut text = String::new();
-    let mut has_stale = false;
-    for record in home.installed()? {
-        let state = installed::state(&home, &record);
-        has_stale |= state != installed::State::Ok;
+    for (Record { bundle, files, .. }, state) in &states {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}: {state}", record.bundle);
-        for path in record.files.iter().filter(|path| path.starts_with("applications/")) {
-            let _ = writeln!(text, "  {}", Shown::from(&**path));
+        let _ = writeln!(text, "{}: {state}", Escaped(bundle));
+        for path in files.iter().filter(|path| is_entry(path)) {
+            let _ = writeln!(text, "  {}", Escaped(path));
         }
     }
-    for record in home.unfinished()? {
-        has_stale = true;
-        let _ = writeln!(
-            text,
-            "{}: unfinished: an installation is at work or was killed",
-            record.bundle
+    if states.iter().any(|(_, state)| *state != State::Ok) {
+        text.push_str(
+            "hint: install again from where the bundle is now, or remove by its path in this list\n",
         );
-    }
-    if has_stale {
-        text.push_str("hint: install again from where the bundle is now, or remove by the path in this list\n");
     }
     Ok(text)
 }

@@ -64,11 +64,14 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         tree,
         content,
         programs,
-        rules,
+        mut rules,
         graphics,
         hidden,
         threads,
     } = gathered;
+    if options.portable {
+        rules.extend(environment::portable());
+    }
     let mut hidden = hidden;
     if let Some(meta) = &meta {
         let subject = sbom::subject(&programs, &closure.roots);

@@ -1,7 +1,7 @@
 //! `packer cache`: lists or removes bundles in the caches of the user who calls it, and adds one to a cache for all
 //! users.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::os::unix::ffi::OsStrExt as _;
@@ -19,6 +19,7 @@ use runtime::system::call;
 use runtime::system::file::ExactPermissions;
 use runtime::system::log::Log;
 
+use super::desktop::variables;
 use super::print;
 use crate::cli::{self, Force};
 use crate::error::{Error, Result};
@@ -160,12 +161,7 @@ fn each(
         return act(&cache.map_err(unusable)?);
     }
     // The code of the stub finds the caches, so both look in the same places.
-    let variables: Vec<CString> = std::env::vars_os()
-        .filter_map(|(name, value)| {
-            CString::new([name.as_os_str(), OsStr::new("="), &value].map(OsStr::as_bytes).concat())
-                .ok()
-        })
-        .collect();
+    let variables = variables();
     let environment: Vec<_> = variables.iter().map(CString::as_c_str).collect();
     let settings = Settings::read(&environment).map_err(Error::Runtime)?;
     for place in place::places(&settings, &environment) {

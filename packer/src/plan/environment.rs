@@ -37,6 +37,15 @@ pub(crate) enum Piece {
 /// What stands for the bundle's path in a value.
 const BUNDLE: &[u8] = b"%BUNDLE%";
 
+/// Returns the rules of `--portable`: directories beside the bundle, as those of an AppImage.
+pub(crate) fn portable() -> [Rule; 2] {
+    [(&b"HOME"[..], &b".home"[..]), (b"XDG_CONFIG_HOME", b".config")].map(|(name, end)| Rule {
+        action: Action::ReplaceIfExists,
+        name: name.into(),
+        value: [Piece::Bundle, Piece::Bytes(end.into())].into(),
+    })
+}
+
 /// The rules of `--env`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserRules {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use format::{Extent, Index, Kind, Node, PackedPath, STORE_DIR, StorePath};
 
 use super::left_out::Reason;
-use crate::error::Shown;
+use super::text::{Text, copied, joined};
 
 /// Links that are followed on the way to one file: as many as the kernel follows.
 const LINKS: u32 = 40;
@@ -21,7 +21,7 @@ pub(super) struct Closure<'a> {
 }
 
 /// A place in the closure: a node, or `None` for the store's directory.
-type Place = Option<u32>;
+pub(super) type Place = Option<u32>;
 
 impl<'a> Closure<'a> {
     pub(super) fn new(index: &'a Index<'a>, paths: &'a [PackedPath]) -> Closure<'a> {
@@ -44,17 +44,20 @@ impl<'a> Closure<'a> {
         self.roots.get(at.ok()?).copied()
     }
 
-    /// Returns the nodes in a directory with their names.
-    pub(super) fn children(&self, directory: u32) -> impl Iterator<Item = (u32, &'a [u8])> {
-        let end = self.ends[directory as usize];
-        let mut next = directory + 1;
-        core::iter::from_fn(move || {
-            let child = next;
-            (child < end).then(|| {
-                next = self.ends[child as usize];
-                (child, self.nodes[child as usize].name)
-            })
-        })
+    /// Returns the first node in a directory.
+    pub(super) fn first_child(&self, directory: u32) -> Option<u32> {
+        (self.ends[directory as usize] > directory + 1).then_some(directory + 1)
+    }
+
+    /// Returns the node behind another one in a directory.
+    pub(super) fn sibling(&self, directory: u32, node: u32) -> Option<u32> {
+        let next = self.ends[node as usize];
+        (next < self.ends[directory as usize]).then_some(next)
+    }
+
+    /// Returns the name of a node in its directory.
+    pub(super) fn name(&self, node: u32) -> &'a [u8] {
+        self.nodes[node as usize].name
     }
 
     pub(super) fn is_directory(&self, node: u32) -> bool {
@@ -69,17 +72,15 @@ impl<'a> Closure<'a> {
         }
     }
 
-    /// Finds a file or directory below a node; follows links.
-    pub(super) fn find(&self, node: u32, path: &[u8]) -> Result<u32, Reason> {
+    /// Finds a file or directory below a node, or below the store's directory; follows links.
+    pub(super) fn find(&self, at: Place, path: &[u8]) -> Result<u32, Reason> {
         let mut links = LINKS;
-        self.walk(Some(node), path, &mut links)?.ok_or(Reason::Absent)
+        self.walk(at, path, &mut links)?.ok_or(Reason::Absent)
     }
 
     /// Finds what an absolute path names.
     pub(super) fn find_absolute(&self, path: &[u8]) -> Result<u32, Reason> {
-        let below = below_store(path).ok_or_else(|| Reason::Outside(path.into()))?;
-        let mut links = LINKS;
-        self.walk(None, below, &mut links)?.ok_or(Reason::Absent)
+        self.find(None, below_store(path).ok_or_else(|| Reason::Outside(copied(path)))?)
     }
 
     /// Finds what a node is, or leads to if it is a link.
@@ -88,17 +89,23 @@ impl<'a> Closure<'a> {
         self.follow_on(node, &mut links)?.ok_or(Reason::Absent)
     }
 
+    fn child(&self, directory: u32, name: &[u8]) -> Option<u32> {
+        let mut next = self.first_child(directory);
+        while let Some(child) = next.filter(|child| self.name(*child) != name) {
+            next = self.sibling(directory, child);
+        }
+        next
+    }
+
     fn walk(&self, mut at: Place, path: &[u8], links: &mut u32) -> Result<Place, Reason> {
         for name in path.split(|byte| *byte == b'/') {
             at = match (name, at) {
                 (b"" | b".", at) => at,
                 (b"..", Some(node)) => self.nodes[node as usize].parent,
-                (b"..", None) => return Err(Reason::Outside(path.into())),
+                (b"..", None) => return Err(Reason::Outside(copied(path))),
                 (name, at) => {
                     let child = match at {
-                        Some(node) => {
-                            self.children(node).find(|child| child.1 == name).map(|child| child.0)
-                        }
+                        Some(node) => self.child(node, name),
                         None => StorePath::parse(name).ok().and_then(|path| self.root(&path)),
                     };
                     let missing = || match at {
@@ -117,7 +124,7 @@ impl<'a> Closure<'a> {
         *links = links.checked_sub(1).ok_or(Reason::Loop)?;
         match below_store(link.target) {
             Some(below) => self.walk(None, below, links),
-            None if link.target.starts_with(b"/") => Err(Reason::Outside(link.target.into())),
+            None if link.target.starts_with(b"/") => Err(Reason::Outside(copied(link.target))),
             None => self.walk(self.nodes[node as usize].parent, link.target, links),
         }
     }
@@ -128,6 +135,6 @@ pub(super) fn below_store(path: &[u8]) -> Option<&[u8]> {
     path.strip_prefix(STORE_DIR.as_bytes())?.strip_prefix(b"/")
 }
 
-fn store_path(name: &[u8]) -> Shown {
-    Shown::from(&*[STORE_DIR.as_bytes(), b"/", name].concat())
+fn store_path(name: &[u8]) -> Text {
+    joined(&[STORE_DIR.as_bytes(), b"/", name])
 }

@@ -2,76 +2,86 @@
 
 use alloc::vec::Vec;
 
-use super::exec;
+use super::exec::{self, Program};
 use super::left_out::{self, AllLeftOut, LeftOut, Reason};
+use super::text::{Text, joined, kept};
 
 /// The name of the main group.
 const MAIN: &[u8] = b"Desktop Entry";
 
 /// A desktop entry file of the closure.
-pub(super) struct EntryFile<'a> {
-    groups: Vec<Group<'a>>,
+#[derive(Clone, Copy)]
+pub(super) struct EntryFile {
+    /// The groups; the first is the main one.
+    groups: &'static [Group],
 }
 
-struct Group<'a> {
-    name: &'a [u8],
+#[derive(Clone, Copy)]
+struct Group {
+    name: Text,
     /// Its lines as they are, with comments and empty lines.
-    lines: Vec<&'a [u8]>,
+    lines: &'static [Text],
 }
 
 /// What a desktop entry of a bundle has instead of what the packed one has.
 pub(super) struct Changes<'a> {
     /// Returns the path to run in place of a program of the closure, by its base name.
-    pub(super) program: &'a mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    pub(super) program: Program<'a>,
     /// Returns the value of `Icon` in place of this one.
-    pub(super) icon: &'a dyn Fn(&[u8]) -> Option<Vec<u8>>,
+    pub(super) icon: &'a dyn Fn(&[u8]) -> Option<Text>,
     /// The path of the bundle.
-    pub(super) bundle: &'a [u8],
+    pub(super) bundle: Text,
     /// The digest of the bundle, as text.
-    pub(super) digest: &'a str,
+    pub(super) digest: &'a [u8],
     /// The name of the file in the closure, without `.desktop`.
     pub(super) id: &'a [u8],
 }
 
 /// Splits a line at `=`; `None` for comments and empty lines.
-fn pair(line: &[u8]) -> Option<(&[u8], &[u8])> {
+fn pair(line: Text) -> Option<(Text, Text)> {
     let at = line.iter().position(|byte| *byte == b'=')?;
     let (key, value) = (line[..at].trim_ascii(), line[at + 1..].trim_ascii());
     (!key.starts_with(b"#")).then_some((key, value))
 }
 
-impl<'a> Group<'a> {
-    fn get(&self, key: &[u8]) -> Option<&'a [u8]> {
+impl Group {
+    fn get(&self, key: &[u8]) -> Option<Text> {
         let mut pairs = self.lines.iter().filter_map(|line| pair(line));
         pairs.find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// The name of the action that the group describes.
-    fn action(&self) -> Option<&'a [u8]> {
+    fn action(&self) -> Option<Text> {
         self.name.strip_prefix(b"Desktop Action ")
     }
 }
 
-impl<'a> EntryFile<'a> {
+impl EntryFile {
     /// Reads a file.
     ///
     /// # Errors
     ///
     /// If it is not the desktop entry of an application with a command line.
-    pub(super) fn parse(text: &'a [u8]) -> Result<EntryFile<'a>, Reason> {
+    pub(super) fn parse(text: Text) -> Result<EntryFile, Reason> {
         if text.contains(&0) || core::str::from_utf8(text).is_err() {
             return Err(Reason::NoText);
         }
-        let mut groups: Vec<Group<'a>> = Vec::new();
-        for line in text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
-            let name = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]"));
-            match (name, groups.last_mut()) {
-                (Some(name), _) => groups.push(Group { name, lines: Vec::new() }),
-                (None, Some(group)) => group.lines.push(line),
-                // A comment in front of the first group.
-                (None, None) if line.is_empty() || line.starts_with(b"#") => {}
-                (None, None) => return Err(Reason::NoDesktopEntry),
+        let (mut groups, mut lines) = (Vec::new(), Vec::new());
+        let mut rest = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).rev();
+        // From the end, so that a group is known with all its lines.
+        for line in &mut rest {
+            match line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]")) {
+                Some(name) => {
+                    let of_group: Vec<Text> = lines.drain(..).rev().collect();
+                    groups.push(Group { name, lines: of_group.leak() });
+                }
+                None => lines.push(line),
             }
+        }
+        groups.reverse();
+        // Only comments stand in front of the first group.
+        if lines.iter().any(|line| !line.is_empty() && !line.starts_with(b"#")) {
+            return Err(Reason::NoDesktopEntry);
         }
         let main = groups.first().filter(|group| group.name == MAIN);
         let main = main.ok_or(Reason::NoDesktopEntry)?;
@@ -79,13 +89,26 @@ impl<'a> EntryFile<'a> {
             return Err(Reason::NoApplication);
         }
         main.get(b"Exec").ok_or(Reason::NoExec)?;
-        Ok(EntryFile { groups })
+        Ok(EntryFile { groups: groups.leak() })
     }
 
-    /// Returns the values of all `Icon` keys, of actions and languages, too.
-    pub(super) fn icons(&self) -> impl Iterator<Item = &'a [u8]> {
-        let lines = self.groups.iter().flat_map(|group| &group.lines);
-        lines.filter_map(|line| pair(line)).filter(|(key, _)| is_icon(key)).map(|(_, value)| value)
+    /// Checks that the bundle has the entry's program.
+    pub(super) fn check(&self, program: Program<'_>) -> Result<(), Reason> {
+        let exec = self.groups.first().and_then(|main| main.get(b"Exec"));
+        exec::replaced(exec.ok_or(Reason::NoExec)?, program).map(drop)
+    }
+
+    /// Returns the names of all icons, those of actions and languages, too.
+    pub(super) fn icons(&self) -> Vec<Text> {
+        let mut icons = Vec::new();
+        for &line in self.groups.iter().flat_map(|group| group.lines) {
+            if let Some((key, value)) = pair(line)
+                && is_icon(key)
+            {
+                icons.push(exec::unescaped(value));
+            }
+        }
+        icons
     }
 
     /// Returns the file's text for a bundle. Groups other than the main one whose programs the bundle does not have are
@@ -99,10 +122,11 @@ impl<'a> EntryFile<'a> {
         changes: &mut Changes<'_>,
         file: &[u8],
         left_out: &mut AllLeftOut,
-    ) -> Result<Vec<u8>, Reason> {
-        let mut written: Vec<(&Group<'a>, Option<Vec<u8>>)> = Vec::new();
-        for group in &self.groups {
-            let exec = group.get(b"Exec").map(|value| exec::replaced(value, &mut *changes.program));
+    ) -> Result<Text, Reason> {
+        let mut written: Vec<(Group, Option<Text>)> = Vec::new();
+        for &group in self.groups {
+            let program = &mut *changes.program;
+            let exec = group.get(b"Exec").map(|value| exec::replaced(value, program));
             let is_main = group.name == MAIN;
             match exec.transpose() {
                 Ok(None) if group.action().is_some() => left_out.push(LeftOut {
@@ -116,7 +140,7 @@ impl<'a> EntryFile<'a> {
                 }
             }
         }
-        let actions: Vec<&[u8]> = written.iter().filter_map(|(group, _)| group.action()).collect();
+        let actions: Vec<Text> = written.iter().filter_map(|(group, _)| group.action()).collect();
         let mut text = Vec::new();
         for (group, exec) in &written {
             if !text.is_empty() {
@@ -127,15 +151,16 @@ impl<'a> EntryFile<'a> {
             for &packed in group.lines.iter().take(last.map_or(0, |last| last + 1)) {
                 let (key, value) = pair(packed).unwrap_or((b"", b""));
                 match key {
-                    b"Exec" => line(&mut text, &[b"Exec=", exec.as_deref().unwrap_or(value)]),
+                    b"Exec" => line(&mut text, &[b"Exec=", exec.unwrap_or(value)]),
                     b"Actions" => {
-                        let listed = value.split(|byte| *byte == b';');
-                        let kept: Vec<u8> = listed
-                            .filter(|name| actions.contains(name))
-                            .flat_map(|name| [name, b";"].concat())
-                            .collect();
-                        if !kept.is_empty() {
-                            line(&mut text, &[b"Actions=", &kept]);
+                        let mut listed: Vec<&[u8]> = Vec::from([&b"Actions="[..]]);
+                        for name in value.split(|byte| *byte == b';') {
+                            if actions.contains(&name) {
+                                listed.extend([name, b";"]);
+                            }
+                        }
+                        if listed.len() > 1 {
+                            line(&mut text, &listed);
                         }
                     }
                     // The bundle starts by its path alone, and that is what is looked for. A directory in the store
@@ -144,7 +169,7 @@ impl<'a> EntryFile<'a> {
                     b"Path" if super::closure::below_store(value).is_some() => {}
                     _ if is_icon(key) => {
                         let icon = (changes.icon)(value);
-                        line(&mut text, &[key, b"=", icon.as_deref().unwrap_or(value)]);
+                        line(&mut text, &[key, b"=", icon.unwrap_or(value)]);
                     }
                     _ => line(&mut text, &[packed]),
                 }
@@ -152,15 +177,15 @@ impl<'a> EntryFile<'a> {
             if group.name == MAIN {
                 let bundle = exec::escaped(changes.bundle);
                 // Without the bundle, menus leave the entry out.
-                line(&mut text, &[b"TryExec=", &bundle]);
+                line(&mut text, &[b"TryExec=", bundle]);
                 // Desktops know a window by this, or by the file's name, which is another one now.
                 if group.get(b"StartupWMClass").is_none() {
                     line(&mut text, &[b"StartupWMClass=", changes.id]);
                 }
-                line(&mut text, &[b"X-Packed-Bundle=", changes.digest.as_bytes(), b" ", &bundle]);
+                line(&mut text, &[b"X-Packed-Bundle=", changes.digest, b" ", bundle]);
             }
         }
-        Ok(text)
+        Ok(kept(text))
     }
 }
 
@@ -169,7 +194,7 @@ fn is_icon(key: &[u8]) -> bool {
 }
 
 fn line(text: &mut Vec<u8>, parts: &[&[u8]]) {
-    text.extend(parts.concat());
+    text.extend_from_slice(joined(parts));
     text.push(b'\n');
 }
 
@@ -181,19 +206,19 @@ mod tests {
 
     fn write(text: &str) -> Result<(String, String), Reason> {
         let mut left_out = AllLeftOut::new();
-        let mut program = |name: &[u8]| (name == b"foo").then(|| b"/a b/foo".into());
-        let icon = |name: &[u8]| (name == b"foo").then(|| b"foo.packed_foo".into());
+        let mut program = |name: &[u8]| (name == b"foo").then_some(&b"/a b/foo"[..]);
+        let icon = |name: &[u8]| (name == b"foo").then_some(&b"foo.packed_foo"[..]);
         let mut changes = Changes {
             program: &mut program,
             icon: &icon,
             bundle: b"/a b/foo",
-            digest: "0f",
+            digest: b"0f",
             id: b"org.Foo",
         };
-        let file = EntryFile::parse(text.as_bytes())?;
+        let file = EntryFile::parse(joined(&[text.as_bytes()]))?;
         let text = file.write(&mut changes, b"f", &mut left_out)?;
-        let said = left_out::Lines(&left_out, "\n").to_string();
-        Ok((String::from_utf8(text).unwrap(), said))
+        let said = left_out::Lines(&left_out, "", "\n").to_string();
+        Ok((String::from_utf8(text.into()).unwrap(), said))
     }
 
     #[test]
@@ -231,7 +256,7 @@ mod tests {
             (&[main, "Type=Application\nHidden=true\nExec=foo"].concat(), Reason::NoApplication),
             (&[main, "Type=Application\n#Exec=foo"].concat(), Reason::NoExec),
             (&[main, "Type=Application\nExec="].concat(), Reason::MalformedExec),
-            (&[main, "Type=Application\nExec=bar"].concat(), Reason::NoProgram("bar".into())),
+            (&[main, "Type=Application\nExec=bar"].concat(), Reason::NoProgram(b"bar")),
         ] {
             assert_eq!(write(text).err(), Some(reason), "{text}");
         }

@@ -8,9 +8,13 @@ use core::ops::Range;
 
 use super::closure::below_store;
 use super::left_out::Reason;
+use super::text::{Text, copied, joined, kept};
 
 /// Characters that an argument may have only between quotes.
 const RESERVED: &[u8] = b" \t\n\"'\\><~|&;$*?#()`";
+
+/// Returns the path to run in place of a program, by its base name.
+pub(super) type Program<'a> = &'a mut dyn FnMut(&[u8]) -> Option<Text>;
 
 /// Returns a command line with another program, as a value.
 ///
@@ -20,21 +24,20 @@ const RESERVED: &[u8] = b" \t\n\"'\\><~|&;$*?#()`";
 /// # Errors
 ///
 /// If there is no such program, or the words cannot be told apart.
-pub(super) fn replaced(
-    value: &[u8],
-    path: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
-) -> Result<Vec<u8>, Reason> {
+pub(super) fn replaced(value: &[u8], path: Program<'_>) -> Result<Text, Reason> {
     let line = unescaped(value);
-    let mut words = Words { line: &line, at: 0 };
+    let mut words = Words { line, at: 0 };
     let mut next = || words.next().ok_or(Reason::MalformedExec)?;
     let first = next()?;
     let (mut program, mut new) = (first, Vec::new());
-    if base_name(&program.text) == b"env" {
+    if base_name(program.text) == b"env" {
         let start = program.range.end;
         loop {
             program = next()?;
-            match &*program.text {
-                b"-u" => drop(next()?),
+            match program.text {
+                b"-u" => {
+                    next()?;
+                }
                 b"-i" | b"-" | b"--" => {}
                 text if text.contains(&b'=') => {}
                 _ => break,
@@ -43,13 +46,13 @@ pub(super) fn replaced(
         new.extend_from_slice(b"env");
         new.extend_from_slice(&line[start..program.range.start]);
     }
-    let name = base_name(&program.text);
-    let path = path(name).ok_or_else(|| Reason::NoProgram(name.into()))?;
+    let name = base_name(program.text);
+    let path = path(name).ok_or_else(|| Reason::NoProgram(copied(name)))?;
     let arguments = &line[program.range.end..];
     if [&*new, arguments].iter().any(|part| has_store_path(part)) {
         return Err(Reason::StorePathArgument);
     }
-    new.extend(quoted(&path));
+    new.extend_from_slice(quoted(path));
     new.extend_from_slice(arguments);
     Ok(escaped(&new))
 }
@@ -65,7 +68,7 @@ pub(super) fn base_name(path: &[u8]) -> &[u8] {
 
 /// A word of a command line.
 struct Word {
-    text: Vec<u8>,
+    text: Text,
     /// Where it stands.
     range: Range<usize>,
 }
@@ -100,12 +103,16 @@ impl Words<'_> {
             }
         }
         let range = start..self.at.min(self.line.len());
-        Some(if quote.is_none() { Ok(Word { text, range }) } else { Err(Reason::MalformedExec) })
+        Some(if quote.is_none() {
+            Ok(Word { text: kept(text), range })
+        } else {
+            Err(Reason::MalformedExec)
+        })
     }
 }
 
 /// Quotes an argument, if it needs that; `%` begins a field code.
-fn quoted(argument: &[u8]) -> Vec<u8> {
+fn quoted(argument: &[u8]) -> Text {
     let needs_quotes = argument.iter().any(|byte| RESERVED.contains(byte));
     let mut text = Vec::new();
     for &byte in argument {
@@ -116,11 +123,11 @@ fn quoted(argument: &[u8]) -> Vec<u8> {
         }
         text.push(byte);
     }
-    if needs_quotes { [b"\"", &*text, b"\""].concat() } else { text }
+    if needs_quotes { joined(&[b"\"", &text, b"\""]) } else { kept(text) }
 }
 
 /// Undoes the escapes of a value. A backslash before any other character stands for itself.
-pub(super) fn unescaped(value: &[u8]) -> Vec<u8> {
+pub(super) fn unescaped(value: &[u8]) -> Text {
     let mut text = Vec::new();
     let mut rest = value.iter();
     while let Some(&byte) = rest.next() {
@@ -138,11 +145,11 @@ pub(super) fn unescaped(value: &[u8]) -> Vec<u8> {
         }
         text.push(known.unwrap_or(byte));
     }
-    text
+    kept(text)
 }
 
 /// Escapes text as a value. A space at its end would be lost.
-pub(super) fn escaped(text: &[u8]) -> Vec<u8> {
+pub(super) fn escaped(text: &[u8]) -> Text {
     let mut value = Vec::new();
     for (at, &byte) in text.iter().enumerate() {
         match byte {
@@ -154,7 +161,7 @@ pub(super) fn escaped(text: &[u8]) -> Vec<u8> {
             _ => value.push(byte),
         }
     }
-    value
+    kept(value)
 }
 
 #[cfg(test)]
@@ -164,8 +171,8 @@ mod tests {
     use super::*;
 
     fn exec(value: &str, path: &str) -> Result<String, Reason> {
-        let found = |name: &[u8]| (name == b"foo").then(|| path.as_bytes().into());
-        replaced(value.as_bytes(), found).map(|new| String::from_utf8(new).unwrap())
+        let mut found = |name: &[u8]| (name == b"foo").then(|| copied(path.as_bytes()));
+        replaced(value.as_bytes(), &mut found).map(|new| String::from_utf8(new.into()).unwrap())
     }
 
     #[test]
@@ -206,8 +213,8 @@ mod tests {
             ("env", Reason::MalformedExec),
             ("env -u foo", Reason::MalformedExec),
             ("\"foo", Reason::MalformedExec),
-            ("bar foo", Reason::NoProgram("bar".into())),
-            ("env -S foo", Reason::NoProgram("-S".into())),
+            ("bar foo", Reason::NoProgram(b"bar")),
+            ("env -S foo", Reason::NoProgram(b"-S")),
             ("foo /nix/store/x/y", Reason::StorePathArgument),
             ("env A=/nix/store/x/y foo", Reason::StorePathArgument),
         ] {
@@ -219,7 +226,7 @@ mod tests {
     fn escapes_are_undone() {
         for (value, text) in [(r"\sa\\b\n\t\r ", " a\\b\n\t\r "), (r"\$\", r"\$\")] {
             assert_eq!(unescaped(value.as_bytes()), text.as_bytes());
-            assert_eq!(unescaped(&escaped(text.as_bytes())), text.as_bytes());
+            assert_eq!(unescaped(escaped(text.as_bytes())), text.as_bytes());
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Whether what is installed still fits the bundle.
 
 use alloc::ffi::CString;
-use alloc::string::{String, ToString as _};
+use alloc::string::ToString as _;
 use core::fmt;
 
-use format::{DESCRIPTOR_LEN, NOTE_NAME, NOTE_TYPE};
+use format::{DESCRIPTOR_LEN, Descriptor, Digest, NOTE_NAME, NOTE_TYPE};
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{AtFlags, CWD, OFlags};
+use rustix::fs::{CWD, OFlags};
 
 use super::data_home::DataHome;
 use super::record::Record;
-use crate::payload::Bundle;
+use super::text::{Text, kept};
 use crate::system::file::{self, Permissions};
 
 /// What became of an installed bundle.
@@ -24,6 +24,8 @@ pub(super) enum State {
     Replaced,
     /// A file is missing that was installed.
     Incomplete,
+    /// An installation is at work, or was killed.
+    Unfinished,
 }
 
 impl fmt::Display for State {
@@ -33,40 +35,47 @@ impl fmt::Display for State {
             State::Gone => "stale: the bundle is not there any more",
             State::Replaced => "stale: another version is there",
             State::Incomplete => "stale: installed files are missing",
+            State::Unfinished => "unfinished: an installation is at work, or was killed",
         })
     }
 }
 
-/// Finds out what became of a bundle.
-pub(super) fn state(home: &DataHome, record: &Record) -> State {
-    match digest(&record.bundle) {
-        _ if !exists(&record.bundle) => State::Gone,
-        Some(digest) if digest == record.digest => {
-            match record.files.iter().all(|path| home.exists(path)) {
-                true => State::Ok,
-                false => State::Incomplete,
-            }
+impl State {
+    /// Finds out what became of a bundle.
+    pub(super) fn of(home: &DataHome, record: &Record) -> State {
+        match digest(record.bundle) {
+            _ if !exists(record.bundle) => State::Gone,
+            Some(digest) if digest != record.digest => State::Replaced,
+            None => State::Replaced,
+            Some(_) if record.files.iter().all(|path| home.exists(path)) => State::Ok,
+            Some(_) => State::Incomplete,
         }
-        _ => State::Replaced,
     }
 }
 
-/// Whether a record is of this bundle, here or before it was moved.
-pub(super) fn is_of(record: &Record, bundle: &str, digest: Option<&str>) -> bool {
-    record.bundle == bundle || Some(&*record.digest) == digest && !exists(&record.bundle)
+impl Record {
+    /// Whether it is of this bundle, here or before it was moved.
+    pub(super) fn is_of(&self, bundle: &[u8], digest: Option<Text>) -> bool {
+        self.bundle == bundle || Some(self.digest) == digest && !exists(self.bundle)
+    }
 }
 
-pub(super) fn exists(path: &str) -> bool {
-    rustix::fs::statat(CWD, path, AtFlags::empty()).is_ok()
+pub(super) fn exists(path: &[u8]) -> bool {
+    CString::new(path).is_ok_and(|path| rustix::fs::stat(&path).is_ok())
 }
 
 /// Returns the digest of the bundle at a path, as text; `None` if it is none.
-fn digest(path: &str) -> Option<String> {
+fn digest(path: &[u8]) -> Option<Text> {
     // Opening a pipe must not wait.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let file = file::open(CWD, &CString::new(path).ok()?, flags, Permissions::empty()).ok()?;
     let descriptor = descriptor(&file)?;
-    Bundle::decode(&descriptor).ok().map(|bundle| bundle.id.to_string())
+    Some(text(&Descriptor::stored_digest(&descriptor)))
+}
+
+/// Returns a digest as text.
+pub(super) fn text(digest: &Digest) -> Text {
+    kept(digest.to_string().into_bytes())
 }
 
 /// Reads the note that has the descriptor: elf(5), 64 bits.

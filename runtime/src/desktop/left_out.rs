@@ -3,23 +3,24 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::error::Shown;
+use super::text::{Text, joined};
+use crate::error::Escaped;
 
 /// A file of the closure, or a part of one, that is not installed.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LeftOut {
     /// The file's path below its store path.
-    pub(super) file: Shown,
+    pub(super) file: Text,
     pub(super) reason: Reason,
 }
 
 /// Why it is not installed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     /// It does not exist in the closure.
     Absent,
     /// It is a link to this path, which is not in the closure.
-    Outside(Shown),
+    Outside(Text),
     /// Links lead to each other.
     Loop,
     /// A directory has its name.
@@ -41,30 +42,34 @@ pub(super) enum Reason {
     /// The command line cannot be split into words.
     MalformedExec,
     /// The bundle does not run this program.
-    NoProgram(Shown),
+    NoProgram(Text),
     /// The command line has a store path as an argument; nothing is there on this machine.
     StorePathArgument,
-    /// Another store path has an entry of this name.
+    /// Another store path has a file of this name.
     SameName,
     /// It describes no program that is installed.
     NotOfEntries,
 }
 
 /// The group of an entry that is left out; the main group if it has no name.
-pub(super) fn group(file: &[u8], group: &[u8]) -> Shown {
-    Shown::from(&*[file, b" [", group, b"]"].concat())
+pub(super) fn group(file: &[u8], group: &[u8]) -> Text {
+    joined(&[file, b" [", group, b"]"])
 }
 
-/// Formats one line for each.
-pub(super) struct Lines<'a>(pub(super) &'a [LeftOut], pub(super) &'static str);
+/// Formats each with the first text before it and the second between two.
+pub(super) struct Lines<'a>(
+    pub(super) &'a [LeftOut],
+    pub(super) &'static str,
+    pub(super) &'static str,
+);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, LeftOut { file, reason }) in self.0.iter().enumerate() {
             if number > 0 {
-                f.write_str(self.1)?;
+                f.write_str(self.2)?;
             }
-            write!(f, "{file}: {reason}")?;
+            write!(f, "{}{}: {reason}", self.1, Escaped(file))?;
         }
         Ok(())
     }
@@ -74,7 +79,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Absent => f.write_str("a link that leads nowhere"),
-            Reason::Outside(path) => write!(f, "a link out of the closure, to {path}"),
+            Reason::Outside(path) => write!(f, "a link out of the closure, to {}", Escaped(path)),
             Reason::Loop => f.write_str("too many links"),
             Reason::Directory => f.write_str("a directory"),
             Reason::TooLarge(limit) => write!(f, "more than {limit} bytes"),
@@ -85,9 +90,9 @@ impl fmt::Display for Reason {
             Reason::NoApplication => f.write_str("it is hidden, or no application"),
             Reason::NoExec => f.write_str("it has no Exec"),
             Reason::MalformedExec => f.write_str("its Exec is malformed"),
-            Reason::NoProgram(name) => write!(f, "the bundle has no entry {name}"),
+            Reason::NoProgram(name) => write!(f, "the bundle has no entry {}", Escaped(name)),
             Reason::StorePathArgument => f.write_str("its Exec has a store path as an argument"),
-            Reason::SameName => f.write_str("another store path has an entry of this name"),
+            Reason::SameName => f.write_str("another store path has a file of this name"),
             Reason::NotOfEntries => f.write_str("it is of no entry that is installed"),
         }
     }

@@ -2,16 +2,17 @@
 //!
 //! It finds tags by their names and leaves everything else as it is; comments are passed over.
 
+use super::text::{Text, joined, kept};
 use alloc::vec::Vec;
+
+/// Returns the new text behind a tag; `None` for the old one.
+pub(super) type Change<'a> = dyn FnMut(&[u8], &[u8]) -> Option<Text> + 'a;
 
 /// Returns XML in which `change` has replaced texts that follow a start tag directly, and been told of the tag.
 ///
 /// `change` gets the tag without its angle brackets, such as `launchable type="desktop-id"`, and the text up to the next
 /// `<`; it returns the new text, or `None` for the old one.
-pub(super) fn with_texts(
-    xml: &[u8],
-    mut change: impl FnMut(&[u8], &[u8]) -> Option<Vec<u8>>,
-) -> Vec<u8> {
+pub(super) fn with_texts(xml: &[u8], change: &mut Change<'_>) -> Text {
     let mut new = Vec::with_capacity(xml.len());
     let mut rest = xml;
     while let Some(start) = find(rest, b"<") {
@@ -26,18 +27,18 @@ pub(super) fn with_texts(
         if !is_comment {
             let text = &rest[..find(rest, b"<").unwrap_or(rest.len())];
             if let Some(changed) = change(&tag[1..tag.len() - 1], text) {
-                new.extend(changed);
+                new.extend_from_slice(changed);
                 rest = &rest[text.len()..];
             }
         }
     }
     new.extend_from_slice(rest);
-    new
+    kept(new)
 }
 
 /// Returns the value of a tag's attribute.
 pub(super) fn attribute<'a>(tag: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let at = find(tag, &[b" ", name, b"="].concat())?;
+    let at = find(tag, joined(&[b" ", name, b"="]))?;
     let (quote, value) = tag[at + name.len() + 2..].split_first()?;
     Some(&value[..value.iter().position(|byte| byte == quote)?])
 }
@@ -59,14 +60,17 @@ mod tests {
     fn texts_are_replaced_and_the_rest_stays() {
         let xml = b"<?xml?><a><!-- <id>c</id> --><id>x</id><l t='d' k=\"e\">y</l><id/>z";
         let mut tags = Vec::new();
-        let new = with_texts(xml, |tag, text| {
+        let new = with_texts(xml, &mut |tag, text| {
             tags.push((name(tag).to_vec(), attribute(tag, b"k").map(<[u8]>::to_vec)));
-            (text == b"x" || attribute(tag, b"t") == Some(b"d")).then(|| [text, b"!"].concat())
+            (text == b"x" || attribute(tag, b"t") == Some(b"d")).then(|| joined(&[text, b"!"]))
         });
         assert_eq!(new, b"<?xml?><a><!-- <id>c</id> --><id>x!</id><l t='d' k=\"e\">y!</l><id/>z");
         assert!(tags.contains(&(b"l".to_vec(), Some(b"e".to_vec()))));
         for odd in [&b"<"[..], b"<!--", b"<!-- -", b"a", b"", b"<a b=", b"<>", b"<a b=\"x>"] {
-            assert_eq!(with_texts(odd, |tag, _| attribute(tag, b"b").map(<[u8]>::to_vec)), odd);
+            assert_eq!(
+                with_texts(odd, &mut |tag, _| attribute(tag, b"b").map(|value| joined(&[value]))),
+                odd
+            );
         }
     }
 }

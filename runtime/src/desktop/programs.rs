@@ -1,51 +1,41 @@
 //! Finds the path that runs an entry of the bundle.
 
 use alloc::ffi::CString;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use format::Descriptor;
 
-use super::collect::Names;
 use super::exec::base_name;
+use super::new_file::{Content, Names, NewFile};
+use super::text::{Text, joined};
 use crate::entry::choose;
 
 /// The paths that run the entries of a bundle.
 pub(super) struct Programs<'a> {
-    descriptor: &'a Descriptor,
-    names: &'a Names<'a>,
+    pub(super) descriptor: &'a Descriptor,
+    pub(super) names: &'a Names,
     /// The links that are needed.
-    links: Vec<(String, Vec<u8>)>,
+    pub(super) links: Vec<NewFile>,
 }
 
-impl<'a> Programs<'a> {
-    pub(super) fn new(descriptor: &'a Descriptor, names: &'a Names<'a>) -> Programs<'a> {
-        Programs { descriptor, names, links: Vec::new() }
-    }
-
+impl Programs<'_> {
     /// Returns the path that runs the entry of this name; `None` if there is no such entry.
     ///
     /// This is the bundle's own path, if its name selects the entry; otherwise a link to it with the entry's name. A
     /// program's path must not have `=`, by the specification: then it is the link, too.
-    pub(super) fn path(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn path(&mut self, name: &[u8]) -> Option<Text> {
         let Descriptor { entries, paths, .. } = self.descriptor;
         let entry = entries.iter().find(|entry| entry.name(paths) == name)?;
-        let bundle = self.names.bundle.as_bytes();
+        let bundle = self.names.bundle;
         let as_called = CString::new(base_name(bundle)).ok()?;
         if choose(self.descriptor, Some(&as_called)) == entry && !bundle.contains(&b'=') {
-            return Some(bundle.into());
+            return Some(bundle);
         }
-        let name = core::str::from_utf8(name).ok()?;
-        let link = alloc::format!("{}/bin/{name}", self.names.key.directory());
-        let path = alloc::format!("{}/{link}", self.names.home);
-        if self.links.iter().all(|(known, _)| *known != link) {
-            self.links.push((link, bundle.into()));
+        let path = joined(&[self.names.key.directory(), b"/bin/", name]);
+        let absolute = joined(&[self.names.home, b"/", path]);
+        if self.links.iter().all(|link| link.path != path) {
+            self.links.push(NewFile { path, content: Content::Link(bundle) });
         }
-        Some(path.into_bytes())
-    }
-
-    /// Returns the links that are needed: their paths below the data directory, and where they lead.
-    pub(super) fn into_links(self) -> Vec<(String, Vec<u8>)> {
-        self.links
+        Some(absolute)
     }
 }
