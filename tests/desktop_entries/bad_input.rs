@@ -98,7 +98,8 @@ fn second_entry_of_a_name_is_left_out() {
     let host = Host::ordinary();
     let program = host.install(bundle.path);
     let text = desktop(&host, &program, "install").stdout();
-    let line = "left out share/applications/foo.desktop: another store path has a file of this name\n";
+    let line =
+        "left out share/applications/foo.desktop: another store path has a file of this name\n";
     assert!(text.contains(line), "{text}");
     assert!(read(&host, "applications/foo.packed_foo.desktop").contains("Name=Foo\n"));
 }
@@ -150,7 +151,10 @@ fn file_of_another_program_is_never_replaced() {
     let other = host.outside(directory.join("bar.packed_foo.desktop"));
     fs::write(&other, "other").expect("write a file");
     let (what, hint) = desktop(&host, &program, "install").refusal();
-    assert!(what.ends_with("/bar.packed_foo.desktop exists, and this bundle did not write it"), "{what}");
+    assert!(
+        what.ends_with("/bar.packed_foo.desktop exists, and this bundle did not write it"),
+        "{what}"
+    );
     assert!(hint.contains("remove it first"), "{hint}");
     assert_eq!(files(&host), ["applications/bar.packed_foo.desktop"]);
     assert_eq!(fs::read(&other).expect("it is there"), b"other");
@@ -169,7 +173,10 @@ fn data_directories_that_cannot_be_used_are_named() {
     let program = host.install(&bundle);
     let start = || host.start(&program).env("PACKED", "desktop=install").env("PATH", "/nowhere");
     let (what, hint) = start().without_env("HOME").run().refusal();
-    assert_eq!(what, "packed: no directory for desktop entries: neither XDG_DATA_HOME nor HOME names one");
+    assert_eq!(
+        what,
+        "packed: no directory for desktop entries: neither XDG_DATA_HOME nor HOME names one"
+    );
     assert_eq!(hint, "hint: set HOME, or XDG_DATA_HOME to an absolute path");
     let (what, _) = start().env("HOME", "relative").env("XDG_DATA_HOME", "x").run().refusal();
     assert!(what.contains("neither XDG_DATA_HOME nor HOME"), "{what}");

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use tests::{Bundle, Ended, Host, Store, probe, tree};
 
 /// A desktop entry with two actions, one of a program that is no entry of the bundle.
-pub const FOO: &str = "[Desktop Entry]\nType=Application\nName=Foo\nName[de]=Fu\nComment=Does foo\n\
+pub(crate) const FOO: &str = "[Desktop Entry]\nType=Application\nName=Foo\nName[de]=Fu\nComment=Does foo\n\
     Exec=foo report-to \"/home/alice/a report\"\nTryExec=foo\nIcon=foo\nMimeType=text/x-foo;\n\
     Categories=Utility;\nDBusActivatable=true\nActions=new;other;\n\n\
     [Desktop Action new]\nName=New\nExec=foo report-to /home/alice/new\nIcon=foo-new\n\n\
     [Desktop Action other]\nName=Other\nExec=other\n";
 
 /// One of the bundle's second program.
-pub const BAR: &str = "[Desktop Entry]\nType=Application\nName=Bar\nCategories=Utility;\n\
+pub(crate) const BAR: &str = "[Desktop Entry]\nType=Application\nName=Bar\nCategories=Utility;\n\
     Exec=env A=b /nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-odd/bin/bar report-to /home/alice/bar\n\
     Icon=/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-odd/share/bar/bar.png\n";
 
@@ -39,7 +39,7 @@ const APPSTREAM: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 "#;
 
 /// A store with two programs and all that a desktop shows of them.
-pub fn store() -> Store {
+pub(crate) fn store() -> Store {
     let store = Store::new();
     for name in ["foo", "bar"] {
         store.program(format!("{}/bin/{name}", Store::PATH), &probe());
@@ -68,12 +68,12 @@ pub fn store() -> Store {
 }
 
 /// Adds a file below `share`.
-pub fn add(store: &Store, path: &str, content: impl AsRef<[u8]>) {
+pub(crate) fn add(store: &Store, path: &str, content: impl AsRef<[u8]>) {
     store.file(format!("{}/share/{path}", Store::PATH), content.as_ref());
 }
 
 /// Packs a store; the bundle's first entry is `foo`, its second `bar`.
-pub fn pack(store: &Store) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn pack(store: &Store) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("make a directory");
     let bundle = Bundle::of_store(store, Store::PATH).entries(&["/bin/foo", "/bin/bar"]);
     let path = bundle.option("--level", "1").pack_into(directory.path()).path;
@@ -81,24 +81,23 @@ pub fn pack(store: &Store) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// Runs `PACKED=desktop=…` on a host.
-pub fn desktop(host: &Host, program: &Path, action: &str) -> Ended {
+pub(crate) fn desktop(host: &Host, program: &Path, action: &str) -> Ended {
     let action = format!("desktop={action}");
     // The programs that update caches are not part of what is looked at.
     host.start(program).env("PACKED", action).env("PATH", "/nowhere").run()
 }
 
 /// The paths of all files below the data directory of a host, without directories.
-pub fn files(host: &Host) -> Vec<String> {
+pub(crate) fn files(host: &Host) -> Vec<String> {
     let top = host.outside(host.home(".local/share"));
     let Ok(listed) = tree::list(&top) else { return Vec::new() };
-    let paths = listed.keys().filter(|path| {
-        top.join(path).symlink_metadata().is_ok_and(|found| !found.is_dir())
-    });
-    paths.map(|path| path.trim_start_matches('/').to_owned()).collect()
+    let paths = listed.keys().map(|path| path.trim_start_matches('/').to_owned());
+    let is_directory = |path: &str| top.join(path).symlink_metadata().is_ok_and(|at| at.is_dir());
+    paths.filter(|path| !is_directory(path)).collect()
 }
 
 /// A file below the data directory of a host.
-pub fn read(host: &Host, path: &str) -> String {
+pub(crate) fn read(host: &Host, path: &str) -> String {
     let path = host.outside(host.home(".local/share").join(path));
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

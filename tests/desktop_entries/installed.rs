@@ -97,7 +97,7 @@ fn moved_and_replaced_bundles_are_noticed() {
     let installed = files(&host);
 
     // Another version at the same place.
-    host.install(&other);
+    let program = host.install(&other);
     let list = || desktop(&host, Path::new("/srv/foo"), "list").stdout();
     assert!(list().starts_with("/srv/foo: stale: another version is there\n"), "{}", list());
     assert!(list().contains("\nhint: install again"), "{}", list());

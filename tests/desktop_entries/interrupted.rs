@@ -10,7 +10,14 @@ use crate::fixture::{desktop, files, pack, store};
 
 /// The system calls that change files.
 const CALLS: [&str; 9] = [
-    "mkdirat", "openat", "pwrite64", "symlinkat", "renameat2", "renameat", "unlinkat", "flock",
+    "mkdirat",
+    "openat",
+    "pwrite64",
+    "symlinkat",
+    "renameat2",
+    "renameat",
+    "unlinkat",
+    "flock",
     "getdents64",
 ];
 

@@ -9,7 +9,7 @@ use tests::{Host, need, run};
 use crate::fixture::{desktop, files, pack, read, store};
 
 /// What desktop-file-validate says of a file, without the file's name.
-pub fn complaints(file: &Path) -> BTreeSet<String> {
+pub(crate) fn complaints(file: &Path) -> BTreeSet<String> {
     let ended = run(Command::new("desktop-file-validate").arg(file));
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     let name = format!("{}: ", file.display());
@@ -17,7 +17,7 @@ pub fn complaints(file: &Path) -> BTreeSet<String> {
 }
 
 /// The kinds of what appstreamcli says of a file, such as `W: url-homepage-missing`.
-pub fn tags(file: &Path) -> BTreeSet<String> {
+pub(crate) fn tags(file: &Path) -> BTreeSet<String> {
     let mut command = Command::new("appstreamcli");
     let ended = run(command.args(["validate", "--no-net", "--no-color", "--pedantic"]).arg(file));
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
@@ -68,10 +68,8 @@ fn descriptions_are_valid() {
     let program = host.install(bundle);
     let _ = desktop(&host, &program, "install").stdout();
     let installed = "metainfo/org.example.foo.packed_foo.metainfo.xml";
-    let packed = store.at(format!(
-        "{}/share/metainfo/org.example.foo.metainfo.xml",
-        tests::Store::PATH
-    ));
+    let packed =
+        store.at(format!("{}/share/metainfo/org.example.foo.metainfo.xml", tests::Store::PATH));
     let said = tags(&host.outside(host.home(".local/share").join(installed)));
     assert!(said.is_subset(&tags(&packed)), "{said:?}");
 }

@@ -81,21 +81,23 @@ pub(super) fn text(digest: &Digest) -> Text {
 /// Reads the note that has the descriptor: elf(5), 64 bits.
 fn descriptor(file: &OwnedFd) -> Option<[u8; DESCRIPTOR_LEN]> {
     /// The type of a segment with notes.
-    const NOTES: u32 = 4;
+    const NOTES: &[u8] = &[4, 0, 0, 0];
+    /// The numbers in front of a note's name, and the name with NUL and padding.
+    const HEAD_LEN: usize = 12 + 8;
     let header: [u8; 64] = read(file, 0)?;
-    let segments = number(&header, 32)?;
-    let count = u16::from_le_bytes([header[56], header[57]]);
-    for segment in 0..u64::from(count) {
-        let segment: [u8; 56] = read(file, segments.checked_add(segment * 56)?)?;
-        if segment.starts_with(&NOTES.to_le_bytes()) {
-            let start = number(&segment, 8)?;
-            let (head, len) = (8 + 4, NOTE_NAME.len() + 1);
-            let note: [u8; 20] = read(file, start)?;
-            let is_ours = note.get(8..12) == Some(&NOTE_TYPE.to_le_bytes())
-                && note.get(head..head + len - 1) == Some(NOTE_NAME.as_bytes());
-            if header.starts_with(b"\x7fELF\x02\x01") && is_ours {
-                return read(file, start.checked_add(note.len() as u64)?);
+    let first = header.starts_with(b"\x7fELF\x02\x01").then(|| number(&header[32..40]))?;
+    for segment in 0..number(&header[56..58]) {
+        let segment: [u8; 56] = read(file, first.checked_add(segment * 56)?)?;
+        let mut at = number(&segment[8..16]);
+        let end = at.checked_add(number(&segment[32..40]))?;
+        while segment.starts_with(NOTES) && at < end {
+            let head: [u8; HEAD_LEN] = read(file, at)?;
+            let [name, content] = [0, 4].map(|at| number(&head[at..at + 4]));
+            let is_ours = head[12..].starts_with(NOTE_NAME.as_bytes());
+            if is_ours && number(&head[8..12]) == NOTE_TYPE.into() {
+                return read(file, at + HEAD_LEN as u64);
             }
+            at += 12 + name.next_multiple_of(4) + content.next_multiple_of(4);
         }
     }
     None
@@ -106,6 +108,6 @@ fn read<const LEN: usize>(file: &OwnedFd, offset: u64) -> Option<[u8; LEN]> {
     file::read_at(file.as_fd(), &mut bytes, offset).ok()?.then_some(bytes)
 }
 
-fn number(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+fn number(little_endian: &[u8]) -> u64 {
+    little_endian.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -22,13 +22,15 @@ impl Programs<'_> {
     /// Returns the path that runs the entry of this name; `None` if there is no such entry.
     ///
     /// This is the bundle's own path, if its name selects the entry; otherwise a link to it with the entry's name. A
-    /// program's path must not have `=`, by the specification: then it is the link, too.
+    /// program's path must not have `=`, by the specification, and GLib finds none with `%`: then it is the link, too.
     pub(super) fn path(&mut self, name: &[u8]) -> Option<Text> {
         let Descriptor { entries, paths, .. } = self.descriptor;
         let entry = entries.iter().find(|entry| entry.name(paths) == name)?;
         let bundle = self.names.bundle;
         let as_called = CString::new(base_name(bundle)).ok()?;
-        if choose(self.descriptor, Some(&as_called)) == entry && !bundle.contains(&b'=') {
+        if choose(self.descriptor, Some(&as_called)) == entry
+            && !bundle.iter().any(|byte| b"=%".contains(byte))
+        {
             return Some(bundle);
         }
         let path = joined(&[self.names.key.directory(), b"/bin/", name]);
