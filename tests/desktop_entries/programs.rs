@@ -10,7 +10,7 @@ const PROGRAMS: [(&str, &str, &[&str]); 5] = [
     ("lftp", "lftp", &["icons/"]),
     ("fish", "fish", &[]),
     ("htop", "htop", &["icons/"]),
-    ("mc", "mc", &["icons/"]),
+    ("feh", "feh", &[]),
     ("mousepad", "mousepad", &["icons/", "metainfo/"]),
 ];
 
