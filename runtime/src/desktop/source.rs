@@ -44,9 +44,13 @@ pub(super) fn roots(
     let entries = descriptor.entries.iter().map(|entry| usize::from(entry.path));
     let entries = entries.filter_map(|path| closure.root(&descriptor.paths[path].path));
     let mut roots: Vec<u32> = entries.collect();
-    let is_used = |number| paths.iter().any(|path| path.references.binary_search(&number).is_ok());
-    let unused = (0..).zip(paths).filter(|(number, _)| !is_used(*number));
-    roots.extend(unused.filter_map(|(_, packed)| closure.root(&packed.path)));
+    let mut used: Vec<bool> = paths.iter().map(|_| false).collect();
+    for &number in paths.iter().flat_map(|path| &path.references) {
+        // Decoding ensures that references are numbers of store paths.
+        used[number as usize] = true;
+    }
+    let unused = paths.iter().zip(used).filter(|(_, used)| !used);
+    roots.extend(unused.filter_map(|(packed, _)| closure.root(&packed.path)));
     let mut once = Vec::new();
     for root in roots {
         if !once.contains(&root) {
@@ -57,6 +61,7 @@ pub(super) fn roots(
 }
 
 impl Source<'_> {
+    /// Notes that a file is not installed.
     pub(super) fn leave_out(&mut self, directory: &[u8], path: &[u8], reason: Reason) {
         let file = joined(&[directory, b"/", path]);
         self.left_out.push(LeftOut { file, reason });

@@ -66,7 +66,8 @@ impl<'a> Locked<'a> {
     ///
     /// # Errors
     ///
-    /// If a file exists that is in no old record, or cannot be written. Then all is as before.
+    /// If a file exists that is in no old record, or cannot be written. Then all is as before; but files that were
+    /// already renamed stay in place of old ones of their names.
     pub(super) fn replace(
         &self,
         old: &[Record],
@@ -127,11 +128,16 @@ impl<'a> Locked<'a> {
     /// Removes what an installation wrote that was not there before, as far as that works.
     fn undo(&self, new: &Record, old: &[Record]) {
         for (number, path) in new.files.iter().enumerate() {
-            // What stays is removed by who comes next.
-            let _ = self.home.unlink(unfinished_path(new.key, path, number));
-            if !has(old, path) {
-                let _ = self.home.unlink(path);
-            }
+            let unfinished = unfinished_path(new.key, path, number);
+            // While it has its unfinished name, a file of the final one is another program's. What stays is removed by
+            // who comes next.
+            let _ = if self.home.exists(unfinished) {
+                self.home.unlink(unfinished)
+            } else if !has(old, path) {
+                self.home.unlink(path)
+            } else {
+                Ok(())
+            };
         }
         self.remove_directories(new);
         let _ = self.home.unlink(record_path(new.key, NEW));

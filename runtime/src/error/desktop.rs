@@ -51,7 +51,7 @@ impl DesktopError {
                 "desktop entries are in XDG_DATA_HOME, or in ~/.local/share: you must be able to write there"
             }
             DesktopError::Taken(_) => {
-                "remove it first, if nobody needs it; packed never replaces it"
+                "remove it first, if nobody needs it; it is never replaced"
             }
             DesktopError::UnfitPath(..) => "move or rename the file, and install again",
             DesktopError::NoEntry(_) => {
@@ -88,6 +88,64 @@ impl fmt::Display for DesktopError {
             DesktopError::NotInstalled(path) => {
                 write!(f, "no desktop entries of {path} are installed")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn texts_are_two_lines_word_for_word() {
+        let path = || Shown::from("/home/alice/.local/share");
+        let file = |errno| DesktopError::File { operation: "write", object: path(), errno };
+        for (error, text) in [
+            (
+                DesktopError::NoDataHome,
+                "no directory for desktop entries: neither XDG_DATA_HOME nor HOME names one\n\
+                 hint: set HOME, or XDG_DATA_HOME to an absolute path",
+            ),
+            (
+                DesktopError::ForeignDataHome(path(), 7),
+                "/home/alice/.local/share belongs to user 7\n\
+                 hint: run it as that user, or set XDG_DATA_HOME",
+            ),
+            (
+                file(Errno::NOSPC),
+                "cannot write /home/alice/.local/share: No space left on device\n\
+                 hint: make room there; nothing was installed",
+            ),
+            (
+                file(Errno::ROFS),
+                "cannot write /home/alice/.local/share: Read-only file system\n\
+                 hint: desktop entries are in XDG_DATA_HOME, or in ~/.local/share: you must be able to write there",
+            ),
+            (
+                DesktopError::Taken(path()),
+                "/home/alice/.local/share exists, and this bundle did not write it\n\
+                 hint: remove it first, if nobody needs it; it is never replaced",
+            ),
+            (
+                DesktopError::UnfitPath("/a\nb".into(), "it does not exist"),
+                "a desktop entry cannot name /a\\nb: it does not exist\n\
+                 hint: move or rename the file, and install again",
+            ),
+            (
+                DesktopError::NoEntry("x.desktop: it has no Exec".into()),
+                "this bundle has no desktop entry that can be installed: x.desktop: it has no Exec\n\
+                 hint: what is installed is share/applications/*.desktop of the entries' store paths",
+            ),
+            (
+                DesktopError::NotInstalled(path()),
+                "no desktop entries of /home/alice/.local/share are installed\n\
+                 hint: PACKED=desktop lists what is installed",
+            ),
+        ] {
+            assert_eq!(Error::Desktop(error).to_string(), text);
         }
     }
 }
