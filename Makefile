@@ -30,10 +30,16 @@ PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc
 # What the other hosts are made with: containers, and a user land and a virtual machine of Debian 11. And what takes
 # images. qemu-system-arm is for Linux on aarch64, cpio for what it starts from.
 HOST_PACKAGES := buildah catatonit cpio crun debian-archive-keyring debootstrap e2fsprogs iproute2 podman qemu-system-arm \
-	qemu-system-x86 skopeo slirp4netns uidmap umoci appstream
+	qemu-system-x86 skopeo slirp4netns uidmap umoci
+
+# What checks desktop entries.
+HOST_PACKAGES += appstream
 
 # What programs with windows are shown on, and what reads the pictures.
 HOST_PACKAGES += netpbm weston xvfb
+
+# The test programs that need these.
+HOST_TESTS := --test hosts --test images --test sbom --test graphics --test desktop_entries
 
 # What a kernel with pages of 64 KiB is built with.
 KERNEL_PACKAGES := bc bison flex make
@@ -108,10 +114,8 @@ test: setup programs
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
-	$(CARGO_TEST) --test hosts --test images --test sbom --test graphics --no-run
-	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --test sbom --test graphics --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
-	$(CARGO_TEST) --test hosts --test images --test sbom --test desktop_entries --no-run
-	$(AS_ROOT) $(CARGO_TEST) --test hosts --test images --test sbom --test desktop_entries --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
+	$(CARGO_TEST) $(HOST_TESTS) --no-run
+	$(AS_ROOT) $(CARGO_TEST) $(HOST_TESTS) --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
 
 test-long: PACKAGES += $(SOURCE_PACKAGES) $(HOST_PACKAGES) $(KERNEL_PACKAGES)
 test-long: setup programs
