@@ -36,10 +36,10 @@ HOST_PACKAGES := buildah catatonit cpio crun debian-archive-keyring debootstrap 
 HOST_PACKAGES += appstream
 
 # What programs with windows are shown on, and what reads the pictures.
-HOST_PACKAGES += netpbm weston xvfb
+HOST_PACKAGES += dbus netpbm weston xdg-desktop-portal xdg-desktop-portal-gtk xdg-utils xdotool xvfb
 
 # The test programs that need these.
-HOST_TESTS := --test hosts --test images --test sbom --test graphics --test desktop_entries
+HOST_TESTS := desktop desktop_entries graphics hosts images sbom
 
 # What a kernel with pages of 64 KiB is built with.
 KERNEL_PACKAGES := bc bison flex make
@@ -77,8 +77,7 @@ LONG_HOSTS := 64 KiB
 CARGO_TEST := cargo test --locked --workspace
 
 # The test programs with long tests in them; what is ignored in the others is for targets of their own.
-LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/sbom/% tests/graphics/% tests/corpus/%,$(wildcard tests/*/main.rs)))
-LONG := $(patsubst tests/%/main.rs,--test %,$(filter-out tests/hosts/% tests/images/% tests/sbom/% tests/desktop_entries/% tests/corpus/%,$(wildcard tests/*/main.rs)))
+LONG := $(filter-out $(HOST_TESTS) corpus,$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 
 .PHONY: all build programs test test-hosts test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
@@ -106,22 +105,24 @@ test: setup programs
 	@$(CARGO_TEST) --quiet --test graphics -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: desktop entries of real programs. make test-hosts runs them:"
 	@$(CARGO_TEST) --quiet --test desktop_entries -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@echo "Not run: programs with windows. make test-hosts runs them:"
+	@$(CARGO_TEST) --quiet --test desktop -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: these slow tests. make test-long runs them:"
-	@$(CARGO_TEST) --quiet $(LONG) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@$(CARGO_TEST) --quiet $(LONG:%=--test %) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: programs of these kinds. make test-corpus runs them:"
 	@$(CARGO_TEST) --quiet --test corpus -- --list --ignored | sed -n '/: test$$/ { s///; s,/.*,,; s/^/  /p }' | uniq
 
 test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
-	$(CARGO_TEST) $(HOST_TESTS) --no-run
-	$(AS_ROOT) $(CARGO_TEST) $(HOST_TESTS) --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
+	$(CARGO_TEST) $(HOST_TESTS:%=--test %) --no-run
+	$(AS_ROOT) $(CARGO_TEST) $(HOST_TESTS:%=--test %) --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
 
 test-long: PACKAGES += $(SOURCE_PACKAGES) $(HOST_PACKAGES) $(KERNEL_PACKAGES)
 test-long: setup programs
-	$(CARGO_TEST) $(LONG) --test hosts --no-run
+	$(CARGO_TEST) $(LONG:%=--test %) --test hosts --no-run
 	$(AS_ROOT) $(CARGO_TEST) --test hosts --no-fail-fast -- --ignored '$(LONG_HOSTS)'
-	$(AS_ROOT) $(CARGO_TEST) $(LONG) --no-fail-fast -- --ignored
+	$(AS_ROOT) $(CARGO_TEST) $(LONG:%=--test %) --no-fail-fast -- --ignored
 
 test-corpus: PACKAGES += $(CORPUS_PACKAGES)
 test-corpus: setup programs

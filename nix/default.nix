@@ -58,6 +58,9 @@ rec {
   # Programs of many kinds, as in nix/build corpus.databases.sqlite3; corpus.all has links to all of them.
   corpus = import ./corpus { inputs = inputs + "/corpus"; inherit system builder; };
 
+  # Programs with windows, as in nix/build desktop.yad, for tests/desktop.
+  inherit (import ./corpus { inputs = inputs + "/desktop"; inherit system builder; }) desktop;
+
   # Any package of Debian's by its name, as in nix/build package.postgresql-15.
   package = builtins.mapAttrs
     (name: _: (import ./corpus { inputs = inputs + "/package/${name}"; inherit system builder; }).packages.${name})

@@ -1,26 +1,18 @@
 # Builder: $out/bin/run, a script that runs a program as a wrapper of nixpkgs would, with all it needs found by
 # environment variables.
 #
-# From Nix: runPath and buildPath (scripts), bash, places (store paths whose files are to be found), triplet, functions
+# From Nix: runPath and buildPath (scripts), search (search.sh), bash, places (store paths whose files are to be found), triplet, functions
 # (to start servers and to type into a terminal), typelibs (the Perl script beside this).
 PATH=/usr/bin:/bin
 umask 022
+. "$search"
 
 # A variable, and the directories of each store path that it lists.
 search() { # VARIABLE DIRECTORY...
     variable=$1
     shift
-    list=
-    for place in $places; do
-        for directory; do
-            for found in $place/$directory; do
-                # A share with nothing but copyright files in it has nothing to find.
-                [ -d "$found" ] && [ "$(ls "$found")" != doc ] || continue
-                list=$list:$found
-            done
-        done
-    done
-    [ -z "$list" ] || echo "export $variable='${list#:}'"
+    list=$(listed "$@")
+    [ -z "$list" ] || echo "export $variable='$list'"
 }
 
 # The configuration of fontconfig, as nixpkgs' makeFontsConf writes it, but without a cache.

@@ -40,7 +40,7 @@ let
   # `breaks` says that its build writes store paths where they do not bear relocation; the tests want to know.
   #
   # `@package@` in a script is the store path of that package, `@out@` that of the program itself.
-  program = name: { debs, run, build ? "", breaks ? false }:
+  program = wrapper: name: { debs, run, build ? "", breaks ? false }:
     let
       paths = map (deb: groups.${lock.packages.${deb}.group}) debs;
       filled = builtins.replaceStrings
@@ -52,7 +52,8 @@ let
       inherit triplet;
       system = builder;
       builder = "/bin/sh";
-      args = [ "-e" ./build-program.sh ];
+      args = [ "-e" wrapper ];
+      search = ./search.sh;
       typelibs = ./typelibs.pl;
       bash = groups.bash;
       functions = ./functions.sh;
@@ -65,7 +66,7 @@ let
   kinds = builtins.listToAttrs (map
     (file: {
       name = builtins.head (builtins.match "(.*)\\.toml" file);
-      value = builtins.mapAttrs program (builtins.fromTOML (builtins.readFile (./programs + "/${file}")));
+      value = builtins.mapAttrs (program ./build-program.sh) (builtins.fromTOML (builtins.readFile (./programs + "/${file}")));
     })
     (builtins.attrNames (builtins.readDir ./programs)));
 
@@ -75,6 +76,9 @@ let
     (builtins.attrNames kinds);
 in
 kinds // {
+  # Programs with windows, behind wrappers of their own.
+  desktop = builtins.mapAttrs (program ./build-desktop.sh) (builtins.fromTOML (builtins.readFile ./desktop.toml));
+
   # A package of Debian's by its name: the store path that has it, and `places`, all store paths that it needs.
   packages = builtins.mapAttrs (name: { group, ... }: groups.${group} // { places = all [ name ]; }) lock.packages;
 

@@ -2,6 +2,7 @@
 
     python3 nix/fetch DIRECTORY [--update]
     python3 nix/fetch DIRECTORY --corpus
+    python3 nix/fetch DIRECTORY --desktop
     python3 nix/fetch DIRECTORY --closure NAME...
     python3 nix/fetch DIRECTORY --sources NAME... [--packages NAME...]
     python3 nix/fetch DIRECTORY --processor TYPE …
@@ -10,8 +11,8 @@ The first form downloads the packages named in nix/debian/lock.json into DIRECTO
 DIRECTORY/lock.json: the same lock with what was really taken. Nothing that is there already is fetched again, so a
 second run needs no network. With --update the newest versions are taken and nix/debian/lock.json is rewritten.
 
-The other forms take the versions that apt offers: the packages of nix/corpus/programs with all that they need
-(closures.py), or of the named ones; sources, and packages alone (sources.py). Each form takes what is for another
+The other forms take the versions that apt offers: the packages of nix/corpus/programs or nix/corpus/desktop.toml with
+all that they need (closures.py), or of the named ones; sources, and packages alone (sources.py). Each form takes what is for another
 processor type, such as aarch64, from the same sources of apt's.
 
 Python and not sh: the lock is JSON, and pip needs Python on the machine anyway.
@@ -34,6 +35,7 @@ from report import FetchError, notice
 NIX = pathlib.Path(__file__).resolve().parent.parent
 RECORDED = NIX / "debian" / "lock.json"
 PROGRAMS = NIX / "corpus" / "programs"
+DESKTOP = NIX / "corpus" / "desktop.toml"
 
 # What Debian calls a processor type.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -48,6 +50,7 @@ def main():
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--update", action="store_true")
     what.add_argument("--corpus", action="store_true")
+    what.add_argument("--desktop", action="store_true")
     what.add_argument("--closure", nargs="+")
     what.add_argument("--sources", nargs="+")
     parser.add_argument("--packages", nargs="+", default=[])
@@ -59,6 +62,8 @@ def main():
         apt.use(wanted, options.directory)
     if options.corpus:
         closures.fetch(sorted(ALWAYS.union(*map(packages, PROGRAMS.glob("*.toml")))), options.directory)
+    elif options.desktop:
+        closures.fetch(sorted(ALWAYS | packages(DESKTOP)), options.directory)
     elif options.closure:
         closures.fetch(options.closure, options.directory)
     elif options.sources:
