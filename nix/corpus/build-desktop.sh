@@ -1,7 +1,7 @@
 # Builder: $out/bin/run, a script that runs a program with windows as nixpkgs' wrapGAppsHook and wrapQtAppsHook do: what it
 # needs comes in front of what the caller's variables name.
 #
-# From Nix: runPath (a script), search (search.sh), bash, places (store paths whose files are to be found), triplet.
+# From Nix: runPath and buildPath (scripts), search (search.sh), bash, places (store paths whose files are to be found), triplet.
 PATH=/usr/bin:/bin
 umask 022
 . "$search"
@@ -57,4 +57,5 @@ compile bin/update-mime-database share/mime share/mime/packages
     cat "$runPath"
 } > "$out/bin/run"
 chmod +x "$out/bin/run"
+out=$out "$bash/bin/bash" -e "$buildPath"
 exit 0

@@ -52,7 +52,10 @@ const PAGE: How<'_> = How {
     ],
     variables: &[],
     changes: &[],
-    files: &[("/srv/page/hello.html", "<h1>Hello</h1><p lang=el>Καλημέρα")],
+    files: &[(
+        "/srv/page/hello.html",
+        "<meta charset=utf-8><h1>Hello</h1><p lang=el>Καλημέρα".as_bytes(),
+    )],
 };
 
 #[test]

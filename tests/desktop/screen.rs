@@ -1,8 +1,9 @@
 //! A host with a screen, and programs on it.
 
+use std::fs;
 use std::path::PathBuf;
 
-use tests::{Bundle, Change, Closure, Display, Host, Nix, Picture, Running, Start, User};
+use tests::{Bundle, Change, Closure, Display, Host, Nix, Picture, Running, Start, User, once};
 
 /// A host with a screen.
 pub(crate) struct Screen {
@@ -17,7 +18,7 @@ pub(crate) struct How<'a> {
     pub(crate) variables: &'a [(&'a str, &'a str)],
     pub(crate) changes: &'a [Change],
     /// Files of the host: a path in its own directories, and what is in it.
-    pub(crate) files: &'a [(&'a str, &'a str)],
+    pub(crate) files: &'a [(&'a str, &'a [u8])],
 }
 
 /// The bundle of a program in nix/corpus/desktop.toml.
@@ -25,7 +26,7 @@ pub(crate) fn bundle(program: &str) -> Bundle {
     Bundle::of(&closure(program)).entry("/bin/run").option("--level", "1").pack()
 }
 
-fn closure(program: &str) -> Closure {
+pub(crate) fn closure(program: &str) -> Closure {
     Closure::example(&format!("desktop.{program}"))
 }
 
@@ -96,14 +97,28 @@ pub(crate) fn alone(program: &str) -> PathBuf {
 
 /// A host with an ordinary user.
 pub(crate) fn host(nix: Nix, how: &How<'_>) -> Host {
-    let host = Host::changed(User::ordinary(), nix, how.changes);
+    let account = Change::Bind { source: accounts(), at: "/etc/passwd".into() };
+    let changes: Vec<Change> = how.changes.iter().cloned().chain([account]).collect();
+    let host = Host::changed(User::numbered(USER), nix, &changes);
     host.directory(RUNTIME, 0o700);
-    for (path, text) in how.files {
+    for (path, bytes) in how.files {
         let path = PathBuf::from(path);
         host.directory(path.parent().expect("a file has a directory"), 0o755);
-        std::fs::write(host.outside(path), text).expect("write a file");
+        fs::write(host.outside(path), bytes).expect("write a file");
     }
     host
+}
+
+/// The user's number: below those of other tests.
+const USER: u32 = 0x4fff_0000;
+
+/// The machine's accounts and that of the user: a session bus is only for users who have one.
+fn accounts() -> PathBuf {
+    once("passwd", USER, |path| {
+        let own = format!("alice:x:{USER}:{}::/home/alice:/bin/sh\n", User::numbered(USER).gid);
+        let machine = fs::read_to_string("/etc/passwd").expect("read the machine's accounts");
+        fs::write(path, machine + &own).expect("write accounts");
+    })
 }
 
 /// The user's directory for sockets, as systemd makes it.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{Bundle, Closure, Host, Nix, Report, Store, User, assert_same_start, probe};
+use tests::{Bundle, Change, Closure, Host, Nix, Report, Store, User, assert_same_start, probe};
 
 #[test]
 fn the_environment_arrives_byte_for_byte() {
@@ -106,6 +106,67 @@ fn a_module_that_looks_users_up_stays() {
         "removed from LD_LIBRARY_PATH: /srv/lib",
     ] {
         assert!(log.contains(&format!("packed: {line}\n")), "{line}:\n{log}");
+    }
+}
+
+/// Variables that name modules of the host's libraries, or hide the closure's files by others.
+const MODULES: [&str; 22] = [
+    "GTK_PATH",
+    "GTK_EXE_PREFIX",
+    "GTK_IM_MODULE_FILE",
+    "GIO_MODULE_DIR",
+    "GIO_EXTRA_MODULES",
+    "GDK_PIXBUF_MODULE_FILE",
+    "GDK_PIXBUF_MODULEDIR",
+    "GSETTINGS_SCHEMA_DIR",
+    "QT_PLUGIN_PATH",
+    "QT_QPA_PLATFORM_PLUGIN_PATH",
+    "QML_IMPORT_PATH",
+    "QML2_IMPORT_PATH",
+    "GST_PLUGIN_PATH",
+    "GST_PLUGIN_PATH_1_0",
+    "GST_PLUGIN_SYSTEM_PATH",
+    "GST_PLUGIN_SYSTEM_PATH_1_0",
+    "GST_PLUGIN_SCANNER",
+    "GST_PLUGIN_SCANNER_1_0",
+    "LADSPA_PATH",
+    "LV2_PATH",
+    "GCONV_PATH",
+    "LOCPATH",
+];
+
+#[test]
+fn modules_of_the_host_stay_out() {
+    let names = MODULES.join(" ");
+    let bundle = ruled(&[("share/names", &names)], &[]);
+    let kept = ruled(&[("share/names", &names)], &MODULES);
+    let host = Host::ordinary();
+    for (bundle, expected) in [(bundle, [].as_slice()), (kept, &["/srv/modules"])] {
+        let start = host.start(host.install(&bundle.path));
+        let start = MODULES.iter().fold(start, |start, name| start.env(name, "/srv/modules"));
+        let report = start.run().report();
+        for name in MODULES {
+            assert_eq!(report.values_of(name), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn search_paths_have_their_defaults() {
+    let names = "XDG_DATA_DIRS XDG_CONFIG_DIRS FONTCONFIG_PATH";
+    let bundle = ruled(&[("names", names), ("etc/fonts/fonts.conf", "")], &[]);
+    let no_fonts =
+        Change::Mount { kind: "tmpfs", at: "/etc".into(), options: "mode=0755".to_owned() };
+    let host = Host::changed(User::ordinary(), Nix::Absent, &[no_fonts]);
+    let program = host.install(&bundle.path);
+    let report = host.start(&program).run().report();
+    assert_eq!(report.values_of("XDG_DATA_DIRS"), ["/usr/local/share:/usr/share"]);
+    assert_eq!(report.values_of("XDG_CONFIG_DIRS"), ["/etc/xdg"]);
+    let found = report.values_of("FONTCONFIG_PATH");
+    assert!(found.len() == 1 && found[0].ends_with("/etc/fonts"), "{found:?}");
+    for name in names.split(' ') {
+        let report = host.start(&program).env(name, "/srv").run().report();
+        assert_eq!(report.values_of(name), ["/srv"]);
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Rule {
 }
 
 /// A part of a value.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Bytes(Vec<u8>),
     Path(StorePath),

@@ -31,10 +31,32 @@ pub(crate) enum Text {
     XdgEmail,
     XdgMime,
     XdgSettings,
+    GtkPath,
+    GtkExePrefix,
+    GtkImModuleFile,
+    GioModuleDir,
+    GioExtraModules,
+    GdkPixbufModuleFile,
+    GdkPixbufModuledir,
+    GsettingsSchemaDir,
+    QtPluginPath,
+    QtQpaPlatformPluginPath,
+    QmlImportPath,
+    Qml2ImportPath,
+    GstPluginPath,
+    GstPluginSystemPath,
+    GstPluginScanner,
+    LadspaPath,
+    Lv2Path,
+    GconvPath,
+    Locpath,
+    XdgDataDirs,
+    XdgConfigDirs,
+    FontconfigPath,
 }
 
 /// All texts.
-const TEXTS: [(Text, &str); 19] = [
+const TEXTS: [(Text, &str); 41] = [
     (Text::LdAudit, "LD_AUDIT"),
     (Text::LdLibraryPath, "LD_LIBRARY_PATH"),
     (Text::LdPreload, "LD_PRELOAD"),
@@ -54,10 +76,32 @@ const TEXTS: [(Text, &str); 19] = [
     (Text::XdgEmail, "xdg-email"),
     (Text::XdgMime, "xdg-mime"),
     (Text::XdgSettings, "xdg-settings"),
+    (Text::GtkPath, "GTK_PATH"),
+    (Text::GtkExePrefix, "GTK_EXE_PREFIX"),
+    (Text::GtkImModuleFile, "GTK_IM_MODULE_FILE"),
+    (Text::GioModuleDir, "GIO_MODULE_DIR"),
+    (Text::GioExtraModules, "GIO_EXTRA_MODULES"),
+    (Text::GdkPixbufModuleFile, "GDK_PIXBUF_MODULE_FILE"),
+    (Text::GdkPixbufModuledir, "GDK_PIXBUF_MODULEDIR"),
+    (Text::GsettingsSchemaDir, "GSETTINGS_SCHEMA_DIR"),
+    (Text::QtPluginPath, "QT_PLUGIN_PATH"),
+    (Text::QtQpaPlatformPluginPath, "QT_QPA_PLATFORM_PLUGIN_PATH"),
+    (Text::QmlImportPath, "QML_IMPORT_PATH"),
+    (Text::Qml2ImportPath, "QML2_IMPORT_PATH"),
+    (Text::GstPluginPath, "GST_PLUGIN_PATH"),
+    (Text::GstPluginSystemPath, "GST_PLUGIN_SYSTEM_PATH"),
+    (Text::GstPluginScanner, "GST_PLUGIN_SCANNER"),
+    (Text::LadspaPath, "LADSPA_PATH"),
+    (Text::Lv2Path, "LV2_PATH"),
+    (Text::GconvPath, "GCONV_PATH"),
+    (Text::Locpath, "LOCPATH"),
+    (Text::XdgDataDirs, "XDG_DATA_DIRS"),
+    (Text::XdgConfigDirs, "XDG_CONFIG_DIRS"),
+    (Text::FontconfigPath, "FONTCONFIG_PATH"),
 ];
 
 /// Bytes of the longest text.
-const TEXT_LEN: usize = 18;
+const TEXT_LEN: usize = 27;
 
 impl Text {
     /// The text itself: a variable's name, for example.
