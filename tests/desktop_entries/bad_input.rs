@@ -167,6 +167,22 @@ fn file_of_another_program_is_never_replaced() {
 }
 
 #[test]
+fn full_disk_is_left_as_it_was() {
+    let (_directory, bundle) = pack(&store());
+    let user = User::ordinary();
+    let options = format!("size=24k,uid={},mode=700", user.uid);
+    let home = Change::Mount { kind: "tmpfs", at: user.home().into(), options };
+    let host = Host::changed(user, Nix::Absent, &[home]);
+    let program = host.install(bundle);
+    // Everything in one start: the file system is new for each.
+    let script = r#"PACKED=desktop=install "$0"; echo "status $?"; find ~/.local ! -type d"#;
+    let ended = host.start("/bin/sh").args(["-c", script]).arg(&program).run();
+    assert_eq!(ended.text(), "status 125\n");
+    let stderr = ended.stderr();
+    assert!(stderr.contains(": No space left on device\nhint: make room there"), "{stderr}");
+}
+
+#[test]
 fn data_directories_that_cannot_be_used_are_named() {
     let (_directory, bundle) = pack(&store());
     let host = Host::ordinary();

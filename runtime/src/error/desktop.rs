@@ -50,9 +50,7 @@ impl DesktopError {
             DesktopError::File { .. } => {
                 "desktop entries are in XDG_DATA_HOME, or in ~/.local/share: you must be able to write there"
             }
-            DesktopError::Taken(_) => {
-                "remove it first, if nobody needs it; it is never replaced"
-            }
+            DesktopError::Taken(_) => "remove it first, if nobody needs it; it is never replaced",
             DesktopError::UnfitPath(..) => "move or rename the file, and install again",
             DesktopError::NoEntry(_) => {
                 "what is installed is share/applications/*.desktop of the entries' store paths"
