@@ -218,7 +218,9 @@ fn add_links(context: &Context<'_>, environment: &mut Vec<Variable<'_>>) {
     let Ok(path) = CString::new([b"PATH=", &*links, b":", rest].concat()) else { return };
     environment[at] = Variable::New(path);
     let new = environment.iter().map(Variable::as_c_str);
-    if let Some(record) = host_programs::record(context.environment, new) {
+    if let Some(record) =
+        host_programs::record(context.environment, new, &context.bundle.descriptor.environment)
+    {
         environment.retain(|string| !string.sets(CALLER.as_bytes()));
         environment.push(Variable::New(record));
     }

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use format::Rule;
 use rustix::fs::Access;
 use rustix::io::Errno;
 
@@ -59,13 +60,15 @@ fn directory(context: &Context<'_>) -> String {
     alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)))
 }
 
-/// Returns `PACKED_CALLER`: what the caller's environment has for each variable that differs in the new one.
+/// Returns `PACKED_CALLER`: what the caller's environment has for each variable that differs in the new one, and for
+/// each that has a rule: a wrapper in the bundle sets these for its own program.
 ///
 /// Each line is a variable as the caller has it, or the name of one that it does not have. In lines, `\n` stands for a
 /// newline and `\\` for a backslash.
 pub(crate) fn record<'a>(
     caller: &[&'a CStr],
     new: impl Iterator<Item = &'a CStr> + Clone,
+    rules: &[Rule],
 ) -> Option<CString> {
     let earlier = variable(caller, CALLER).unwrap_or_default();
     let mut text = [CALLER.as_bytes(), b"=", earlier].concat();
@@ -83,13 +86,16 @@ pub(crate) fn record<'a>(
         }
         text.push(b'\n');
     };
+    let is_of_rule = |name: &[u8]| rules.iter().any(|rule| *rule.name == *name);
     for string in caller {
-        if new.clone().all(|other| other != *string) {
+        if new.clone().all(|other| other != *string) || is_of_rule(name_of(string.to_bytes())) {
             add(string.to_bytes());
         }
     }
-    for string in new {
-        let name = name_of(string.to_bytes());
+    let new = new.map(|string| name_of(string.to_bytes()));
+    let ruled = rules.iter().map(|rule| &*rule.name);
+    let ruled = ruled.filter(|name| new.clone().all(|other| other != *name));
+    for name in new.clone().chain(ruled) {
         if caller.iter().all(|other| name_of(other.to_bytes()) != name) {
             add(name);
         }
@@ -170,21 +176,26 @@ pub fn run(context: &Context<'_>, arguments: &[&CStr], environment: &[&CStr]) ->
 
 #[cfg(test)]
 mod tests {
+    use format::Action;
+
     use super::*;
 
     #[test]
     fn records_have_what_differs() {
         let caller = [c"A=1", c"B=2\n\\n", c"C=3", c"PATH=/bin"];
         let new = [c"A=1", c"B=x", c"PATH=/links:/bin", c"NEW=n"];
-        let first = record(&caller, new.into_iter()).unwrap();
+        let rule =
+            |name: &[u8]| Rule { action: Action::Remove, name: name.into(), value: Vec::new() };
+        let rules = [rule(b"A"), rule(b"UNSET"), rule(b"NEW")];
+        let first = record(&caller, new.into_iter(), &rules).unwrap();
         let value = first.to_bytes().strip_prefix(b"PACKED_CALLER=").unwrap();
         let lines = lines(value).collect::<Vec<_>>();
-        assert_eq!(lines, [&b"B=2\n\\n"[..], b"C=3", b"PATH=/bin", b"NEW"]);
+        assert_eq!(lines, [&b"A=1"[..], b"B=2\n\\n", b"C=3", b"PATH=/bin", b"NEW", b"UNSET"]);
 
         // A bundle that a bundle starts keeps what the first caller had.
-        let second = [&*first, c"A=1", c"B=x", c"PATH=/links:/bin", c"NEW=n"];
-        let new = [&*first, c"A=0", c"B=y", c"PATH=/other:/links:/bin", c"NEW=n"];
-        let second = record(&second, new.into_iter()).unwrap();
-        assert_eq!(second.to_bytes(), [first.to_bytes(), b"A=1\n"].concat());
+        let second = [&*first, c"Z=1", c"B=x", c"PATH=/links:/bin", c"NEW=n"];
+        let new = [&*first, c"Z=0", c"B=y", c"PATH=/other:/links:/bin", c"NEW=n"];
+        let second = record(&second, new.into_iter(), &[]).unwrap();
+        assert_eq!(second.to_bytes(), [first.to_bytes(), b"Z=1\n"].concat());
     }
 }

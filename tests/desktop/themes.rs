@@ -1,5 +1,6 @@
 //! Icons, cursors, styles, and modules of the host's libraries.
 
+use std::env::consts;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -22,13 +23,10 @@ const LOUD: u32 = 0xff_00ff;
 #[test]
 #[ignore = "needs an X server"]
 fn icons_and_loaders_of_the_closure_are_enough() {
-    let changes = [
-        without("/usr/share/icons"),
-        without("/usr/share/mime"),
-        without("/usr/lib/x86_64-linux-gnu/gdk-pixbuf-2.0"),
-        without("/usr/lib/x86_64-linux-gnu/gio"),
-        without("/usr/lib/x86_64-linux-gnu/gtk-3.0"),
-    ];
+    let libraries = format!("/usr/lib/{}-linux-gnu", consts::ARCH);
+    let modules = ["gdk-pixbuf-2.0", "gio", "gtk-3.0"].map(|name| format!("{libraries}/{name}"));
+    let shared = ["/usr/share/icons", "/usr/share/mime"].map(str::to_owned);
+    let changes: Vec<Change> = modules.iter().chain(&shared).map(|path| without(path)).collect();
     let shown = same_as_alone("yad", &MODES, &How { changes: &changes, ..ICON });
     let arguments = ["--image=no-such-icon", "--text=Text"];
     let (screen, running) = Screen::alone("yad", &How { arguments: &arguments, ..ICON });
