@@ -1,7 +1,8 @@
-# Builder: $out/bin/run, a script that runs a program with windows as nixpkgs' wrapGAppsHook and wrapQtAppsHook do: what it
-# needs comes in front of what the caller's variables name.
+# Builder: $out/bin/run, a script that runs a program with windows as the wrappers of nixpkgs' wrapGAppsHook and
+# wrapQtAppsHook do: what it needs comes in front of what the caller's variables name.
 #
-# From Nix: runPath and buildPath (scripts), search (search.sh), bash, places (store paths whose files are to be found), triplet.
+# From Nix: runPath and buildPath (scripts), search (search.sh), bash, places (store paths whose files are to be found),
+# triplet.
 PATH=/usr/bin:/bin
 umask 022
 . "$search"

@@ -1,8 +1,8 @@
 # Builder: $out/bin/run, a script that runs a program as a wrapper of nixpkgs would, with all it needs found by
 # environment variables.
 #
-# From Nix: runPath and buildPath (scripts), search (search.sh), bash, places (store paths whose files are to be found), triplet, functions
-# (to start servers and to type into a terminal), typelibs (the Perl script beside this).
+# From Nix: runPath and buildPath (scripts), search (search.sh), bash, places (store paths whose files are to be found),
+# triplet, functions (to start servers and to type into a terminal), typelibs (the Perl script beside this).
 PATH=/usr/bin:/bin
 umask 022
 . "$search"

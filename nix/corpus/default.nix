@@ -63,10 +63,12 @@ let
       passAsFile = [ "run" "build" ];
     };
 
+  programs = wrapper: file: builtins.mapAttrs (program wrapper) (builtins.fromTOML (builtins.readFile file));
+
   kinds = builtins.listToAttrs (map
     (file: {
       name = builtins.head (builtins.match "(.*)\\.toml" file);
-      value = builtins.mapAttrs (program ./build-program.sh) (builtins.fromTOML (builtins.readFile (./programs + "/${file}")));
+      value = programs ./build-program.sh (./programs + "/${file}");
     })
     (builtins.attrNames (builtins.readDir ./programs)));
 
@@ -77,7 +79,7 @@ let
 in
 kinds // {
   # Programs with windows, behind wrappers of their own.
-  desktop = builtins.mapAttrs (program ./build-desktop.sh) (builtins.fromTOML (builtins.readFile ./desktop.toml));
+  desktop = programs ./build-desktop.sh ./desktop.toml;
 
   # A package of Debian's by its name: the store path that has it, and `places`, all store paths that it needs.
   packages = builtins.mapAttrs (name: { group, ... }: groups.${group} // { places = all [ name ]; }) lock.packages;

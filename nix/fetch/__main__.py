@@ -12,8 +12,8 @@ DIRECTORY/lock.json: the same lock with what was really taken. Nothing that is t
 second run needs no network. With --update the newest versions are taken and nix/debian/lock.json is rewritten.
 
 The other forms take the versions that apt offers: the packages of nix/corpus/programs or nix/corpus/desktop.toml with
-all that they need (closures.py), or of the named ones; sources, and packages alone (sources.py). Each form takes what is for another
-processor type, such as aarch64, from the same sources of apt's.
+all that they need (closures.py), or of the named ones; sources, and packages alone (sources.py). Each form takes what
+is for another processor type, such as aarch64, from the same sources of apt's.
 
 Python and not sh: the lock is JSON, and pip needs Python on the machine anyway.
 """

@@ -50,8 +50,7 @@ impl Display {
         assert!(line.ends_with('\n'), "Xvfb does not start: {}", server.wait().stderr());
         let screen = host.outside(DIRECTORY).join("Xvfb_screen0");
         let name = format!(":{}", line.trim());
-        let mut display =
-            Display { name, screen: screen.clone(), empty: read(&screen), _server: server };
+        let mut display = Display { name, empty: read(&screen), screen, _server: server };
         // Out of the way: what is under the pointer may look another way.
         display.input(host, &["mousemove", "639", "479"]);
         display.empty = display.picture();

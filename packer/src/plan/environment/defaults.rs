@@ -28,7 +28,7 @@ enum Value {
     Found(&'static [Candidate]),
     /// If it is not set, it is set to this.
     Unless(&'static str),
-    /// If it is not set and the host's directory does not have this file, it is set to the closure's directory that does.
+    /// If it is not set and the host's directory does not have this file, it is set to the closure's that does.
     Missing(&'static str, &'static str),
 }
 use Value::{Found, Kept, Missing, Removed, Unless};
@@ -51,13 +51,13 @@ use Candidate::{Closure, Host};
 /// - OpenSSL, glibc and tzdata from Nix look for certificates, locales and time zones where NixOS has them.
 ///   For certificates and time zones, the host's files come first: they fit the host and are newer. A locale
 ///   archive has to match the C library, so the closure's file comes first.
-/// - Variables that name modules of GTK, GLib, Qt, GStreamer, audio plugins and glibc are removed, as `LD_LIBRARY_PATH`
-///   is: terminals out of snaps and sessions of NixOS set them. A wrapper in the bundle sets its own afterwards.
+/// - Variables that name modules of GTK, GLib, Qt, GStreamer and glibc and audio plugins are removed, as
+///   `LD_LIBRARY_PATH` is: terminals out of snaps and sessions of NixOS set them. A wrapper in the bundle sets its own afterwards.
 ///   `LOCPATH` hides all other locales of glibc, and `GSETTINGS_SCHEMA_DIR` the closure's settings, by those of another
 ///   version.
 /// - Wrappers put directories in front of `XDG_DATA_DIRS` and `XDG_CONFIG_DIRS`. Where these are not set, their defaults
 ///   would be lost: the XDG Base Directory Specification has them.
-/// - Without a configuration of the host, fontconfig finds no fonts; that of the closure names the host's directories, too.
+/// - Without a configuration of the host, fontconfig finds no fonts; the closure's names the host's directories, too.
 ///
 /// The paths of certificates on the host are those that Go's crypto/x509 looks at.
 const DEFAULTS: [Default; 31] = [
