@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use tests::{Bundle, Change, Host, Nix, Start};
 
@@ -94,7 +95,7 @@ fn text_appears_with_the_hosts_fonts() {
     let [expected, own] = expected();
     let bundle = without_fonts();
     for mode in MODES {
-        assert!(drawn_packed(&bundle, mode, &[fonts.clone()]) == expected, "{mode}");
+        assert!(drawn_packed(&bundle, mode, slice::from_ref(&fonts)) == expected, "{mode}");
         let changes = [fonts.clone(), no_configuration()];
         assert!(drawn_packed(&bundle, mode, &changes) == own, "{mode}");
     }
