@@ -6,11 +6,8 @@ use std::process::Command;
 use tests::{Builder, Bundle, Closure, once, run, source};
 
 use crate::driver::too_new;
-use crate::tree::Tree;
+use crate::tree::{DEBIAN, Tree, VERSION};
 use crate::{INTERFACES, MODES, ask, asks, said, start};
-
-const PLACE: &str = "/usr/lib/x86_64-linux-gnu";
-const VERSION: &str = "535.288.01";
 
 /// What the bundle's own library says.
 const OWN: &str = "libcuda.so.1 1.0 ";
@@ -25,19 +22,11 @@ fn with_own() -> Builder {
     bundle.option("--graphics", &own.path)
 }
 
-fn machine() -> Tree {
-    let tree = Tree::new();
-    tree.libraries(PLACE, VERSION);
-    tree.module(VERSION);
-    tree.data();
-    tree
-}
-
 /// A library of NVIDIA's that needs a newer glibc than the bundle has, which so far there never was.
 #[test]
 fn a_driver_for_a_newer_glibc() {
-    let tree = machine();
-    fs::copy(too_new("libcuda.so.1"), tree.at(&format!("{PLACE}/libcuda.so.{VERSION}"))).unwrap();
+    let tree = Tree::with_driver(DEBIAN);
+    fs::copy(too_new("libcuda.so.1"), tree.at(&format!("{DEBIAN}/libcuda.so.{VERSION}"))).unwrap();
     for mode in MODES {
         let (text, log) = ask(&tree.host(), mode, &["cuda"]);
         assert!(!text.contains("cuInit"), "{mode}: {text}");
@@ -54,14 +43,14 @@ fn the_directory_of_a_newer_nixos() {
     };
     let alone = Tree::new();
     newer(&alone);
-    let beside = machine();
+    let beside = Tree::with_driver(DEBIAN);
     newer(&beside);
     for mode in MODES {
         let (text, log) = ask(&alone.host(), mode, &["cuda"]);
         assert!(!text.contains("cuInit") && log.contains("2.99"), "{mode}: {text}\n{log}");
         let (text, log) = ask(&beside.host(), mode, &["cuda"]);
         assert!(
-            text.contains(&format!("libcuda.so.1 {VERSION} {PLACE}/")),
+            text.contains(&format!("libcuda.so.1 {VERSION} {DEBIAN}/")),
             "{mode}: {text}\n{log}"
         );
     }
@@ -71,7 +60,7 @@ fn the_directory_of_a_newer_nixos() {
 #[test]
 fn the_bundles_own() {
     let bundle = with_own().pack();
-    let (tree, empty) = (machine(), Tree::new());
+    let (tree, empty) = (Tree::with_driver(DEBIAN), Tree::new());
     let hosts = [("the host's", tree.host()), ("none", empty.host())];
     for (has, host) in &hosts {
         let program = host.install(&bundle.path);
@@ -94,7 +83,7 @@ fn the_bundles_own() {
 
 #[test]
 fn nothing_if_the_user_says_so() {
-    let tree = machine();
+    let tree = Tree::with_driver(DEBIAN);
     let host = tree.host();
     for mode in MODES {
         let ended = start(&host, mode, &INTERFACES).env("PACKED_GRAPHICS", "off").run();
@@ -107,7 +96,7 @@ fn nothing_if_the_user_says_so() {
 
 #[test]
 fn what_the_bundle_does_not_have() {
-    let tree = machine();
+    let tree = Tree::with_driver(DEBIAN);
     let host = tree.host();
     let empty = Tree::new();
     let none = empty.host();
@@ -123,7 +112,7 @@ fn what_the_bundle_does_not_have() {
 #[test]
 fn anything_for_musl() {
     let bundle = Bundle::of(&Closure::example("graphics.asks-musl")).entry("/bin/asks").pack();
-    let tree = machine();
+    let tree = Tree::with_driver(DEBIAN);
     let host = tree.host();
     let program = host.install(&bundle.path);
     for mode in bundle.modes() {
@@ -161,7 +150,7 @@ fn programs_of_the_host() {
 /// A bundle that names no driver looks for none: not a system call.
 #[test]
 fn bundles_without_graphics_do_not_look() {
-    let tree = machine();
+    let tree = Tree::with_driver(DEBIAN);
     let host = tree.host();
     let traced = |bundle: &Bundle, mode: &str| {
         let trace = host.directory(host.home("trace"), 0o700).join("calls");

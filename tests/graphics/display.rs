@@ -24,32 +24,33 @@ pub(crate) trait Screen {
 
     /// What is on it now.
     fn picture(&self) -> Picture;
+}
 
-    /// Runs a program until the screen shows what is looked for.
-    #[track_caller]
-    fn draws(&self, start: Start, is_found: impl Fn(&Picture) -> bool) -> Picture
-    where
-        Self: Sized,
-    {
-        let mut running = self.shown(start).spawn();
-        let begin = Instant::now();
-        let mut before = self.picture();
-        loop {
-            thread::sleep(Duration::from_millis(100));
-            let picture = self.picture();
-            // A whole one, not one that is being drawn. What moves is never the same again.
-            let is_whole = picture == before || begin.elapsed() > MOVES;
-            if is_whole && picture.has_drawing() && is_found(&picture) {
-                end(running);
-                return picture;
-            }
-            if running.has_ended() || begin.elapsed() > PATIENCE {
-                let ended = end(running);
-                let colours = picture.colours().count();
-                panic!("not the picture: {colours} colours; {}, {}", ended.status, ended.stderr());
-            }
-            before = picture;
+/// Runs a program until the screen shows what is looked for.
+#[track_caller]
+pub(crate) fn draws(
+    screen: &dyn Screen,
+    start: Start,
+    is_found: impl Fn(&Picture) -> bool,
+) -> Picture {
+    let mut running = screen.shown(start).spawn();
+    let begin = Instant::now();
+    let mut before = screen.picture();
+    loop {
+        thread::sleep(Duration::from_millis(100));
+        let picture = screen.picture();
+        // A whole one, not one that is being drawn. What moves is never the same again.
+        let is_whole = picture == before || begin.elapsed() > MOVES;
+        if is_whole && picture.has_drawing() && is_found(&picture) {
+            end(running);
+            return picture;
         }
+        if running.has_ended() || begin.elapsed() > PATIENCE {
+            let ended = end(running);
+            let colours = picture.colours().count();
+            panic!("not the picture: {colours} colours; {}, {}", ended.status, ended.stderr());
+        }
+        before = picture;
     }
 }
 

@@ -25,28 +25,24 @@ pub(crate) fn driver(processor: &str, version: &str) -> PathBuf {
     let text = fs::read(source().join("tests/graphics/driver.c")).expect("read a source");
     once(&format!("driver-{processor}-{version}"), text, |output| {
         fs::create_dir_all(output).expect("make a directory");
-        let compiler = &compiler(processor);
-        for name in INNER {
-            library(
-                compiler,
-                output,
-                &format!("{name}.{version}"),
-                &format!("{name}.{version}"),
-                version,
-                &[],
-            );
-        }
-        for (name, end) in OPENED {
+        let inner = INNER.map(|name| (name, format!(".{version}"), &[][..]));
+        let opened = OPENED.map(|(name, end)| {
             // As NVIDIA's: these two need the others, and say nothing of where they are.
-            let needed: &[&str] = if name.contains("GL") { &INNER } else { &[] };
-            library(
-                compiler,
-                output,
-                &format!("{name}.{version}"),
-                &format!("{name}{end}"),
-                version,
-                needed,
-            );
+            let needed = if name.contains("GL") { &INNER[..] } else { &[] };
+            (name, end.to_owned(), needed)
+        });
+        for (name, end, needed) in inner.into_iter().chain(opened) {
+            let soname = format!("{name}{end}");
+            let mut gcc = Command::new(compiler(processor));
+            gcc.args(["-shared", "-fPIC", "-O1", "-s", "-w", "-D_GNU_SOURCE"])
+                .arg(format!("-DNAME=\"{soname}\""))
+                .arg(format!("-DVERSION=\"{version}\""))
+                .arg(format!("-Wl,--no-as-needed,-soname,{soname}"))
+                .arg("-o")
+                .arg(output.join(format!("{name}.{version}")))
+                .arg(source().join("tests/graphics/driver.c"))
+                .args(needed.iter().map(|name| output.join(format!("{name}.{version}"))));
+            run(&mut gcc).expect_code(0);
         }
     })
 }
@@ -54,28 +50,6 @@ pub(crate) fn driver(processor: &str, version: &str) -> PathBuf {
 /// The C compiler for a processor type.
 fn compiler(processor: &str) -> String {
     if processor == ARCH { "gcc".into() } else { format!("{processor}-linux-gnu-gcc") }
-}
-
-/// Compiles one library.
-fn library(
-    compiler: &str,
-    directory: &Path,
-    file: &str,
-    soname: &str,
-    version: &str,
-    needed: &[&str],
-) {
-    let mut gcc = Command::new(compiler);
-    gcc.args(["-shared", "-fPIC", "-O1", "-s", "-w", "-D_GNU_SOURCE", "-Wl,--no-as-needed"])
-        .arg(format!("-DNAME=\"{soname}\""))
-        .arg(format!("-DVERSION=\"{version}\""))
-        .arg(format!("-Wl,-soname,{soname}"))
-        .arg("-o")
-        .arg(directory.join(file))
-        .arg(source().join("tests/graphics/driver.c"))
-        .args(needed.iter().map(|name| directory.join(format!("{name}.{version}"))))
-        .args(["-lm", "-ldl", "-lpthread", "-lrt"]);
-    run(&mut gcc).expect_code(0);
 }
 
 /// A library that needs a version of glibc that nobody has.

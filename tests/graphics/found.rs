@@ -6,21 +6,8 @@ use std::fs;
 use tests::{Bundle, Closure, Host, Nix, User, UserNamespace, need};
 
 use crate::driver::{INNER, OPENED};
-use crate::tree::Tree;
+use crate::tree::{DEBIAN, Tree, VERSION};
 use crate::{INTERFACES, MODES, ask, said, start};
-
-const VERSION: &str = "535.288.01";
-
-const DEBIAN: &str = "/usr/lib/x86_64-linux-gnu";
-
-/// A machine with the driver in one directory.
-fn machine(directory: &str) -> Tree {
-    let tree = Tree::new();
-    tree.module(VERSION);
-    tree.libraries(directory, VERSION);
-    tree.data();
-    tree
-}
 
 /// Checks that each interface gets the library of the host that is there, in each mode.
 #[track_caller]
@@ -80,29 +67,29 @@ fn of_debian() {
 
 #[test]
 fn of_ubuntu() {
-    finds(&machine(DEBIAN).host(), DEBIAN, &INTERFACES);
+    finds(&Tree::with_driver(DEBIAN).host(), DEBIAN, &INTERFACES);
 }
 
 #[test]
 fn of_fedora() {
-    finds(&machine("/usr/lib64").host(), "/usr/lib64", &INTERFACES);
+    finds(&Tree::with_driver("/usr/lib64").host(), "/usr/lib64", &INTERFACES);
 }
 
 #[test]
 fn of_arch() {
-    finds(&machine("/usr/lib").host(), "/usr/lib", &INTERFACES);
+    finds(&Tree::with_driver("/usr/lib").host(), "/usr/lib", &INTERFACES);
 }
 
 #[test]
 fn where_only_the_loaders_cache_knows() {
-    let tree = machine("/usr/lib/some/place");
+    let tree = Tree::with_driver("/usr/lib/some/place");
     tree.cache(&["/usr/lib/some/place"]);
     finds(&tree.host(), "/usr/lib/some/place", &INTERFACES);
 }
 
 #[test]
 fn of_root() {
-    let tree = machine(DEBIAN);
+    let tree = Tree::with_driver(DEBIAN);
     let host = tree.host_of(User::root(), Nix::OtherPaths);
     finds(&host, DEBIAN, &INTERFACES);
 }
@@ -110,7 +97,7 @@ fn of_root() {
 /// The closure is in a store of the host's, which has no driver.
 #[test]
 fn in_the_hosts_store() {
-    let tree = machine(DEBIAN);
+    let tree = Tree::with_driver(DEBIAN);
     let host = tree.host_of(User::ordinary(), Nix::SamePaths);
     finds_in(&["host"], &host, DEBIAN, &INTERFACES);
 }
@@ -145,7 +132,11 @@ fn of_the_open_modules() {
 /// Google's Kubernetes nodes mount the driver there.
 #[test]
 fn of_a_cluster() {
-    finds(&machine("/usr/local/nvidia/lib64").host(), "/usr/local/nvidia/lib64", &INTERFACES);
+    finds(
+        &Tree::with_driver("/usr/local/nvidia/lib64").host(),
+        "/usr/local/nvidia/lib64",
+        &INTERFACES,
+    );
 }
 
 /// Windows has the driver: no module, and files without a version.
@@ -198,7 +189,7 @@ fn of_nixos() {
 /// Nothing but the driver's own files is ever linked.
 #[test]
 fn without_anything_else() {
-    let tree = machine(DEBIAN);
+    let tree = Tree::with_driver(DEBIAN);
     // What a machine has beside them, and what would look like a part of the driver if a version were enough.
     for name in ["libc", "libX11", "libwayland-client", "libstdc++"] {
         let library = tree.at(&format!("{DEBIAN}/libcuda.so.{VERSION}"));
@@ -232,7 +223,7 @@ fn without_anything_else() {
 /// A variable that is set stays as it is.
 #[test]
 fn and_the_callers_variables_stay() {
-    let tree = machine(DEBIAN);
+    let tree = Tree::with_driver(DEBIAN);
     let host = tree.host();
     let names = [
         "__EGL_VENDOR_LIBRARY_FILENAMES",

@@ -17,6 +17,12 @@ const LAID_OVER: [&str; 3] = ["usr", "etc", "run"];
 /// Those that the kernel makes, in the place of which a host has what is here.
 const REPLACED: [&str; 2] = ["sys/module", "proc/driver"];
 
+/// The version of most drivers here.
+pub(crate) const VERSION: &str = "535.288.01";
+
+/// Where Debian and Ubuntu have libraries.
+pub(crate) const DEBIAN: &str = "/usr/lib/x86_64-linux-gnu";
+
 /// The files of a driver on some distribution.
 pub(crate) struct Tree {
     top: TempDir,
@@ -36,6 +42,15 @@ impl Tree {
         for name in REPLACED.iter().chain(&LAID_OVER) {
             fs::create_dir_all(tree.top.path().join(name)).expect("make a directory");
         }
+        tree
+    }
+
+    /// A machine with a driver in one directory.
+    pub(crate) fn with_driver(directory: &str) -> Tree {
+        let tree = Tree::new();
+        tree.module(VERSION);
+        tree.libraries(directory, VERSION);
+        tree.data();
         tree
     }
 
@@ -123,15 +138,9 @@ impl Tree {
     /// Writes the loader's cache of libraries, with those in these directories.
     pub(crate) fn cache(&self, directories: &[&str]) {
         self.file("/etc/ld.so.conf", &directories.join("\n"));
+        // Its files are those below this root.
         let mut ldconfig = Command::new("ldconfig");
-        ldconfig.arg("-r").arg(self.top.path()).args([
-            "-X",
-            "-C",
-            "/etc/ld.so.cache",
-            "-f",
-            "/etc/ld.so.conf",
-        ]);
-        run(&mut ldconfig).expect_code(0);
+        run(ldconfig.arg("-X").arg("-r").arg(self.top.path())).expect_code(0);
     }
 
     /// A host that has these files, as long as they are there.
@@ -141,6 +150,11 @@ impl Tree {
 
     /// The same for a user, and with a store.
     pub(crate) fn host_of(&self, user: User, nix: Nix) -> Host {
+        Host::changed(user, nix, &self.changes())
+    }
+
+    /// What makes a host have these files.
+    pub(crate) fn changes(&self) -> Vec<Change> {
         let laid_over = LAID_OVER.iter().map(|name| Change::Mount {
             kind: "overlay",
             at: Path::new("/").join(name),
@@ -150,6 +164,6 @@ impl Tree {
             source: self.top.path().join(name),
             at: Path::new("/").join(name),
         });
-        Host::changed(user, nix, &laid_over.chain(replaced).collect::<Vec<_>>())
+        laid_over.chain(replaced).collect()
     }
 }

@@ -1,9 +1,8 @@
 //! The libraries are those of the kernel module's version, whatever else is there.
 
-use crate::tree::Tree;
+use crate::tree::{DEBIAN, Tree};
 use crate::{MODES, ask, start};
 
-const PLACE: &str = "/usr/lib/x86_64-linux-gnu";
 const OTHER: &str = "/usr/lib64";
 
 /// Checks which version of libcuda is loaded.
@@ -19,35 +18,35 @@ fn loads(tree: &Tree, version: &str, path: &str) {
 #[test]
 fn two_in_one_directory() {
     let tree = Tree::new();
-    tree.libraries(PLACE, "535.288.01");
+    tree.libraries(DEBIAN, "535.288.01");
     // The links are this one's.
-    tree.libraries(PLACE, "550.54.14");
+    tree.libraries(DEBIAN, "550.54.14");
     tree.module("535.288.01");
-    loads(&tree, "535.288.01", PLACE);
+    loads(&tree, "535.288.01", DEBIAN);
     tree.module("550.54.14");
-    loads(&tree, "550.54.14", PLACE);
+    loads(&tree, "550.54.14", DEBIAN);
 }
 
 #[test]
 fn two_in_two_directories() {
     let tree = Tree::new();
-    tree.libraries(PLACE, "535.288.01");
+    tree.libraries(DEBIAN, "535.288.01");
     tree.libraries(OTHER, "550.54.14");
     tree.module("550.54.14");
     loads(&tree, "550.54.14", OTHER);
     tree.module("535.288.01");
-    loads(&tree, "535.288.01", PLACE);
+    loads(&tree, "535.288.01", DEBIAN);
 }
 
 /// The next start after an update of the driver sees it, with the cache of the start before.
 #[test]
 fn an_update_is_seen_at_the_next_start() {
     let tree = Tree::new();
-    tree.libraries(PLACE, "535.288.01");
+    tree.libraries(DEBIAN, "535.288.01");
     tree.module("535.288.01");
     let host = tree.host();
     for version in ["535.288.01", "550.54.14"] {
-        tree.libraries(PLACE, version);
+        tree.libraries(DEBIAN, version);
         tree.module(version);
         for mode in MODES {
             let (text, log) = ask(&host, mode, &["cuda"]);
@@ -65,11 +64,11 @@ fn a_move_is_seen_at_the_next_start() {
     let host = tree.host();
     let first = MODES.map(|mode| ask(&host, mode, &["cuda"]));
     std::fs::remove_dir_all(tree.at(OTHER)).unwrap();
-    tree.libraries(PLACE, "535.288.01");
+    tree.libraries(DEBIAN, "535.288.01");
     for (mode, (before, _)) in MODES.iter().zip(first) {
         assert!(before.contains(OTHER), "{mode}: {before}");
         let (text, log) = ask(&host, mode, &["cuda"]);
-        assert!(text.contains(&format!("535.288.01 {PLACE}/")), "{mode}: {text}\n{log}");
+        assert!(text.contains(&format!("535.288.01 {DEBIAN}/")), "{mode}: {text}\n{log}");
     }
 }
 
@@ -77,7 +76,7 @@ fn a_move_is_seen_at_the_next_start() {
 #[test]
 fn a_missing_one_is_said() {
     let tree = Tree::new();
-    tree.libraries(PLACE, "535.288.01");
+    tree.libraries(DEBIAN, "535.288.01");
     tree.module("550.54.14");
     let host = tree.host();
     for mode in MODES {
