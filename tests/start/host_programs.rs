@@ -102,7 +102,8 @@ fn a_bundle_that_was_moved_gives_way_to_the_hosts() {
 
 #[test]
 fn bundles_in_bundles_keep_what_the_first_caller_had() {
-    let (outer, inner) = (opener("exec /srv/inner # which starts xdg-open"), opener("exec xdg-open"));
+    let (outer, inner) =
+        (opener("exec /srv/inner # which starts xdg-open"), opener("exec xdg-open"));
     let host = Host::ordinary();
     let program = host.install_as(&outer.path, "/srv/outer");
     host.install_as(&inner.path, "/srv/inner");
