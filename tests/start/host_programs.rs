@@ -106,7 +106,7 @@ fn bundles_in_bundles_keep_what_the_first_caller_had() {
         (opener("exec /srv/inner # which starts xdg-open"), opener("exec xdg-open"));
     let host = Host::ordinary();
     let program = host.install_as(&outer.path, "/srv/outer");
-    host.install_as(&inner.path, "/srv/inner");
+    let _ = host.install_as(&inner.path, "/srv/inner");
     let path = with_xdg_open(&host);
     let start = host.start(&program).env("PATH", &path).env("RULE", "of the caller");
     let text = start.run().stdout();
