@@ -79,7 +79,7 @@ fn choose(context: &Context<'_>, graphics: Graphics) -> Result<Option<Drivers>, 
     }
     let found = match graphics.glibc {
         None => Err(NoDrivers::WithoutGlibc),
-        Some(glibc) => host(context, glibc),
+        Some(glibc) => host(context, graphics, glibc),
     };
     match found {
         Ok(None) => {
@@ -99,11 +99,15 @@ fn choose(context: &Context<'_>, graphics: Graphics) -> Result<Option<Drivers>, 
 }
 
 /// Looks for the host's drivers; `None` if programs find them by themselves.
-fn host(context: &Context<'_>, glibc: u16) -> Result<Option<Nvidia>, NoDrivers> {
+fn host(
+    context: &Context<'_>,
+    graphics: Graphics,
+    glibc: u16,
+) -> Result<Option<Nvidia>, NoDrivers> {
     let log = context.log;
     match nixos::check(glibc) {
-        Ok(()) => return Ok(None),
-        Err(Unfit::Absent) => {}
+        Ok(()) if are_looked_for(graphics) => return Ok(None),
+        Ok(()) | Err(Unfit::Absent) => {}
         Err(Unfit::TooNew(library, needed)) => {
             log.debug(format_args!(
                 "graphics: not {OPENGL_DRIVER}: {library} needs glibc 2.{needed}; the bundle has 2.{glibc}"
@@ -120,10 +124,14 @@ fn host(context: &Context<'_>, glibc: u16) -> Result<Option<Nvidia>, NoDrivers> 
     }
 }
 
+fn are_looked_for(graphics: Graphics) -> bool {
+    graphics.interfaces.contains(Interface::OpenglDriver)
+}
+
 impl Drivers {
     /// Whether programs look in `/run/opengl-driver`: else only variables help.
     pub(crate) fn are_looked_for(&self) -> bool {
-        self.graphics.interfaces.contains(Interface::OpenglDriver)
+        are_looked_for(self.graphics)
     }
 
     /// The path of the bundle's drivers in `/nix/store`.

@@ -113,3 +113,15 @@ fn bundles_in_bundles_keep_what_the_first_caller_had() {
     assert_eq!(variable(&text, "RULE"), ["RULE=of the caller"], "{text}");
     assert_eq!(variable(&text, "PATH"), [format!("PATH={path}")], "{text}");
 }
+
+#[test]
+fn clearing_the_cache_removes_the_links() {
+    let bundle = opener("exec xdg-open");
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let links = host.outside(host.cache().join("host"));
+    host.start(&program).env("PATH", with_xdg_open(&host)).run().expect_code(0);
+    assert!(links.exists());
+    let _ = host.start(&program).env("PACKED", "clear").run().stdout();
+    assert!(!links.exists());
+}
