@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
-use tests::{Closure, Ended, Store, run};
+use tests::{Bundle, Closure, Ended, Store, run};
 
 use crate::image::Packing;
 
@@ -107,6 +107,22 @@ fn certificates_of_the_closure_are_where_programs_look() {
     );
     let target = root.path().join(link.strip_prefix("/").unwrap());
     assert_eq!(fs::read(target).unwrap(), b"certificates\n");
+}
+
+#[test]
+fn drivers_are_where_programs_look() {
+    let store = Store::new();
+    store.executable(format!("{}/bin/run", Store::PATH), b"#!/bin/sh\n");
+    store.file(format!("{}/share/vulkan/icd.d/x.json", Store::OTHER), b"{}");
+    let drivers = Path::new("/nix/store").join(Store::OTHER);
+    let builder = Bundle::of_store(&store, Store::PATH).entry("/bin/run");
+    let bundle = builder.option("--graphics", &drivers).pack();
+    let of_store = Packing::of_store(&store, Store::PATH).entry("/bin/run");
+    for packing in [of_store.option("--graphics", &drivers), Packing::of_bundle(&bundle.path)] {
+        let root = packing.image().unpack();
+        assert_eq!(fs::read_link(root.path().join("run/opengl-driver")).unwrap(), drivers);
+        assert!(root.path().join(drivers.strip_prefix("/").unwrap()).join("share").is_dir());
+    }
 }
 
 #[test]

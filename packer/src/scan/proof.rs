@@ -12,7 +12,7 @@ use super::catalogue;
 use super::compressed::{self, Method};
 use super::kind::{self, Bearing};
 use super::pieces::{PieceScanner, Pieces};
-use super::store_name::StoreTextScanner;
+use super::store_name::StoreNameScanner;
 use super::streams::StreamScanner;
 use crate::elf::Machine;
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ pub(crate) struct Surveyed<'a> {
     wide: Option<(u64, u32)>,
     pieces: PieceScanner<'a>,
     moves: Option<MoveScanner>,
-    names: Option<StoreTextScanner>,
+    names: Option<StoreNameScanner>,
     streams: Option<StreamScanner>,
 }
 
@@ -115,7 +115,7 @@ impl Survey {
             wide: None,
             pieces: PieceScanner::new(&rules.pieces),
             moves: None,
-            names: is_executable.then(StoreTextScanner::default),
+            names: is_executable.then(StoreNameScanner::default),
             streams: None,
         };
         surveyed.streams = (!surveyed.is_documentation()).then(StreamScanner::default);
@@ -201,7 +201,7 @@ impl Surveyed<'_> {
         if let Some(at) = self.moves.take().and_then(MoveScanner::end) {
             self.find(Obstacle, &format!("a path in the store in pieces, at byte {at}"));
         }
-        if let Some(at) = self.names.take().and_then(StoreTextScanner::end) {
+        if let Some(at) = self.names.take().and_then(StoreNameScanner::end) {
             self.find(Doubt, &format!("names /nix without a hash, at byte {at}"));
         }
         let head = &self.head[..self.head.len().min(compressed::HEAD_LEN)];

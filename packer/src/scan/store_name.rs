@@ -10,7 +10,7 @@ const CONTEXT: usize = 7 + 32 + 1;
 
 /// Looks for the name in a file that comes in parts.
 #[derive(Default)]
-pub(crate) struct StoreTextScanner {
+pub(crate) struct StoreNameScanner {
     /// The last bytes before the next part, and how many bytes went before them.
     window: Vec<u8>,
     start: u64,
@@ -19,7 +19,7 @@ pub(crate) struct StoreTextScanner {
     found: Option<u64>,
 }
 
-impl StoreTextScanner {
+impl StoreNameScanner {
     /// Takes the file's next bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         if self.found.is_some() {
@@ -104,7 +104,7 @@ mod tests {
             (format!("/nix/store/{hash}-glibc:/nix/store"), Some(50)),
         ] {
             for part in [1, 7, 1000] {
-                let mut scanner = StoreTextScanner::default();
+                let mut scanner = StoreNameScanner::default();
                 text.as_bytes().chunks(part).for_each(|part| scanner.feed(part));
                 assert_eq!(scanner.end(), expected, "{text} by {part}");
             }
