@@ -127,7 +127,9 @@ fn with_network_last<'a>(context: &Context<'_>, places: Vec<Place<'a>>) -> Vec<P
 }
 
 /// Unpacks the bundle to the first place that can hold it.
+// If it were inlined, looking into the other places would need its stack frame, too.
 #[cold]
+#[inline(never)]
 fn add_to_first(
     context: &Context<'_>,
     form: Form,

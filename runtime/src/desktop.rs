@@ -59,7 +59,8 @@ pub fn install(
     let (mut records, others): (Vec<Record>, Vec<Record>) =
         locked.installed.iter().partition(|record| record.is_of(path, Some(digest)));
     // The names stay: the user may have made an entry the default for a type of file.
-    let key = records.first().map_or_else(|| Key::new(path, &others), |record| record.key);
+    let earlier = records.iter().find(|record| record.bundle == path).or(records.first());
+    let key = earlier.map_or_else(|| Key::new(path, &others), |record| record.key);
     let names = Names { bundle: path, digest, key, home: home.path };
     let (files, left_out) = collect(payload, &bundle.descriptor, &names)?;
     if files.is_empty() {

@@ -213,14 +213,16 @@ fn removed<'a>(
 #[cold]
 fn add_links(context: &Context<'_>, environment: &mut Vec<Variable<'_>>) {
     let path = environment.iter().position(|string| string.sets(b"PATH"));
-    let (Some(at), Some(links)) = (path, host_programs::links(context)) else { return };
+    let Some(at) = path else { return };
     let rest = &environment[at].as_c_str().to_bytes()["PATH=".len()..];
+    let Some(links) = host_programs::links(context, rest) else { return };
     let Ok(path) = CString::new([b"PATH=", &*links, b":", rest].concat()) else { return };
-    environment[at] = Variable::New(path);
-    let new = environment.iter().map(Variable::as_c_str);
+    let others = environment.iter().enumerate().filter(|(number, _)| *number != at);
+    let new = others.map(|(_, string)| string.as_c_str()).chain([&*path]);
     if let Some(record) =
         host_programs::record(context.environment, new, &context.bundle.descriptor.environment)
     {
+        environment[at] = Variable::New(path);
         environment.retain(|string| !string.sets(CALLER.as_bytes()));
         environment.push(Variable::New(record));
     }

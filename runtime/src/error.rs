@@ -88,6 +88,8 @@ pub enum Error {
     UnknownCommand(Shown),
     /// The packer put no bill of materials into the bundle.
     NoSbom,
+    /// A program of the host that the bundle's program starts is not in `PATH`.
+    NotInPath(Shown),
     /// The program is visible, but cannot be executed.
     Exec {
         /// The program's path.
@@ -128,6 +130,8 @@ pub enum NoDrivers {
     OfVersion(Shown),
     /// The closure has no glibc, which the host's drivers need.
     WithoutGlibc,
+    /// No directory can have links to the host's.
+    WithoutPlace,
 }
 
 /// Why a mode does not work on this host.
@@ -267,7 +271,7 @@ impl Error {
     /// Returns the exit status: 126 and 127 as for env(1), and 125 for all other errors.
     pub fn exit_status(&self) -> i32 {
         match self {
-            Error::Exec { errno: Errno::NOENT, .. } => 127,
+            Error::Exec { errno: Errno::NOENT, .. } | Error::NotInPath(_) => 127,
             Error::Exec { .. } => 126,
             _ => 125,
         }

@@ -13,15 +13,15 @@ mod variables;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 
-use format::{Graphics, Interface, STORE_DIR};
+use format::{Graphics, Interface, Mode, STORE_DIR};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
-use crate::cache::directory::{Cache, GRAPHICS, PRIVATE};
+use crate::cache::directory::{GRAPHICS, PRIVATE};
 use crate::cache::place::{self, Absent};
 use crate::cache::published;
 use crate::context::Context;
-use crate::error::{Error, NoDrivers, Shown};
+use crate::error::{Error, NoDrivers};
 use crate::settings::Choice;
 use crate::system::file::{self, Permissions};
 pub(crate) use nixos::OPENGL_DRIVER;
@@ -81,12 +81,23 @@ fn choose(context: &Context<'_>, graphics: Graphics) -> Result<Option<Drivers>, 
         None => Err(NoDrivers::WithoutGlibc),
         Some(glibc) => host(context, graphics, glibc),
     };
+    // In memory, they are in the new root.
+    let is_in_memory = context.settings.mode == Some(Mode::Ram) && are_looked_for(graphics);
+    let found = found.and_then(|host| {
+        let drivers = host.map(|host| Drivers { host: Some(host), bundled, graphics });
+        match &drivers {
+            Some(drivers) if !is_in_memory && drivers.linked(context).is_none() => {
+                Err(NoDrivers::WithoutPlace)
+            }
+            _ => Ok(drivers),
+        }
+    });
     match found {
         Ok(None) => {
             log.debug(format_args!("graphics: {OPENGL_DRIVER}"));
             Ok(None)
         }
-        Ok(Some(host)) => Ok(Some(Drivers { host: Some(host), bundled, graphics })),
+        Ok(drivers) => Ok(drivers),
         Err(reason) if context.settings.graphics == Some(Choice::Host) => {
             Err(Error::NoDrivers(reason))
         }
@@ -114,7 +125,7 @@ fn host(
             ));
         }
     }
-    match Nvidia::find() {
+    match Nvidia::find(glibc) {
         Ok(driver) => {
             log.debug(format_args!("graphics: the host's NVIDIA driver{driver}"));
             Ok(Some(driver))
@@ -155,8 +166,11 @@ impl Drivers {
             while let Some(component) = components.next() {
                 let name = CString::new(component).map_err(|_| Errno::INVAL)?;
                 if components.peek().is_none() {
-                    rustix::fs::symlinkat(&*target, above, &*name)?;
-                    break;
+                    match rustix::fs::symlinkat(&*target, above, &*name) {
+                        // A library has the name of a directory.
+                        Ok(()) | Err(Errno::EXIST) => break,
+                        Err(errno) => return Err(errno),
+                    }
                 }
                 opened = file::ensure_directory(above, &name, Permissions::from_raw_mode(0o755))?;
                 above = opened.as_fd();
@@ -169,30 +183,9 @@ impl Drivers {
     pub(crate) fn linked(&self, context: &Context<'_>) -> Option<Vec<u8>> {
         let (host, glibc) = (self.host.as_ref()?, self.graphics.glibc?);
         let name = host.name(glibc);
-        let links = |cache: &Cache| {
-            let path =
-                [&cache.path, &b"/"[..], GRAPHICS.to_bytes(), b"/", name.as_bytes()].concat();
-            match published::is_there(&path) {
-                true => Ok(path),
-                false => published::publish(cache, GRAPHICS, &name, |directory| {
-                    self.write(directory, context)
-                })
-                .map(|()| path),
-            }
-        };
-        for place in place::places(&context.settings, context.environment) {
-            let Ok(cache) = place.open(Absent::Create) else { continue };
-            match links(&cache) {
-                Ok(path) => return Some(path),
-                Err(error) => {
-                    let place = Shown::from(&place);
-                    context
-                        .log
-                        .debug(format_args!("graphics: no links in {place}: {}", error.what()));
-                }
-            }
-        }
-        None
+        published::find_or_make(context, GRAPHICS, &name, |directory| {
+            self.write(directory, context)
+        })
     }
 
     /// Returns the variables by which programs find drivers in these directories, and libraries by `libraries`.

@@ -5,65 +5,80 @@
 //! such a link, takes the environment as it was before its rules from `PACKED_CALLER`, and executes the host's program.
 
 use alloc::ffi::CString;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use format::Rule;
 use rustix::fs::Access;
-use rustix::io::Errno;
 
 use crate::cache::directory::HOST;
-use crate::cache::place::{self, Absent};
 use crate::cache::published;
 use crate::context::Context;
 use crate::error::{Error, Shown};
 use crate::settings::{CALLER, variable};
 use crate::system::call;
 
-/// Returns the directory with a link to the bundle for each program of the host that its programs start; makes it if it
-/// is not there.
-#[cold]
-pub(crate) fn links(context: &Context<'_>) -> Option<Vec<u8>> {
-    let (name, programs) = (directory(context), &context.bundle.descriptor.host_programs);
-    for place in place::places(&context.settings, context.environment) {
-        let Ok(cache) = place.open(Absent::Create) else { continue };
-        let path = [&cache.path, &b"/"[..], HOST.to_bytes(), b"/", name.as_bytes()].concat();
-        if published::is_there(&path) {
-            return Some(path);
-        }
-        let made = published::publish(&cache, HOST, &name, |directory| {
-            programs.iter().try_for_each(|program| {
-                rustix::fs::symlinkat(&*context.own_path, directory, &**program)
-            })
-        });
-        match made {
-            Ok(()) => return Some(path),
-            Err(error) => {
-                context.log.debug(format_args!(
-                    "no links in {}: {}",
-                    Shown::from(&place),
-                    error.what()
-                ));
-            }
-        }
-    }
-    None
-}
+/// The programs: they open files and addresses as the user wants, and belong to no closure.
+const PROGRAMS: [&[u8]; 4] = [b"xdg-open", b"xdg-email", b"xdg-mime", b"xdg-settings"];
 
-/// Returns the name of the directory of links: another one for each place and each list of programs.
-fn directory(context: &Context<'_>) -> String {
+/// Bytes of `PACKED_CALLER` at most: the kernel takes no string of 128 KiB (`MAX_ARG_STRLEN`).
+const RECORD_LEN: usize = 64 << 10;
+
+/// Returns the directory with a link to the bundle for each program that its programs start and that is in `path`;
+/// makes it if it is not there.
+#[cold]
+pub(crate) fn links(context: &Context<'_>, path: &[u8]) -> Option<Vec<u8>> {
+    let wanted = context.bundle.descriptor.host_programs.iter();
+    let programs: Vec<_> = wanted.filter(|program| in_path(path, program).is_some()).collect();
+    if programs.is_empty() {
+        return None;
+    }
     let mut parts = [&*context.own_path].to_vec();
-    for program in &context.bundle.descriptor.host_programs {
+    for program in &programs {
         parts.extend([&b"\0"[..], program]);
     }
-    alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)))
+    let name = alloc::format!("{:016x}", u64::from_le_bytes(format::checksum(&parts)));
+    published::find_or_make(context, HOST, &name, |directory| {
+        programs.iter().try_for_each(|program| {
+            rustix::fs::symlinkat(&*context.own_path, directory, &***program)
+        })
+    })
+}
+
+/// Finds a program in the directories of a `PATH`, except those with links to bundles.
+fn in_path(path: &[u8], program: &[u8]) -> Option<CString> {
+    let mut directories = path.split(|byte| *byte == b':');
+    directories.find_map(|directory| {
+        if directory.is_empty() || is_of_links(directory) {
+            return None;
+        }
+        let path = CString::new([directory, b"/", program].concat()).ok()?;
+        rustix::fs::access(&path, Access::EXEC_OK).is_ok().then_some(path)
+    })
+}
+
+/// Whether a directory has the path of one that [`links`] makes.
+fn is_of_links(directory: &[u8]) -> bool {
+    let mut parts = directory.rsplit(|byte| *byte == b'/');
+    let is_name = |name: &[u8]| name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit);
+    parts.next().is_some_and(is_name) && parts.next() == Some(HOST.to_bytes())
+}
+
+/// Returns the name of the program in whose place a link started the bundle. The link may be that of an earlier bundle
+/// in the same file.
+pub fn called() -> Option<&'static [u8]> {
+    let path = call::executed_as().map_or(&[][..], CStr::to_bytes);
+    let at = path.iter().rposition(|byte| *byte == b'/')?;
+    let (directory, program) = (&path[..at], &path[at + 1..]);
+    // Who calls a program with more rights chooses its path, and PATH.
+    let is_it = PROGRAMS.contains(&program) && is_of_links(directory) && !call::is_privileged();
+    is_it.then_some(program)
 }
 
 /// Returns `PACKED_CALLER`: what the caller's environment has for each variable that differs in the new one, and for
 /// each that has a rule: a wrapper in the bundle sets these for its own program.
 ///
-/// Each line is a variable as the caller has it, or the name of one that it does not have. In lines, `\n` stands for a
+/// `None` if that is too long. Each line is a variable as the caller has it, or the name of one that it does not have. In lines, `\n` stands for a
 /// newline and `\\` for a backslash.
 pub(crate) fn record<'a>(
     caller: &[&'a CStr],
@@ -100,7 +115,7 @@ pub(crate) fn record<'a>(
             add(name);
         }
     }
-    CString::new(text).ok()
+    if text.len() > RECORD_LEN { None } else { CString::new(text).ok() }
 }
 
 /// Returns the lines of a record.
@@ -125,25 +140,17 @@ fn name_of(string: &[u8]) -> &[u8] {
     string.split(|byte| *byte == b'=').next().unwrap_or(string)
 }
 
-/// Executes a program of the host if the bundle was started by a link to it; returns otherwise.
+/// Executes a program of the host with the environment that the first caller had.
 ///
-/// # Errors
-///
-/// If the host has no such program, or it cannot be executed.
+/// Returns only if the host has no such program, or it cannot be executed.
 #[cold]
-pub fn run(context: &Context<'_>, arguments: &[&CStr], environment: &[&CStr]) -> Result<(), Error> {
-    let Some(record) = context.settings.caller else { return Ok(()) };
-    let path = call::executed_as().map_or(&[][..], CStr::to_bytes);
-    let mut parts = path.rsplit(|byte| *byte == b'/');
-    let (program, name, above) = (parts.next(), parts.next(), parts.next());
-    let (Some(program), Some(name), Some(above)) = (program, name, above) else { return Ok(()) };
-    let known = &context.bundle.descriptor.host_programs;
-    if above != HOST.to_bytes()
-        || known.iter().all(|other| other != program)
-        || name != directory(context).as_bytes()
-    {
-        return Ok(());
-    }
+pub fn run(
+    context: &Context<'_>,
+    program: &[u8],
+    arguments: &[&CStr],
+    environment: &[&CStr],
+) -> Error {
+    let record = context.settings.caller.unwrap_or_default();
     let before: Vec<Vec<u8>> = lines(record).collect();
     let is_of_rule = |string: &&&CStr| {
         let name = name_of(string.to_bytes());
@@ -159,19 +166,10 @@ pub fn run(context: &Context<'_>, arguments: &[&CStr], environment: &[&CStr]) ->
     let restored: Vec<&CStr> = restored.iter().map(CString::as_c_str).collect();
     // What execvp(3) of glibc takes where there is no PATH.
     let search = variable(&restored, "PATH").unwrap_or(b"/bin:/usr/bin");
-    let found = search
-        .split(|byte| *byte == b':')
-        .filter(|directory| !directory.is_empty())
-        .find_map(|directory| {
-            let path = CString::new([directory, b"/", program].concat()).ok()?;
-            rustix::fs::access(&path, Access::EXEC_OK).is_ok().then_some(path)
-        });
-    let Some(found) = found else {
-        return Err(Error::Exec { program: program.into(), errno: Errno::NOENT });
-    };
+    let Some(found) = in_path(search, program) else { return Error::NotInPath(program.into()) };
     context.log.debug(format_args!("exec {} of the host", Shown::from(&*found)));
     let errno = call::exec(&found, arguments, &restored);
-    Err(Error::Exec { program: found.into(), errno })
+    Error::Exec { program: found.into(), errno }
 }
 
 #[cfg(test)]

@@ -50,8 +50,8 @@ fn launch(
     if log.on {
         log_unknown_users(log);
     }
-    if settings.caller.is_some() {
-        host_programs::run(&context, arguments, environment)?;
+    if let Some(program) = host_programs::called() {
+        return Err(host_programs::run(&context, program, arguments, environment));
     }
     let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
     let drivers = graphics::find(&context)?;

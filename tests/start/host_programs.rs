@@ -69,13 +69,61 @@ fn they_get_the_callers_environment() {
     }
 }
 
+/// Programs look for it before they do something else.
 #[test]
-fn a_program_that_the_host_lacks_is_named() {
-    let bundle = opener("exec xdg-open x");
+fn what_the_host_lacks_is_not_found() {
+    let bundle = opener("type xdg-open || exit 3; rm /srv/bin/xdg-open; exec xdg-open x");
     let host = Host::ordinary();
     let program = host.install(&bundle.path);
-    let (what, _) = host.start(&program).env("PATH", "/nowhere").run().expect_refusal(127);
-    assert_eq!(what, "packed: cannot execute xdg-open: No such file or directory");
+    host.start(&program).env("PATH", "/usr/bin:/bin:/nowhere").run().expect_code(3);
+    let path = with_xdg_open(&host);
+    host.directory("/srv/bin", 0o777);
+    let (what, hint) = host.start(&program).env("PATH", &path).run().expect_refusal(127);
+    assert!(what.ends_with("packed: the host has no xdg-open in PATH"), "{what}");
+    assert_eq!(hint, "hint: xdg-utils has it; install that on the host");
+}
+
+/// A program may change its environment, and a newer bundle may be in the place of this one.
+#[test]
+fn a_link_never_starts_the_bundle() {
+    let plain = opener("echo another bundle");
+    for command in [
+        "env -u PACKED_CALLER xdg-open x",
+        "exec env -i PATH=\"$PATH\" xdg-open x",
+        "cp /srv/plain /srv/own/new; mv /srv/own/new /srv/own/bundle; xdg-open x",
+    ] {
+        let bundle = opener(&format!("[ $# = 0 ] || exit 3; {command}"));
+        let host = Host::ordinary();
+        host.directory("/srv/own", 0o777);
+        let program = host.install_as(&bundle.path, "/srv/own/bundle");
+        let _ = host.install_as(&plain.path, "/srv/plain");
+        let text = host.start(&program).env("PATH", with_xdg_open(&host)).run().stdout();
+        assert!(text.starts_with("<x>"), "{command}: {text}");
+    }
+}
+
+/// In a list, a path with a colon would be two, of which one begins in the working directory.
+#[test]
+fn no_variable_names_a_relative_directory() {
+    let bundle = opener("echo $PATH; exec xdg-open");
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let path = with_xdg_open(&host);
+    let cache = host.directory(host.home("a:b"), 0o700);
+    let start = host.start(&program).env("PATH", &path).env("XDG_CACHE_HOME", &cache);
+    let text = start.run().stdout();
+    let first = text.lines().next().expect("it says something");
+    assert!(first.ends_with(&path) && !first.contains("a:b"), "{text}");
+    assert!(first.split(':').all(|directory| directory.starts_with('/')), "{text}");
+}
+
+#[test]
+fn what_is_too_long_to_be_kept_is_no_obstacle() {
+    let bundle = opener("exec xdg-open | wc -l");
+    let host = Host::ordinary();
+    let program = host.install(&bundle.path);
+    let start = host.start(&program).env("PATH", with_xdg_open(&host));
+    start.env("LD_LIBRARY_PATH", format!("/{}", "\\".repeat(70_000))).run().expect_code(0);
 }
 
 /// The names mean something only where the launcher put them.
@@ -112,16 +160,4 @@ fn bundles_in_bundles_keep_what_the_first_caller_had() {
     let text = start.run().stdout();
     assert_eq!(variable(&text, "RULE"), ["RULE=of the caller"], "{text}");
     assert_eq!(variable(&text, "PATH"), [format!("PATH={path}")], "{text}");
-}
-
-#[test]
-fn clearing_the_cache_removes_the_links() {
-    let bundle = opener("exec xdg-open");
-    let host = Host::ordinary();
-    let program = host.install(&bundle.path);
-    let links = host.outside(host.cache().join("host"));
-    host.start(&program).env("PATH", with_xdg_open(&host)).run().expect_code(0);
-    assert!(links.exists());
-    let _ = host.start(&program).env("PACKED", "clear").run().stdout();
-    assert!(!links.exists());
 }

@@ -2,6 +2,7 @@
 //! which become new roots in a mount namespace, and links to its graphics drivers.
 
 use alloc::string::ToString as _;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
@@ -9,14 +10,45 @@ use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
 use super::directory::{Cache, PRIVATE, PUBLIC, c_string, is_ours};
+use super::place::{self, Absent};
 use super::unfinished;
-use crate::error::Error;
+use crate::context::Context;
+use crate::error::{Error, Shown};
 use crate::system::file::{self, ExactPermissions};
 use crate::system::remove::remove;
 use crate::unpack::node::DIRECTORY_PERMISSIONS;
 
+/// Finds or makes such a directory in the first of the user's caches that can have it; returns its path.
+///
+/// A variable can name it in a list: its path has no character that means something there or to the dynamic linker.
+pub(crate) fn find_or_make(
+    context: &Context<'_>,
+    parent: &'static CStr,
+    name: &str,
+    make: impl Fn(&OwnedFd) -> Result<(), Errno>,
+) -> Option<Vec<u8>> {
+    for place in place::places(&context.settings, context.environment) {
+        let Ok(cache) = place.open(Absent::Create) else { continue };
+        if cache.path.iter().any(|byte| b":;$".contains(byte)) {
+            continue;
+        }
+        let path = [&cache.path, &b"/"[..], parent.to_bytes(), b"/", name.as_bytes()].concat();
+        if is_there(&path) {
+            return Some(path);
+        }
+        match publish(&cache, parent, name, &make) {
+            Ok(()) => return Some(path),
+            Err(error) => {
+                let place = Shown::from(&place);
+                context.log.debug(format_args!("no links in {place}: {}", error.what()));
+            }
+        }
+    }
+    None
+}
+
 /// Whether a directory is there and whole: removing the write permission is the last step of making it.
-pub(crate) fn is_there(path: &[u8]) -> bool {
+fn is_there(path: &[u8]) -> bool {
     let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
     stat.is_ok_and(|stat| {
         is_ours(&stat) && stat.st_mode & 0o777 == DIRECTORY_PERMISSIONS.as_raw_mode()

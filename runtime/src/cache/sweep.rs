@@ -143,12 +143,6 @@ impl Cache {
             }
         }
         self.sweep(released, lock.others)?;
-        if record::all(self)?.is_empty() {
-            // Links are made again when they are needed.
-            for name in [GRAPHICS, HOST] {
-                remove(&self.directory, name).map_err(Error::file("remove", name))?;
-            }
-        }
         Ok(collected)
     }
 

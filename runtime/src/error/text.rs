@@ -55,6 +55,7 @@ impl fmt::Display for What<'_> {
             Error::NoDrivers(reason) => write!(f, "no graphics drivers: {reason}"),
             Error::UnknownCommand(name) => write!(f, "PACKED={name} is not a command"),
             Error::NoSbom => f.write_str("this bundle has no bill of materials"),
+            Error::NotInPath(program) => write!(f, "the host has no {program} in PATH"),
             Error::Exec { program, errno } => {
                 write!(f, "cannot execute {program}: {}", call::message(*errno))
             }
@@ -165,6 +166,9 @@ impl fmt::Display for Hint<'_> {
             Error::UnknownGraphics(_) => f.write_str(
                 "PACKED_GRAPHICS is host, bundle or off; unset it to let the launcher choose",
             ),
+            Error::NoDrivers(NoDrivers::WithoutPlace) => f.write_str(
+                "set PACKED_CACHE to a directory of yours, without ':', ';' and '$' in its path",
+            ),
             Error::NoDrivers(NoDrivers::InBundle) => f.write_str(
                 "unset PACKED_GRAPHICS, or pack drivers: packer build --graphics",
             ),
@@ -175,6 +179,7 @@ impl fmt::Display for Hint<'_> {
                 f.write_str("unset PACKED_GRAPHICS: the bundle's own drivers are used then, if it has any")
             }
             Error::NoSbom => f.write_str("packer sbom makes one of the file; packer build --sbom puts it in"),
+            Error::NotInPath(_) => f.write_str("xdg-utils has it; install that on the host"),
             Error::Exec { errno: Errno::NOENT, .. } => {
                 f.write_str("the program or its interpreter is missing; was it excluded, or deleted from the cache? PACKED=clear makes the next start unpack again, PACKED_SHARED=none does without shared caches")
             }
@@ -336,6 +341,7 @@ impl fmt::Display for NoDrivers {
             NoDrivers::OfVersion(version) => {
                 write!(f, "the kernel has NVIDIA's module {version}, but the host has no libraries of that version")
             }
+            NoDrivers::WithoutPlace => f.write_str("no directory can have links to the host's"),
             NoDrivers::WithoutGlibc => f.write_str("the host's need glibc, which the bundle does not have"),
         }
     }

@@ -13,6 +13,9 @@ const CACHE_LEN: usize = 16 << 20;
 /// The beginning of the list; an older form of it can come before.
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 
+/// Bytes of the longest path on Linux.
+const PATH_LEN: usize = 4096;
+
 /// Bytes of the header, and of an entry.
 const HEADER_LEN: usize = 48;
 const ENTRY_LEN: usize = 24;
@@ -33,8 +36,8 @@ fn paths(bytes: &[u8], end: &[u8]) -> Vec<Vec<u8>> {
     let path = |entry: usize| {
         // Offsets count from the beginning of the list.
         let rest = list.get(number(HEADER_LEN + entry * ENTRY_LEN + 8)?..)?;
-        let path = rest.split(|byte| *byte == 0).next()?;
-        path.ends_with(end).then(|| path.to_vec())
+        let path = rest[..rest.len().min(PATH_LEN)].split(|byte| *byte == 0).next()?;
+        (path.starts_with(b"/") && path.ends_with(end)).then(|| path.to_vec())
     };
     let count = number(MAGIC.len()).unwrap_or(0).min(list.len() / ENTRY_LEN);
     (0..count).filter_map(path).collect()

@@ -2,6 +2,7 @@
 //!
 //! Where they are: as libnvidia-container looks for them, and where distributions and WSL put them.
 
+use alloc::collections::BinaryHeap;
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -85,6 +86,12 @@ const NEVER: [&[u8]; 12] = [
     b"libwayland",
 ];
 
+/// Bytes of the longest file name on Linux, without its NUL.
+const NAME_LEN: usize = 255;
+
+/// Directories below one of the driver's that have libraries, too.
+const BELOW: [&str; 2] = ["vdpau", "gbm"];
+
 /// Why there is no driver of the host.
 #[derive(Debug)]
 pub(super) enum Missing {
@@ -111,13 +118,14 @@ pub(super) type Links = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl Nvidia {
     /// Looks for the driver.
-    pub(super) fn find() -> Result<Nvidia, Missing> {
-        if exists(&joined(WSL, "libcuda.so.1")) {
+    pub(super) fn find(glibc: u16) -> Result<Nvidia, Missing> {
+        let fits = |path: &[u8]| read(path).is_some_and(|library| library.glibc <= glibc);
+        if fits(&joined(WSL, "libcuda.so.1")) {
             return Ok(Nvidia { version: String::new(), places: [WSL.into()].into() });
         }
         let usual = alloc::format!("/usr/lib/{TRIPLET}");
         let tegra = TEGRA.map(|name| joined(&usual, name));
-        if tegra.iter().any(|place| exists(&[place, &b"/libcuda.so.1"[..]].concat())) {
+        if tegra.iter().any(|place| fits(&[place, &b"/libcuda.so.1"[..]].concat())) {
             let places = tegra.into_iter().filter(|place| exists(place)).collect();
             return Ok(Nvidia { version: String::new(), places });
         }
@@ -129,7 +137,7 @@ impl Nvidia {
         candidates.push(alloc::format!("/usr/lib/nvidia-{major}").into_bytes());
         let has_one = |place: &Vec<u8>| {
             let path = |name| [place, alloc::format!("/{name}.so.{version}").as_bytes()].concat();
-            MAIN.iter().any(|name| exists(&path(name)))
+            MAIN.iter().any(|name| fits(&path(name)))
         };
         candidates.retain(has_one);
         let listed = linker_cache::find(alloc::format!(".so.{version}").as_bytes());
@@ -144,9 +152,9 @@ impl Nvidia {
             seen.push((st_dev, st_ino));
             is_new
         });
-        match candidates.is_empty() {
-            true => Err(Missing::Libraries(version.as_str().into())),
-            false => Ok(Nvidia { version, places: candidates }),
+        match candidates.iter().any(has_one) {
+            true => Ok(Nvidia { version, places: candidates }),
+            false => Err(Missing::Libraries(version.as_str().into())),
         }
     }
 
@@ -156,7 +164,11 @@ impl Nvidia {
         let settings = ABOVE.iter().flat_map(|above| {
             SETTINGS.map(|below| alloc::format!("{above}{}", base(above, below)).into_bytes())
         });
-        for directory in self.places.iter().cloned().chain(settings) {
+        let below = self
+            .places
+            .iter()
+            .flat_map(|place| BELOW.map(|below| [place, &b"/"[..], below.as_bytes()].concat()));
+        for directory in self.places.iter().cloned().chain(below).chain(settings) {
             if let Ok(Stat { st_mtime, st_mtime_nsec, .. }) = rustix::fs::stat(&*directory) {
                 parts.push(directory);
                 parts.push(alloc::format!("{st_mtime}.{st_mtime_nsec}").into_bytes());
@@ -173,13 +185,10 @@ impl Nvidia {
     pub(super) fn links(&self, glibc: u16, log: Log) -> Links {
         let mut links = Links::new();
         for place in &self.places {
-            for (below, into) in [("", "lib/"), ("vdpau", "lib/vdpau/"), ("gbm", "lib/gbm/")] {
-                let place = if below.is_empty() {
-                    place.clone()
-                } else {
-                    [place, &b"/"[..], below.as_bytes()].concat()
-                };
-                self.add_libraries(&place, into, glibc, log, &mut links);
+            self.add_libraries(place, "lib/", glibc, log, &mut links);
+            for below in BELOW {
+                let place = [place, &b"/"[..], below.as_bytes()].concat();
+                self.add_libraries(&place, &alloc::format!("lib/{below}/"), glibc, log, &mut links);
             }
         }
         for (above, below) in ABOVE.iter().flat_map(|above| SETTINGS.map(|below| (*above, below))) {
@@ -204,7 +213,7 @@ impl Nvidia {
                 continue;
             }
             let path = [place, b"/", name.to_bytes()].concat();
-            let Some(library) = open(&path).and_then(|file| Library::read(&file)) else { continue };
+            let Some(library) = read(&path) else { continue };
             if library.glibc > glibc {
                 let (shown, needed) = (Shown::from(&*path), library.glibc);
                 log.debug(format_args!(
@@ -214,7 +223,7 @@ impl Nvidia {
             }
             let link = |name: &[u8]| [into.as_bytes(), name].concat();
             add(links, link(name.to_bytes()), path.clone());
-            let soname = library.soname.filter(|soname| !soname.contains(&b'/'));
+            let soname = library.soname.filter(|soname| is_of_driver(soname));
             if let Some(soname) = soname {
                 if soname.starts_with(b"libcuda.so") {
                     // Programs open it by this name, too.
@@ -230,16 +239,25 @@ impl Nvidia {
 
     /// Whether a library belongs to the driver, by its name.
     fn has(&self, name: &[u8]) -> bool {
-        if !name.starts_with(b"lib") || NEVER.iter().any(|begin| name.starts_with(begin)) {
+        if !is_of_driver(name) {
             return false;
         }
         if self.version.is_empty() {
-            return name.windows(3).any(|window| window == b".so");
+            return true;
         }
         let version = alloc::format!(".so.{}", self.version);
         // EGL's platforms have versions of their own.
         name.ends_with(version.as_bytes()) || name.starts_with(b"libnvidia-egl-")
     }
+}
+
+/// Whether a library can have this name in a directory of links: it is not one of the bundle's.
+fn is_of_driver(name: &[u8]) -> bool {
+    name.starts_with(b"lib")
+        && name.windows(3).any(|window| window == b".so")
+        && name.len() <= NAME_LEN
+        && !name.contains(&b'/')
+        && !NEVER.iter().any(|begin| name.starts_with(begin))
 }
 
 /// The directory below one of [`ABOVE`] that has what is at `below` in the layout of `/run/opengl-driver`.
@@ -278,6 +296,10 @@ fn exists(path: &[u8]) -> bool {
     rustix::fs::access(path, Access::EXISTS).is_ok()
 }
 
+fn read(path: &[u8]) -> Option<Library> {
+    Library::read(&open(path)?)
+}
+
 pub(super) fn open(path: &[u8]) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     file::open(CWD, &CString::new(path).ok()?, flags, Permissions::empty()).ok()
@@ -285,10 +307,8 @@ pub(super) fn open(path: &[u8]) -> Option<OwnedFd> {
 
 /// Returns the names in a directory, sorted; none if it cannot be listed.
 pub(super) fn names(directory: &[u8]) -> Vec<CString> {
-    let mut names =
-        open(directory).and_then(|directory| file::names(directory).ok()).unwrap_or_default();
-    names.sort();
-    names
+    let names = open(directory).and_then(|directory| file::names(directory).ok());
+    names.unwrap_or_default().into_iter().collect::<BinaryHeap<CString>>().into_sorted_vec()
 }
 
 #[cfg(test)]
