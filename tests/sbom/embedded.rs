@@ -24,7 +24,7 @@ fn a_bundle_prints_its_own_where_there_is_no_nix() {
         let host = Host::new(user, Nix::Absent);
         let program = host.install(&bundle.path);
         assert_eq!(host.start(&program).env("PACKED", "sbom").run().stdout(), expected);
-        assert!(!host.cache().exists(), "nothing was unpacked");
+        assert!(!host.outside(host.cache()).exists(), "nothing was unpacked");
         assert_eq!(host.start(&program).run().stdout(), "Hello from a closure of two paths.\n");
 
         let (what, hint) =
