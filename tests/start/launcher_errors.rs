@@ -10,7 +10,11 @@ use tests::{Bundle, Host, User};
 fn wrong_settings_are_named() {
     let cases = [
         ("PACKED", "help", ["PACKED=help", "info, sbom, verify, extract=DIR, clear and desktop="]),
-        ("PACKED", "extract=", ["PACKED=extract=", "info, sbom, verify, extract=DIR, clear and desktop="]),
+        (
+            "PACKED",
+            "extract=",
+            ["PACKED=extract=", "info, sbom, verify, extract=DIR, clear and desktop="],
+        ),
         ("PACKED_MODE", "fast", ["PACKED_MODE=fast", "host, relocate, namespace, ram"]),
     ];
     for host in Host::every() {
