@@ -34,6 +34,42 @@ fn a_driver_for_a_newer_glibc() {
     }
 }
 
+/// Files with the right names are no driver.
+#[test]
+fn a_driver_that_is_none() {
+    let tree = Tree::new();
+    tree.module(VERSION);
+    tree.file(&format!("{DEBIAN}/libcuda.so.{VERSION}"), "no library");
+    let host = tree.host();
+    let program = host.install(with_own().pack().path);
+    for mode in MODES {
+        let start = || host.start(&program).env("PACKED_MODE", mode).arg("cuda");
+        let text = start().run().stdout();
+        assert!(text.contains(OWN), "{mode}: {text}");
+        let (what, _) = start().env("PACKED_GRAPHICS", "host").run().expect_refusal(125);
+        assert!(what.contains(VERSION), "{mode}: {what}");
+    }
+}
+
+/// A library is linked by its SONAME, which can be anything.
+#[test]
+fn a_library_with_an_odd_name() {
+    let tree = Tree::with_driver(DEBIAN);
+    let source = tree.at("/odd.c");
+    fs::write(&source, "").unwrap();
+    for (number, soname) in ["..", "libc.so.6", "gbm", &"lib.so".repeat(50)].iter().enumerate() {
+        let output = tree.at(&format!("{DEBIAN}/libodd{number}.so.{VERSION}"));
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-shared", "-nostdlib", &format!("-Wl,-soname,{soname}"), "-o"]);
+        run(gcc.arg(output).arg(&source)).expect_code(0);
+    }
+    for mode in MODES {
+        let (text, log) = ask(&tree.host(), mode, &["cuda"]);
+        let expected = format!("libcuda.so.1 {VERSION} {DEBIAN}/");
+        assert!(text.contains(&expected), "{mode}: {text}\n{log}");
+    }
+}
+
 /// The directory of a newer NixOS is passed over, and the next one is taken.
 #[test]
 fn the_directory_of_a_newer_nixos() {
