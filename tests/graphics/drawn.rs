@@ -39,6 +39,8 @@ fn bundle(attribute: &str, programs: &[&str]) -> Bundle {
     Bundle::of(&Closure::example(attribute))
         .entries(&entries.iter().map(String::as_str).collect::<Vec<_>>())
         .option("--graphics", Closure::example("graphics.drivers").path)
+        // The loader of Vulkan here (nix/graphics/loaders.sh) has no other way to /run/opengl-driver.
+        .option("--env", "XDG_DATA_DIRS")
         .option("--level", "1")
         .pack()
 }

@@ -27,7 +27,7 @@ pub struct Display {
 const DIRECTORY: &str = "/srv/screen";
 
 /// A picture that stays for so long is what the program wants to show.
-const STILL: Duration = Duration::from_millis(500);
+const STILL: Duration = Duration::from_millis(700);
 
 /// No picture takes a quarter of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -63,17 +63,20 @@ impl Display {
         read(&self.screen)
     }
 
-    /// Waits until something is shown that does not change any more.
+    /// Waits until something is shown that does not change any more, but for a cursor that blinks.
     ///
     /// # Errors
     ///
     /// If there is no such picture: what is shown.
     pub fn still(&self) -> Result<Picture, Picture> {
-        let mut last = self.picture();
+        let mut known = vec![self.picture()];
         let mut since = Instant::now();
         self.wait(|now| {
-            if *now != last {
-                (last, since) = (now.clone(), Instant::now());
+            if !known.contains(now) {
+                // With a cursor that blinks, two take turns.
+                known.insert(0, now.clone());
+                known.truncate(2);
+                since = Instant::now();
             }
             *now != self.empty && since.elapsed() > STILL
         })
