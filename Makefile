@@ -3,6 +3,7 @@
 #   make test    installs what the tests need, then runs them; needs root or sudo; lists what it does not run
 #   make test-hosts  runs what make test leaves out: containers, images, older systems and validators, which need
 #                larger packages
+#   make test-desktop  runs programs with windows: GTK, Qt, chromium; Mesa; desktop entries of real programs
 #   make test-long  runs the slow tests: every error at every system call of a first start; gcc, PostgreSQL, coreutils;
 #                200 starts of compositions; a kernel with pages of 64 KiB, which it builds
 #   make test-corpus  relocates programs of all kinds; builds them first, some from source; takes an hour and 15 GB
@@ -32,14 +33,14 @@ PACKAGES += $(if $(filter aarch64,$(shell uname -m)),,gcc-aarch64-linux-gnu libc
 HOST_PACKAGES := buildah catatonit cpio crun debian-archive-keyring debootstrap e2fsprogs iproute2 podman qemu-system-arm \
 	qemu-system-x86 skopeo slirp4netns uidmap umoci
 
-# What checks desktop entries.
-HOST_PACKAGES += appstream
+# The test programs that need these.
+HOST_TESTS := hosts images sbom
 
-# What programs with windows are shown on, and what reads the pictures.
-HOST_PACKAGES += dbus netpbm weston xdg-desktop-portal xdg-desktop-portal-gtk xdg-utils xdotool xvfb
+# What programs with windows are shown on, what reads the pictures, and what checks desktop entries.
+DESKTOP_PACKAGES := appstream dbus netpbm weston xdg-desktop-portal xdg-desktop-portal-gtk xdg-utils xdotool xvfb
 
 # The test programs that need these.
-HOST_TESTS := desktop desktop_entries graphics hosts images sbom
+DESKTOP_TESTS := desktop desktop_entries graphics
 
 # What a kernel with pages of 64 KiB is built with.
 KERNEL_PACKAGES := bc bison flex make
@@ -77,9 +78,9 @@ LONG_HOSTS := 64 KiB
 CARGO_TEST := cargo test --locked --workspace
 
 # The test programs with long tests in them; what is ignored in the others is for targets of their own.
-LONG := $(filter-out $(HOST_TESTS) corpus,$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
+LONG := $(filter-out $(HOST_TESTS) $(DESKTOP_TESTS) corpus,$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))
 
-.PHONY: all build programs test test-hosts test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
+.PHONY: all build programs test test-hosts test-desktop test-long test-corpus fuzz lint demo offline-bundler bench setup packages rust crates stub-size deny
 
 all: build
 
@@ -101,12 +102,8 @@ test: setup programs
 	@$(CARGO_TEST) --quiet --test images -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: validators of bills of materials. make test-hosts runs them:"
 	@$(CARGO_TEST) --quiet --test sbom -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
-	@echo "Not run: drivers that draw. make test-hosts runs them:"
-	@$(CARGO_TEST) --quiet --test graphics -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
-	@echo "Not run: desktop entries of real programs. make test-hosts runs them:"
-	@$(CARGO_TEST) --quiet --test desktop_entries -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
-	@echo "Not run: programs with windows. make test-hosts runs them:"
-	@$(CARGO_TEST) --quiet --test desktop -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
+	@echo "Not run: programs with windows, drivers that draw. make test-desktop runs them:"
+	@$(CARGO_TEST) --quiet $(DESKTOP_TESTS:%=--test %) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@echo "Not run: these slow tests. make test-long runs them:"
 	@$(CARGO_TEST) --quiet $(LONG:%=--test %) -- --list --ignored | sed -n '/: test$$/ { s///; s/^/  /p }'
 	@$(CARGO_TEST) --quiet --test hosts -- --list --ignored '$(LONG_HOSTS)' | sed -n '/: test$$/ { s///; s/^/  /p }'
@@ -117,6 +114,11 @@ test-hosts: PACKAGES += $(HOST_PACKAGES)
 test-hosts: setup programs
 	$(CARGO_TEST) $(HOST_TESTS:%=--test %) --no-run
 	$(AS_ROOT) $(CARGO_TEST) $(HOST_TESTS:%=--test %) --no-fail-fast -- --ignored --skip '$(LONG_HOSTS)'
+
+test-desktop: PACKAGES += $(DESKTOP_PACKAGES)
+test-desktop: setup programs
+	$(CARGO_TEST) $(DESKTOP_TESTS:%=--test %) --no-run
+	$(AS_ROOT) $(CARGO_TEST) $(DESKTOP_TESTS:%=--test %) --no-fail-fast -- --ignored
 
 test-long: PACKAGES += $(SOURCE_PACKAGES) $(HOST_PACKAGES) $(KERNEL_PACKAGES)
 test-long: setup programs

@@ -1,6 +1,6 @@
 //! Programs with windows in bundles, with a real X server, session bus and portals: what docs/desktop.md says.
 //!
-//! The programs are those of nix/corpus/desktop.toml. All tests are ignored: `make test-hosts` runs them.
+//! The programs are those of nix/corpus/desktop.toml. All tests are ignored: `make test-desktop` runs them.
 
 /// Fonts and their configuration.
 mod fonts;

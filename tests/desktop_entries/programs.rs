@@ -15,7 +15,7 @@ const PROGRAMS: [(&str, &str, &[&str]); 5] = [
 ];
 
 #[test]
-#[ignore = "needs appstreamcli and fetches packages: make test-hosts"]
+#[ignore = "needs appstreamcli and fetches packages: make test-desktop"]
 fn entries_of_real_programs_are_valid_and_start_them() {
     need(&["desktop-file-validate", "appstreamcli", "gio"]);
     for (package, name, expected) in PROGRAMS {

@@ -59,7 +59,7 @@ fn entries_are_valid_and_caches_know_them() {
 }
 
 #[test]
-#[ignore = "needs appstreamcli: make test-hosts"]
+#[ignore = "needs appstreamcli: make test-desktop"]
 fn descriptions_are_valid() {
     need(&["appstreamcli"]);
     let store = store();

@@ -123,7 +123,7 @@ fn prints(start: Start, expected: &str) -> bool {
 }
 
 #[test]
-#[ignore = "it needs an X server; make test-hosts installs it"]
+#[ignore = "it needs an X server; make test-desktop installs it"]
 fn the_renderer_is_mesas() {
     let (host, screen) = (host(&[]), XServer::new());
     for mode in MODES {
@@ -138,7 +138,7 @@ fn the_renderer_is_mesas() {
 
 /// The screen may be Mesa's although the machine has a card of NVIDIA's: its other one, or a remote one.
 #[test]
-#[ignore = "it needs an X server; make test-hosts installs it"]
+#[ignore = "it needs an X server; make test-desktop installs it"]
 fn the_renderer_is_mesas_beside_nvidias_driver() {
     let (tree, screen) = (Tree::with_driver(DEBIAN), XServer::new());
     let host = host(&tree.changes());
@@ -165,14 +165,14 @@ fn windows_are_the_same(programs: &[&str], screen: fn(&Host) -> Box<dyn Screen +
 }
 
 #[test]
-#[ignore = "it needs an X server; make test-hosts installs it"]
+#[ignore = "it needs an X server; make test-desktop installs it"]
 fn windows_are_those_of_the_unbundled_program() {
     let programs = ["glxdemo", "es2tri", "glxgears", "vkcube"];
     windows_are_the_same(&programs, |_| Box::new(XServer::new()));
 }
 
 #[test]
-#[ignore = "it needs a Wayland compositor; make test-hosts installs it"]
+#[ignore = "it needs a Wayland compositor; make test-desktop installs it"]
 fn windows_of_wayland_are_those_of_the_unbundled_program() {
     windows_are_the_same(&["weston-simple-egl", "vkcube-wayland"], |host| {
         Box::new(Weston::new(host))
@@ -181,7 +181,7 @@ fn windows_of_wayland_are_those_of_the_unbundled_program() {
 
 /// A machine with NixOS has Mesa itself, in a store that stays visible.
 #[test]
-#[ignore = "it needs an X server; make test-hosts installs it"]
+#[ignore = "it needs an X server; make test-desktop installs it"]
 fn nixos_has_mesa_itself() {
     need(&NEEDED);
     let (nixos, screen) = (NixOs::new(), XServer::new());
@@ -197,7 +197,7 @@ fn nixos_has_mesa_itself() {
 
 /// Programs of Debian's, which know nothing of /run/opengl-driver, with Mesa's own directory.
 #[test]
-#[ignore = "it needs an X server; make test-hosts installs it"]
+#[ignore = "it needs an X server; make test-desktop installs it"]
 fn programs_that_do_not_know_nixos_draw() {
     let (host, screen) = (host(&[]), XServer::new());
     let bundle = Bundle::of(&Closure::example("graphics.plain"))
@@ -215,7 +215,7 @@ fn programs_that_do_not_know_nixos_draw() {
 
 /// Debian's loader of OpenCL, with a driver for the processor.
 #[test]
-#[ignore = "it needs LLVM; make test-hosts builds it"]
+#[ignore = "it needs LLVM; make test-desktop builds it"]
 fn opencl_finds_the_bundles_driver() {
     let bundle = Bundle::of(&Closure::example("graphics.clinfo"))
         .entry("/bin/clinfo")
@@ -234,7 +234,7 @@ fn opencl_finds_the_bundles_driver() {
 }
 
 #[test]
-#[ignore = "it needs Mesa; make test-hosts builds it"]
+#[ignore = "it needs Mesa; make test-desktop builds it"]
 fn inspect_says_what_mesa_adds() {
     let (attribute, programs) = PROGRAMS[0];
     let graphics = &bundle(attribute, programs).inspect()["graphics"];

@@ -1,7 +1,7 @@
 //! Drivers of graphics cards: those of a host for a bundled program, and Mesa in the bundle.
 //!
 //! The hosts of most tests have libraries with the names and versions of NVIDIA's that say that they were loaded. What
-//! needs an X server, Mesa or NVIDIA's own libraries is ignored: `make test-hosts` runs it.
+//! needs an X server, Mesa or NVIDIA's own libraries is ignored: `make test-desktop` runs it.
 
 /// What is taken and what is not, what a user chooses, and bundles that do not look.
 mod chosen;

@@ -34,7 +34,7 @@ fn packages() -> PathBuf {
 }
 
 #[test]
-#[ignore = "it downloads NVIDIA's driver; make test-hosts does"]
+#[ignore = "it downloads NVIDIA's driver; make test-desktop does"]
 fn says_that_there_is_no_device() {
     let files = packages();
     let place = "/usr/lib/x86_64-linux-gnu/nvidia/current";

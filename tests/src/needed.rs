@@ -12,6 +12,6 @@ pub fn need(programs: &[&str]) {
     let missing: Vec<_> = programs.iter().filter(is_missing).collect();
     assert!(
         missing.is_empty(),
-        "not on PATH: {missing:?}; `make test-hosts` or `make test-long` installs them"
+        "not on PATH: {missing:?}; `make test-hosts`, `make test-desktop` or `make test-long` installs them"
     );
 }
