@@ -241,7 +241,7 @@ fn add_drivers(
     let is_shown = matches!(visible, Visible::Mounted { has_drivers: true });
     let host = match drivers.are_of_host() {
         true if is_shown => Some(OPENGL_DRIVER.into()),
-        true => drivers.linked(context),
+        true => drivers.links.clone(),
         false => None,
     };
     let libraries = |directory: &Vec<u8>| [directory, &b"/lib"[..]].concat();

@@ -33,6 +33,8 @@ use nvidia::{Missing, Nvidia};
 pub struct Drivers {
     /// The host's, of which the bundle's programs cannot find all by themselves.
     host: Option<Nvidia>,
+    /// The path of the directory of links to the host's, in the user's cache; in the mode `ram`, they can be in memory.
+    pub(crate) links: Option<Vec<u8>>,
     /// The bundle's: an index into the descriptor's paths.
     pub(crate) bundled: Option<u16>,
     /// What the programs open drivers for.
@@ -73,7 +75,7 @@ fn choose(context: &Context<'_>, graphics: Graphics) -> Result<Option<Drivers>, 
         }
         Some(Choice::Bundle) => {
             log_bundled();
-            return Ok(Some(Drivers { host: None, bundled, graphics }));
+            return Ok(Some(Drivers { host: None, links: None, bundled, graphics }));
         }
         Some(Choice::Host) | None => {}
     }
@@ -84,13 +86,12 @@ fn choose(context: &Context<'_>, graphics: Graphics) -> Result<Option<Drivers>, 
     // In memory, they are in the new root.
     let is_in_memory = context.settings.mode == Some(Mode::Ram) && are_looked_for(graphics);
     let found = found.and_then(|host| {
-        let drivers = host.map(|host| Drivers { host: Some(host), bundled, graphics });
-        match &drivers {
-            Some(drivers) if !is_in_memory && drivers.linked(context).is_none() => {
-                Err(NoDrivers::WithoutPlace)
-            }
-            _ => Ok(drivers),
+        let Some(host) = host else { return Ok(None) };
+        let mut drivers = Drivers { host: Some(host), links: None, bundled, graphics };
+        if !is_in_memory {
+            drivers.links = Some(drivers.link(context).ok_or(NoDrivers::WithoutPlace)?);
         }
+        Ok(Some(drivers))
     });
     match found {
         Ok(None) => {
@@ -104,7 +105,7 @@ fn choose(context: &Context<'_>, graphics: Graphics) -> Result<Option<Drivers>, 
         Err(reason) => {
             log.debug(format_args!("graphics: not the host's: {reason}"));
             log_bundled();
-            Ok(bundled.map(|_| Drivers { host: None, bundled, graphics }))
+            Ok(bundled.map(|_| Drivers { host: None, links: None, bundled, graphics }))
         }
     }
 }
@@ -180,7 +181,7 @@ impl Drivers {
     }
 
     /// Finds or makes the directory of links to the host's drivers in the user's cache; returns its path.
-    pub(crate) fn linked(&self, context: &Context<'_>) -> Option<Vec<u8>> {
+    fn link(&self, context: &Context<'_>) -> Option<Vec<u8>> {
         let (host, glibc) = (self.host.as_ref()?, self.graphics.glibc?);
         let name = host.name(glibc);
         published::find_or_make(context, GRAPHICS, &name, |directory| {

@@ -53,7 +53,7 @@ pub(super) fn enter(
 #[cold]
 fn link(context: &Context<'_>, drivers: &Drivers) -> InRoot {
     let target = match drivers.are_looked_for() {
-        true if drivers.are_of_host() => drivers.linked(context),
+        true if drivers.are_of_host() => drivers.links.clone(),
         true => drivers.in_store(context),
         false => None,
     };
