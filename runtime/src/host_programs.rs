@@ -19,7 +19,7 @@ use crate::settings::{CALLER, variable};
 use crate::system::call;
 
 /// The programs: they open files and addresses as the user wants, and belong to no closure.
-const PROGRAMS: [&[u8]; 4] = [b"xdg-open", b"xdg-email", b"xdg-mime", b"xdg-settings"];
+pub const PROGRAMS: [&[u8]; 4] = [b"xdg-open", b"xdg-email", b"xdg-mime", b"xdg-settings"];
 
 /// Bytes of `PACKED_CALLER` at most: the kernel takes no string of 128 KiB (`MAX_ARG_STRLEN`).
 const RECORD_LEN: usize = 64 << 10;

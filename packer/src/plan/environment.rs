@@ -81,7 +81,7 @@ pub(crate) fn user_rules(
     Ok(user)
 }
 
-/// Programs of the host that belong to no closure: they open files and addresses as the user wants.
+/// The programs of the host that the stub knows: a link with another name would start the bundle.
 const HOST_PROGRAMS: [Text; 4] = [Text::XdgOpen, Text::XdgEmail, Text::XdgMime, Text::XdgSettings];
 
 /// Returns the names of programs of the host that files name, if a start changes what they would get.
@@ -231,6 +231,12 @@ mod tests {
             let rule = parse(argument).unwrap();
             assert_eq!(rule, Rule { action, name: name.into(), value }, "{argument}");
         }
+    }
+
+    #[test]
+    fn the_stub_knows_all_programs_of_the_host() {
+        let names = HOST_PROGRAMS.map(|text| text.text().as_bytes());
+        assert_eq!(names, runtime::host_programs::PROGRAMS);
     }
 
     #[test]
