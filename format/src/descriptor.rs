@@ -14,7 +14,7 @@ use crate::store_path::StorePath;
 use crate::wire::{Reader, Writer, is_zero};
 
 /// The version of the format that this crate writes.
-pub const BUNDLE_VERSION: u32 = 4;
+pub const BUNDLE_VERSION: u32 = 5;
 
 /// The oldest version that it reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -269,7 +269,7 @@ fn decode_body(version: u32, mut reader: Reader<'_>) -> Result<Descriptor, Error
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let entries = (0..reader.count(u32::MAX, 4, "entries")?)
-        .map(|_| Entry::decode(&mut reader, paths.len()))
+        .map(|_| Entry::decode(&mut reader, version, paths.len()))
         .collect::<Result<Vec<_>, Error>>()?;
     if entries.is_empty() {
         return Err(reader.invalid("the bundle has no entry"));
@@ -336,7 +336,7 @@ mod tests {
             },
             modes: [Mode::Namespace, Mode::Ram].into_iter().collect(),
             paths: vec![PathKey { path, key: Digest::of(b"key") }],
-            entries: vec![Entry { path: 0, program: b"/bin/markov".into() }],
+            entries: vec![Entry { path: 0, program: b"/bin/markov".into(), subset: None }],
             environment: vec![Rule {
                 action: Action::SetUnlessSet,
                 name: b"DATA".into(),
@@ -356,6 +356,7 @@ mod tests {
         assert_eq!(descriptor.entries[0].name(&descriptor.paths), b"markov");
         descriptor.entries[0].program.clear();
         assert_eq!(descriptor.entries[0].name(&descriptor.paths), b"markov");
+        descriptor.entries[0].subset = Some(7);
         for argv0 in [Argv0::Caller, Argv0::Entry, Argv0::Name(b"-x".into())] {
             let interfaces = [Interface::Egl, Interface::Cuda].into_iter().collect();
             let graphics = Some(Graphics { interfaces, glibc: Some(36), drivers: Some(0) });

@@ -16,6 +16,9 @@ pub struct Entry {
     /// The program's path below the store path, such as `/bin/markov`. It is empty if the store
     /// path itself is the program.
     pub program: Vec<u8>,
+    /// The store paths that it needs, by number in the manifest's [`subsets`](crate::Manifest::subsets); all of them
+    /// if there is none. Versions 1 to 4 do not have it.
+    pub subset: Option<u16>,
 }
 
 /// Returns the name of the program at `program` below a store path.
@@ -38,10 +41,17 @@ impl Entry {
 
     pub(crate) fn encode(&self, writer: &mut Writer) -> Result<(), Error> {
         writer.u16(self.path);
-        writer.short(Part::Descriptor, "bytes in an entry's path", &self.program)
+        writer.short(Part::Descriptor, "bytes in an entry's path", &self.program)?;
+        writer.u16(self.subset.map_or(0, |subset| subset.saturating_add(1)));
+        Ok(())
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>, paths: usize) -> Result<Entry, Error> {
+    /// Decodes it in a descriptor of `version` with this many store paths.
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        version: u32,
+        paths: usize,
+    ) -> Result<Entry, Error> {
         let path = reader.u16()?;
         if usize::from(path) >= paths {
             return Err(reader.invalid("an entry's store path is not in the table"));
@@ -53,6 +63,10 @@ impl Entry {
         if components.next() != Some(b"") || !components.all(normal) {
             return Err(reader.invalid("an entry's path leaves its store path"));
         }
-        Ok(Entry { path, program: program.into() })
+        let subset = match version {
+            1..=4 => None,
+            _ => reader.u16()?.checked_sub(1),
+        };
+        Ok(Entry { path, program: program.into(), subset })
     }
 }

@@ -45,7 +45,7 @@ pub use graphics::{Graphics, Interface, Interfaces};
 pub use index::{
     Extent, Index, IndexWriter, Kind, Node, NodeContent, Reference, References, Symlink,
 };
-pub use manifest::{Findings, Manifest, PackedPath};
+pub use manifest::{Findings, LeftOut, Manifest, PackedPath, Release};
 pub use mode::{Mode, Modes, UnknownMode};
 pub use path_info::{PathInfo, SIGNATURE_LEN, Signature};
 pub use pyc::{PYC_CHECKED, PYC_FLAGS_OFFSET, PYC_UNCHECKED, is_checked_pyc};

@@ -56,6 +56,35 @@ pub struct Manifest {
     pub is_unchecked: bool,
     /// A list of the content for other programs (a software bill of materials), as JSON; empty if there is none.
     pub sbom: String,
+    /// For entries that do not need all store paths: those that they need, as rising indexes into `paths`. Versions 1
+    /// to 4 have none.
+    pub subsets: Vec<Vec<u32>>,
+    /// What the packer left out to save room, sorted by rule. Versions 1 to 4 do not say it.
+    pub left_out: Vec<LeftOut>,
+    /// How the bundle is published. Versions 1 to 4 do not say it.
+    pub release: Release,
+}
+
+/// What one rule left out of the store paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The rule's name, for people.
+    pub rule: String,
+    /// The number of files that it changed or left out.
+    pub files: u64,
+    /// By how many bytes they became shorter.
+    pub bytes: u64,
+}
+
+/// How a bundle is published; each text is empty if it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// Its version.
+    pub version: String,
+    /// Where newer versions are.
+    pub url: String,
+    /// The minisign public key of who signs them, in base64.
+    pub key: String,
 }
 
 impl PackedPath {
@@ -106,6 +135,20 @@ impl Manifest {
         writer.u8(u8::from(self.is_unchecked));
         writer.count(part, "bytes in the bill of materials", self.sbom.len())?;
         writer.bytes(self.sbom.as_bytes());
+        writer.count(part, "subsets", self.subsets.len())?;
+        for subset in &self.subsets {
+            writer.numbers(part, "store paths", subset)?;
+        }
+        writer.count(part, "rules", self.left_out.len())?;
+        for LeftOut { rule, files, bytes } in &self.left_out {
+            writer.short(part, "bytes in a rule's name", rule.as_bytes())?;
+            writer.u64(*files);
+            writer.u64(*bytes);
+        }
+        let Release { version, url, key } = &self.release;
+        for text in [version, url, key] {
+            writer.short(part, "bytes in what a release is", text.as_bytes())?;
+        }
         Ok(writer.bytes)
     }
 
@@ -139,8 +182,36 @@ impl Manifest {
             1 | 2 => (false, String::new()),
             _ => (flag(&mut reader)?, long(&mut reader)?),
         };
+        let (subsets, left_out, release) = match version {
+            1..=4 => (Vec::new(), Vec::new(), Release::default()),
+            _ => (
+                (0..reader.count(u16::MAX.into(), 4, "subsets")?)
+                    .map(|_| reader.rising(count))
+                    .collect::<Result<_, Error>>()?,
+                left_out(&mut reader)?,
+                Release { version: reader.text()?, url: reader.text()?, key: reader.text()? },
+            ),
+        };
         reader.finish()?;
-        Ok(Manifest { packer, findings, paths, is_unchecked, sbom })
+        Ok(Manifest { packer, findings, paths, is_unchecked, sbom, subsets, left_out, release })
+    }
+
+    /// Whether store path `number` is in a subset; all are, if none is given.
+    pub fn is_in(&self, subset: Option<u16>, number: usize) -> bool {
+        let Some(subset) = subset.and_then(|subset| self.subsets.get(usize::from(subset))) else {
+            return subset.is_none();
+        };
+        u32::try_from(number).is_ok_and(|number| subset.binary_search(&number).is_ok())
+    }
+}
+
+fn left_out(reader: &mut Reader<'_>) -> Result<Vec<LeftOut>, Error> {
+    let all = (0..reader.count(u32::MAX, 18, "rules")?)
+        .map(|_| Ok(LeftOut { rule: reader.text()?, files: reader.u64()?, bytes: reader.u64()? }))
+        .collect::<Result<Vec<LeftOut>, Error>>()?;
+    match all.is_sorted_by(|a, b| a.rule < b.rule) {
+        true => Ok(all),
+        false => Err(reader.invalid("the rules are not in order")),
     }
 }
 
@@ -200,7 +271,13 @@ mod tests {
         old.findings = Findings { obstacles: vec!["a bare hash".into()], ..Findings::default() };
         old.paths.pop();
         (old.is_unchecked, old.sbom) = (false, String::new());
+        (old.subsets, old.left_out, old.release) = (vec![], vec![], Release::default());
         let bytes = old.encode().unwrap();
+        // Behind the bill of materials: no subset, no rule, and three texts that are empty.
+        let bytes = &bytes[..bytes.len() - 14];
+        for version in [3, 4] {
+            assert_eq!(Manifest::decode(bytes, version), Ok(old.clone()));
+        }
         // Behind the only store path: no files were left out, Nix was not asked; nothing is unchecked, and no bill.
         let second = &bytes[..bytes.len() - 10];
         assert_eq!(Manifest::decode(second, 2), Ok(old.clone()));
@@ -237,7 +314,26 @@ mod tests {
             ],
             is_unchecked: true,
             sbom: "{}".into(),
+            subsets: vec![vec![0], vec![0, 1]],
+            left_out: ["doc", "man"]
+                .map(|rule| LeftOut { rule: rule.into(), files: 2, bytes: 9 })
+                .into(),
+            release: Release {
+                version: "1.2".into(),
+                url: "https://example.org/markov".into(),
+                key: "RWQ".into(),
+            },
         }
+    }
+
+    #[test]
+    fn subsets_have_their_store_paths() {
+        let manifest = manifest();
+        let has = |subset| [0, 1, 2].map(|number| manifest.is_in(subset, number));
+        assert_eq!(has(None), [true; 3]);
+        assert_eq!(has(Some(0)), [true, false, false]);
+        assert_eq!(has(Some(1)), [true, true, false]);
+        assert_eq!(has(Some(2)), [false; 3]);
     }
 
     fn info() -> PathInfo {
@@ -284,7 +380,23 @@ mod tests {
         let unknown = with(|info| info.references = vec![2]);
         let mixed = with(|info| info.elsewhere.swap(0, 1));
         let doubled = with(|info| info.signatures = vec![info.signatures[0].clone(); 2]);
-        for bad in [swapped, twice, out_of_range, itself, unordered, unknown, mixed, doubled] {
+        let (mut far, mut falling, mut rules) = (manifest(), manifest(), manifest());
+        far.subsets[0] = vec![2];
+        falling.subsets[1] = vec![1, 0];
+        rules.left_out.swap(0, 1);
+        for bad in [
+            swapped,
+            twice,
+            out_of_range,
+            itself,
+            unordered,
+            unknown,
+            mixed,
+            doubled,
+            far,
+            falling,
+            rules,
+        ] {
             assert!(decode(&bad.encode().unwrap()).is_err(), "{bad:?}");
         }
     }

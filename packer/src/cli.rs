@@ -245,6 +245,19 @@ pub(crate) struct Build {
     #[arg(long, value_name = "FILE", requires = "sbom")]
     pub(crate) meta: Option<PathBuf>,
 
+    /// The bundle's version, by which packer update tells newer ones [default: the version in the name of the first
+    /// entry's store path]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) release: Option<String>,
+
+    /// Where packer update finds newer versions of the bundle
+    #[arg(long, value_name = "URL")]
+    pub(crate) update_url: Option<String>,
+
+    /// The public key of minisign's that newer versions must be signed by: its 56 characters, or a file
+    #[arg(long, value_name = "KEY|FILE")]
+    pub(crate) update_key: Option<PathBuf>,
+
     /// Stub to use instead of the one inside packer
     #[arg(long, value_name = "FILE")]
     pub(crate) stub: Option<PathBuf>,

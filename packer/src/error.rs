@@ -84,6 +84,10 @@ pub(crate) enum Error {
     NoProgram { roots: String },
     #[error("there are several programs and no --entry")]
     SeveralPrograms { programs: String },
+    #[error("{url} is no place for updates")]
+    NoUpdateUrl { url: String },
+    #[error("the bundle's version or URL is too long: {text}…")]
+    LongRelease { text: String },
     #[error("two entries have the name {name}")]
     SameName { name: String },
     #[error("the entry {entry} contains '..'")]
@@ -423,6 +427,10 @@ impl Error {
             Error::MalformedKey { .. } => {
                 "write NAME:BASE64, as nix-store --generate-binary-cache-key and nix.conf have it"
             }
+            Error::NoUpdateUrl { .. } => {
+                "give --update-url a URL that begins with https:// or http://"
+            }
+            Error::LongRelease { .. } => "give --release and --update-url 2000 bytes at most",
             Error::MalformedRule { .. } => {
                 "write K=V to set a variable, K?=V to set it only if it is unset, K- to remove it, or K to keep the caller's value against a default rule"
             }

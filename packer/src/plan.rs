@@ -9,6 +9,7 @@ pub(crate) mod manifest;
 pub(crate) mod modes;
 pub(crate) mod path_info;
 pub(crate) mod processor;
+pub(crate) mod subset;
 pub(crate) mod verdict;
 
 use format::{Argv0, Manifest, Modes, StorePath};
@@ -17,6 +18,8 @@ use format::{Argv0, Manifest, Modes, StorePath};
 pub(crate) struct Plan {
     /// The entries; the first is the default.
     pub(crate) programs: Vec<entry::Program>,
+    /// For each entry the number of its subset in the manifest, if it does not need all store paths.
+    pub(crate) subsets: Vec<Option<u16>>,
     /// The allowed modes. The index lists references only if `relocate` is one of them.
     pub(crate) modes: Modes,
     /// Rules for the environment, in order.

@@ -69,7 +69,7 @@ def descriptor(file):
     part = Part("descriptor", note(file))
     head, _, digest = part.bytes(8), part.bytes(8), part.bytes(32)
     version, length = struct.unpack("<II", head)
-    check(version in (1, 2, 3, 4), f"bundle format version {version} is not known")
+    check(version in (1, 2, 3, 4, 5), f"bundle format version {version} is not known")
     body = Part("descriptor", part.bytes(length))
     checked("descriptor", head + body.data, digest)
     check(len(part.data) == 8192 and not any(part.data[part.at :]), "descriptor: not as long as it says")
@@ -79,8 +79,9 @@ def descriptor(file):
     modes = body.number(4)
     check(modes & 15 and modes < (16 if version == 1 else 32), "descriptor: a mode is not known, or there is none")
     paths = body.list(lambda: (base_name(body), body.bytes(32)))
-    entries = body.list(lambda: (body.number(2), body.short()))
-    check(entries and all(path < len(paths) for path, _ in entries), "descriptor: a wrong entry")
+    subset = lambda: body.number(2) if version > 4 else 0
+    entries = body.list(lambda: (body.number(2), body.short(), subset()))
+    check(entries and all(path < len(paths) for path, _, _ in entries), "descriptor: a wrong entry")
     piece = lambda: {0: body.short, 1: lambda: body.number(2), 2: lambda: None}[body.number(1)]()
     body.list(lambda: (body.number(1), body.short(), body.list(piece)))
     if version > 3:
@@ -93,7 +94,8 @@ def descriptor(file):
         if argv0 == 3:
             body.short()
     body.end()
-    return version, payload, sections, [f"/nix/store/{paths[path][0]}{name.decode()}" for path, name in entries]
+    programs = [f"/nix/store/{paths[path][0]}{name.decode()}" for path, name, _ in entries]
+    return version, payload, sections, programs, max(subset for _, _, subset in entries)
 
 def section(file, name, magic, where):
     start, length, digest = where
@@ -102,7 +104,10 @@ def section(file, name, magic, where):
     check(struct.unpack("<II", file[start - 8 : start]) == (magic, length), f"{name}: another header")
     return checked(name, data, digest)
 
-def manifest(data, version):
+def is_rising(values):
+    return all(a < b for a, b in zip(values, values[1:]))
+
+def manifest(data, version, last_subset):
     part = Part("manifest", data)
     part.short()
     for _ in range(1 if version == 1 else 3):
@@ -114,7 +119,7 @@ def manifest(data, version):
     def info():
         known = references(), part.list(lambda: base_name(part)), part.list(lambda: base_name(part))
         known += (part.short().decode(), part.list(lambda: (part.short().decode(), part.bytes(64))))
-        rising = all(a < b for names in (known[0], known[1], known[4]) for a, b in zip(names, names[1:]))
+        rising = all(is_rising(names) for names in (known[0], known[1], known[4]))
         check(rising and len(known[2]) < 2, "manifest: what Nix knows is out of order")
     references = lambda: part.list(lambda: part.number(4))
     def path():
@@ -127,8 +132,15 @@ def manifest(data, version):
     if version > 2:
         flag()
         part.bytes(part.number(4)).decode()
+    if version > 4:
+        subsets = part.list(references)
+        check(last_subset <= len(subsets), "manifest: an entry's subset is missing")
+        check(all(is_rising(subset + [len(paths)]) for subset in subsets), "manifest: a wrong subset")
+        check(is_rising(part.list(lambda: (part.short(), part.bytes(16)))), "manifest: the rules are out of order")
+        for _ in range(3):
+            part.short().decode()
     part.end()
-    check(all(a[0] < b[0] for a, b in zip(paths, paths[1:])), "manifest: the store paths are out of order")
+    check(is_rising([path[0] for path in paths]), "manifest: the store paths are out of order")
     return paths
 
 def index(data):
@@ -196,10 +208,10 @@ def unpack(nodes, paths, content, directory):
 
 def main(action, bundle, directory=None):
     file = open(bundle, "rb").read()
-    version, payload, sections, programs = descriptor(file)
+    version, payload, sections, programs, last_subset = descriptor(file)
     parts = [("manifest", 0x184D2A50), ("index", 0x184D2A51), ("seek table", 0x184D2A5E)]
     stored = [section(file, *part, where) for part, where in zip(parts, sections)]
-    store_paths = manifest(decompress("manifest", stored[0], SECTION), version)
+    store_paths = manifest(decompress("manifest", stored[0], SECTION), version, last_subset)
     digests, nodes = index(decompress("index", stored[1], SECTION))
     rows, end = [*struct.iter_unpack("<II", stored[2][:-9])], struct.unpack("<IBI", stored[2][-9:])
     check(end == (len(rows), 0, 0x8F92EAB1) and len(rows) == len(digests) + 2, "seek table: not one")

@@ -5,25 +5,32 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use format::{Release, StorePath};
 use runtime::error::Escaped;
 
 use super::gather::{self, Entries, Gathered};
-use super::sbom;
 use super::summary::{self, Summary};
+use super::{sbom, sign};
 use crate::error::{Error, Result};
 use crate::output::bundle;
 use crate::output::frame::FrameCache;
 use crate::output::payload::{Input, Options};
 use crate::output::stub::Stub;
 use crate::output::tar::BundleLayout;
+use crate::plan::entry::Program;
+use crate::plan::graphics::Graphics;
+use crate::plan::subset::{self, Subsets};
 use crate::plan::verdict::Relocation;
-use crate::plan::{Plan, entry, environment, manifest, modes};
+use crate::plan::{Plan, environment, manifest, modes};
 use crate::progress::Progress;
-use crate::sbom::{self as bill, Bill, Form, Meta};
+use crate::sbom::{self as bill, Bill, Form, Meta, name};
 use crate::scan::proof::Word;
 use crate::source::exclude::Exclude;
 use crate::source::reference::Hashes;
 use crate::{cli, show};
+
+/// Bytes of a version or URL at most: far more than any has.
+const RELEASE_LEN: usize = 2000;
 
 /// Packs closures into one executable.
 ///
@@ -78,10 +85,16 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         manifest.sbom = bill::write(&Bill::new(subject, &manifest, meta), Form::Cyclonedx)?;
         hidden = Hashes::new(manifest::named(&manifest, &closure.paths));
     }
+    manifest.release = release(options, &programs)?;
+    let Subsets { of_entries: subsets, all } =
+        subset::choose(&manifest, &programs, common(&rules, graphics.as_ref()));
+    manifest.subsets = all;
     let (argv0, roots) = (options.argv0(), closure.roots);
     let host_programs = environment::host_programs(content.texts(), &rules, graphics.as_ref());
-    let plan = Plan { programs, modes, rules, graphics, host_programs, argv0, manifest, roots };
-    let layout = BundleLayout::new(&tree, &content);
+    let groups = subset::groups(&manifest);
+    let layout = BundleLayout::new(&tree, &content, &groups);
+    let plan =
+        Plan { programs, subsets, modes, rules, graphics, host_programs, argv0, manifest, roots };
 
     // Output: payload, then the stub in front of it.
     let path = options.output.clone().unwrap_or_else(|| default_output(&plan.programs));
@@ -117,8 +130,36 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
     .print(options.json)
 }
 
+/// Returns what the bundle says of itself to `packer update`.
+fn release(options: &cli::Build, programs: &[Program]) -> Result<Release> {
+    let first = programs.first().map(|program| program.path.name()).unwrap_or_default();
+    let version = options.release.clone().unwrap_or_else(|| name::split(first).1.to_owned());
+    let url = options.update_url.clone().unwrap_or_default();
+    if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(Error::NoUpdateUrl { url });
+    }
+    if let Some(text) = [&version, &url].into_iter().find(|text| text.len() > RELEASE_LEN) {
+        return Err(Error::LongRelease { text: show::text(&text[..text.floor_char_boundary(40)]) });
+    }
+    let key = options.update_key.as_deref().map(sign::public_key).transpose()?;
+    Ok(Release { version, url, key: key.map_or_else(String::new, |key| key.text()) })
+}
+
+/// The store paths that all entries need: rules name them, or they are the bundle's own drivers.
+fn common<'a>(
+    rules: &'a [environment::Rule],
+    graphics: Option<&'a Graphics>,
+) -> impl Iterator<Item = &'a StorePath> {
+    let pieces = rules.iter().flat_map(|rule| &rule.value);
+    let named = pieces.filter_map(|piece| match piece {
+        environment::Piece::Path(path) => Some(path),
+        environment::Piece::Bytes(_) | environment::Piece::Bundle => None,
+    });
+    named.chain(graphics.and_then(|graphics| graphics.drivers.as_ref()))
+}
+
 /// Returns the default of `--output`: the name of the first entry, in the current directory.
-fn default_output(programs: &[entry::Program]) -> PathBuf {
+fn default_output(programs: &[Program]) -> PathBuf {
     let name = programs.first().map(|program| OsStr::from_bytes(program.name()));
     PathBuf::from(".").join(name.unwrap_or_default())
 }

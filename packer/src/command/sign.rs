@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::output::file::OutputFile;
 use crate::sbom::name;
 use crate::source::bundle::Bundle;
-use crate::trust::minisign::{self, FILE_LEN, SecretKey};
+use crate::trust::minisign::{self, BundleKey, FILE_LEN, SecretKey};
 use crate::{cli, show};
 
 /// Signs a bundle; writes the signature beside it.
@@ -29,6 +29,18 @@ pub(crate) fn sign(options: &cli::Sign) -> Result<()> {
     output.append(signature.as_bytes())?;
     output.publish()?;
     print::text(&format!("{}: {comment}\n", show::path(&path)))
+}
+
+/// Returns a public key: its 56 characters, or the path of one.
+///
+/// # Errors
+///
+/// If it is neither.
+pub(super) fn public_key(key: &Path) -> Result<BundleKey> {
+    match key.to_str().and_then(BundleKey::parse) {
+        Some(key) => Ok(key),
+        None => BundleKey::parse_file(&read(key)?, &show::path(key)),
+    }
 }
 
 /// Reads a file with a key or a signature.
@@ -51,9 +63,11 @@ fn comment(bundle: &Bundle) -> String {
     let path = &descriptor.paths[usize::from(descriptor.entries[0].path)].path;
     let (name, version) = name::split(path.name());
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let version = match version {
+    let release = &bundle.sections.manifest.release.version;
+    let version = match if release.is_empty() { version } else { release } {
         "" => String::new(),
-        version => format!("\tversion:{version}"),
+        // Tabs and ends of lines are between the fields.
+        version => format!("\tversion:{}", version.escape_default()),
     };
     let (seconds, id) = (since.as_secs(), bundle.header.id);
     format!("timestamp:{seconds}\tname:{name}{version}\tbundle:{id}")

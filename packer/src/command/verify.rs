@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::show;
 use crate::source::bundle::Bundle;
 use crate::trust::TrustedKeys;
-use crate::trust::minisign::{self, BundleKey};
+use crate::trust::minisign;
 
 use report::{Report, Signed};
 
@@ -44,10 +44,7 @@ pub(crate) fn verify(options: &cli::Verify) -> Result<()> {
 
 /// Checks the signature beside a bundle. `key` is a public key or the path of one.
 fn signed(options: &cli::Verify, key: &Path, bundle: &Bundle) -> Result<Signed> {
-    let key = match key.to_str().and_then(BundleKey::parse) {
-        Some(key) => key,
-        None => BundleKey::parse_file(&sign::read(key)?, &show::path(key))?,
-    };
+    let key = sign::public_key(key)?;
     let path = minisign::beside(&options.bundle, minisign::ENDING);
     let name = show::path(&path);
     let verified = key.verify(&sign::read(&path)?, &bundle.file, &name)?;

@@ -17,12 +17,14 @@ use crate::plan::{Plan, environment};
 ///
 /// If the entries, rules and closures need more than [`format::DESCRIPTOR_LEN`] bytes.
 pub(crate) fn descriptor(plan: &Plan, written: &Written) -> Result<Descriptor> {
-    let Plan { programs, modes, rules, graphics, host_programs, argv0, manifest, roots } = plan;
+    let Plan { programs, subsets, modes, rules, graphics, host_programs, argv0, manifest, roots } =
+        plan;
     let mut table = Table { manifest, paths: Vec::new() };
     let entries = programs
         .iter()
-        .map(|Program { path, program, .. }| {
-            Ok(Entry { path: table.number(path)?, program: program.clone() })
+        .zip(subsets)
+        .map(|(Program { path, program, .. }, subset)| {
+            Ok(Entry { path: table.number(path)?, program: program.clone(), subset: *subset })
         })
         .collect::<Result<_>>()?;
     let environment = rules.iter().map(|rule| table.rule(rule)).collect::<Result<_>>()?;

@@ -124,16 +124,16 @@ pub(crate) struct BundleLayout {
 }
 
 impl BundleLayout {
-    /// Lays out the tree: files in an order that compresses well; then duplicates, as hard links to them; then
+    /// Lays out the tree: files by the group of their store path, and in a group in an order that compresses well; then duplicates, as hard links to them; then
     /// the directories and symbolic links in the tree's order.
     ///
     /// Directories come after the files, depth first. A `tar` that does not run as root gives a directory its
     /// final permissions 0555 at the next entry outside of it, and can then put no more files into it.
-    pub(crate) fn new(tree: &Tree, content: &Content) -> BundleLayout {
+    pub(crate) fn new(tree: &Tree, content: &Content, groups: &[u32]) -> BundleLayout {
         let mut order: Vec<u32> = tree.iter().map(|(number, _)| number).collect();
         order.sort_by_cached_key(|number| match tree.node(*number).kind {
             Kind::File { .. } if content.first(*number) == *number => {
-                (0, Some(similarity(tree, *number)))
+                (0, Some((groups[tree.path_of(*number)], similarity(tree, *number))))
             }
             Kind::File { .. } => (1, None),
             Kind::Directory | Kind::Symlink { .. } => (2, None),
@@ -319,7 +319,7 @@ mod tests {
     fn stream(store: &TestStore, piece_len: usize) -> (Tree, Content, BundleLayout, Vec<u8>) {
         let store = store.open();
         let (tree, content) = content::tests::read(&store);
-        let layout = BundleLayout::new(&tree, &content);
+        let layout = BundleLayout::new(&tree, &content, &vec![0; tree.paths.len()]);
         let mut stream = vec![0; usize::try_from(layout.tar().len()).unwrap()];
         for (number, piece) in stream.chunks_mut(piece_len).enumerate() {
             let start = (number * piece_len) as u64;

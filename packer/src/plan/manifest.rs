@@ -1,6 +1,6 @@
 //! The manifest of a new bundle.
 
-use format::{Findings, Manifest, PackedPath, PathInfo, StoreHash, StorePath};
+use format::{Findings, Manifest, PackedPath, PathInfo, Release, StoreHash, StorePath};
 
 use super::content_key;
 use crate::scan::content::Content;
@@ -45,6 +45,9 @@ pub(crate) fn manifest(
             .collect(),
         is_unchecked: false,
         sbom: String::new(),
+        subsets: Vec::new(),
+        left_out: Vec::new(),
+        release: Release::default(),
     }
 }
 

@@ -55,6 +55,11 @@ impl BundleKey {
         key.ok_or_else(|| Error::NoBundleKey { path: name.to_owned(), kind: "public" })
     }
 
+    /// The 56 characters that `minisign -P` takes.
+    pub(crate) fn text(&self) -> String {
+        self.0.to_base64()
+    }
+
     /// The key's number, as minisign writes it.
     pub(crate) fn id(&self) -> String {
         id(self.0.keynum())

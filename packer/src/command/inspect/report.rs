@@ -24,6 +24,7 @@ pub(super) struct Report {
     packer: String,
     /// What it runs on, as Nix names it.
     system: Option<String>,
+    release: Release,
     entries: Vec<Entry>,
     modes: Vec<&'static str>,
     /// `None` if the closure has no obstacles but the bundle does not allow `relocate`: its index then lists no
@@ -33,6 +34,8 @@ pub(super) struct Report {
     /// What the programs need of graphics drivers; `None` if no file looks for drivers.
     graphics: Option<Graphics>,
     store_paths: Vec<Path>,
+    /// What rules left out when it was packed.
+    left_out: Vec<LeftOut>,
     /// For each key that is said to have signed, the number of store paths. Nothing of this is checked.
     signatures: BTreeMap<String, usize>,
     /// Whether the packager took store paths from binary caches for which nobody vouched.
@@ -62,6 +65,25 @@ struct Graphics {
 struct Entry {
     name: String,
     program: String,
+    /// The number of store paths that it needs: a first start unpacks these.
+    store_paths: usize,
+    /// Bytes of their files.
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct LeftOut {
+    rule: String,
+    files: u64,
+    bytes: u64,
+}
+
+/// What the bundle says of itself to `packer update`; each is empty if it says nothing.
+#[derive(Serialize)]
+struct Release {
+    version: String,
+    url: String,
+    key: String,
 }
 
 #[derive(Serialize)]
@@ -124,6 +146,7 @@ impl Report {
                 path.bytes = path.bytes.saturating_add(content.len);
             }
         }
+        let entries = entries(descriptor, manifest, &store_paths);
         store_paths.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
         let full_path = |path: u16| {
             let path = descriptor.paths.get(usize::from(path));
@@ -133,14 +156,12 @@ impl Report {
             format_version: descriptor.version,
             packer: manifest.packer.clone(),
             system: elf::machine(&bundle.file).and_then(Machine::system),
-            entries: descriptor
-                .entries
-                .iter()
-                .map(|entry| Entry {
-                    name: Escaped(entry.name(&descriptor.paths)).to_string(),
-                    program: format!("{}{}", full_path(entry.path), Escaped(&entry.program)),
-                })
-                .collect(),
+            release: Release {
+                version: manifest.release.version.clone(),
+                url: manifest.release.url.clone(),
+                key: manifest.release.key.clone(),
+            },
+            entries,
             relocation: relocation(&index, manifest, descriptor.modes),
             modes: descriptor.modes.iter().map(Mode::name).collect(),
             environment: descriptor.environment.iter().map(|r| rule(r, full_path)).collect(),
@@ -148,6 +169,15 @@ impl Report {
             files: store_paths.iter().map(|path| path.files).sum(),
             bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
             store_paths,
+            left_out: manifest
+                .left_out
+                .iter()
+                .map(|format::LeftOut { rule, files, bytes }| LeftOut {
+                    rule: rule.clone(),
+                    files: *files,
+                    bytes: *bytes,
+                })
+                .collect(),
             signatures: info::signatures(manifest),
             packed_unchecked: manifest.is_unchecked,
             tar_bytes: seek_table.tar_len(),
@@ -170,9 +200,21 @@ impl Report {
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
-        for (number, Entry { name, program }) in self.entries.iter().enumerate() {
+        let all = self.store_paths.len();
+        for (number, entry) in self.entries.iter().enumerate() {
             let title = if number == 0 { "entry" } else { "" };
-            writeln!(text, "{title:12} {name} = {program}")?;
+            write!(text, "{title:12} {} = {}", entry.name, entry.program)?;
+            if entry.store_paths < all {
+                let needs = (entry.store_paths, Size(entry.bytes));
+                write!(text, " (needs {} of {all} store paths, {})", needs.0, needs.1)?;
+            }
+            writeln!(text)?;
+        }
+        let Release { version, url, key } = &self.release;
+        for (title, value) in [("version", version), ("updates", url), ("signed by", key)] {
+            if !value.is_empty() {
+                writeln!(text, "{title:12} {}", Escaped(value.as_bytes()))?;
+            }
         }
         if let Some(system) = &self.system {
             writeln!(text, "{:12} {system}", "system")?;
@@ -239,6 +281,11 @@ impl Report {
             Size(self.stub_bytes),
             Size(self.file_bytes.saturating_sub(self.stub_bytes + self.compressed_bytes)),
         )?;
+        for (number, LeftOut { rule, files, bytes }) in self.left_out.iter().enumerate() {
+            let title = if number == 0 { "left out" } else { "" };
+            let rule = Escaped(rule.as_bytes());
+            writeln!(text, "{title:12} {rule}: {} in {files} files", Size(*bytes))?;
+        }
         for (number, (key, paths)) in self.signatures.iter().enumerate() {
             let title = if number == 0 { "signatures" } else { "" };
             let key = Escaped(key.as_bytes());
@@ -265,6 +312,24 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Describes the entries; `store_paths` are in the manifest's order.
+fn entries(descriptor: &Descriptor, manifest: &Manifest, store_paths: &[Path]) -> Vec<Entry> {
+    let describe = |entry: &format::Entry| {
+        let needed = || {
+            let all = store_paths.iter().enumerate();
+            all.filter(|(number, _)| manifest.is_in(entry.subset, *number)).map(|(_, path)| path)
+        };
+        let path = &descriptor.paths[usize::from(entry.path)].path;
+        Entry {
+            name: Escaped(entry.name(&descriptor.paths)).to_string(),
+            program: format!("{STORE_DIR}/{path}{}", Escaped(&entry.program)),
+            store_paths: needed().count(),
+            bytes: needed().map(|path| path.bytes).fold(0, u64::saturating_add),
+        }
+    };
+    descriptor.entries.iter().map(describe).collect()
 }
 
 fn graphics(
