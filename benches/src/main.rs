@@ -12,6 +12,7 @@
 //!   compose  services that start together
 //!   image    OCI images
 //!   cache    binary caches
+//!   entries  several entries in one bundle
 //! ```
 //!
 //! Each part compares cases in the same run. One round starts every case once; the order changes from round to
@@ -25,6 +26,7 @@ mod binary_cache;
 mod closures;
 mod cluster;
 mod compose;
+mod entries;
 mod first;
 mod fixture;
 mod floor;
@@ -58,9 +60,10 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 10] = [
+const PARTS: [(&str, Measure); 11] = [
     ("start", start::measure),
     ("first", first::measure),
+    ("entries", entries::measure),
     ("update", update::measure),
     ("pack", pack::measure),
     ("size", size::measure),

@@ -35,7 +35,7 @@ use lease::Known;
 pub use lease::Ready;
 use place::{Absent, Place};
 use record::Claim;
-pub use record::{Form, Location, Record, State};
+pub use record::{Form, Location, Record, State, Wanted};
 use store_dir::{StoreDir, Unpacking};
 pub use sweep::{Collected, Listed, Removed};
 pub use users::Kept;
@@ -47,25 +47,26 @@ pub use users::Kept;
 /// If no place can hold it.
 pub fn obtain(context: &Context<'_>, form: Form) -> Result<(Cache, Ready), Impossible> {
     // The user named them, so they come first.
+    let wanted = Wanted::by(context, form);
     if let Some(list) = context.settings.shared
-        && let Some(found) = shared::find(list, context, form)
+        && let Some(found) = shared::find(list, context, wanted)
     {
         return Ok(found);
     }
     let usual = place::usual(&context.settings, context.environment);
-    match find_in(&usual, context.bundle, form) {
+    match find_in(&usual, wanted) {
         Some(found) => Ok(found),
-        None => obtain_elsewhere(context, form, usual),
+        None => obtain_elsewhere(context, wanted, usual),
     }
 }
 
 /// Finds the bundle in the first of these places that has it.
 ///
 /// A bundle stays where it is unpacked: a better place that was full then may have room now.
-fn find_in(places: &[Place<'_>], bundle: &Bundle, form: Form) -> Option<(Cache, Ready)> {
+fn find_in(places: &[Place<'_>], wanted: Wanted<'_>) -> Option<(Cache, Ready)> {
     places.iter().find_map(|place| {
         let cache = place.open(Absent::Fail).ok()?;
-        let ready = cache.find(bundle, form).ok()??;
+        let ready = cache.find(wanted).ok()??;
         Some((cache, ready))
     })
 }
@@ -75,25 +76,32 @@ fn find_in(places: &[Place<'_>], bundle: &Bundle, form: Form) -> Option<(Cache, 
 #[inline(never)]
 fn obtain_elsewhere<'a>(
     context: &Context<'a>,
-    form: Form,
+    wanted: Wanted<'_>,
     mut places: Vec<Place<'a>>,
 ) -> Result<(Cache, Ready), Impossible> {
     let others = place::others(&context.settings, context.environment);
-    let found =
-        find_in(&others, context.bundle, form).or_else(|| shared::find_in_machine(context, form));
+    let found = find_in(&others, wanted).or_else(|| shared::find_in_machine(context, wanted));
     if let Some(found) = found {
         return Ok(found);
     }
     places.extend(others);
     if places.len() > 1 {
-        places = with_network_last(context, places);
+        places = with_network_last(context, wanted, places);
     }
-    add_to_first(context, form, &places)
+    // Before it calls what needs much of it.
+    if !limit::has_stack() {
+        return Err(Error::Stack.into());
+    }
+    add_to_first(context, wanted, &places)
 }
 
 /// Sorts the places: those on network file systems come last, since other machines use the same files and each small
 /// file takes long. Only with such places is memory a place.
-fn with_network_last<'a>(context: &Context<'_>, places: Vec<Place<'a>>) -> Vec<Place<'a>> {
+fn with_network_last<'a>(
+    context: &Context<'_>,
+    wanted: Wanted<'_>,
+    places: Vec<Place<'a>>,
+) -> Vec<Place<'a>> {
     let log = context.log;
     let (mut local, mut remote) = (Vec::new(), Vec::new());
     for place in places {
@@ -116,7 +124,7 @@ fn with_network_last<'a>(context: &Context<'_>, places: Vec<Place<'a>>) -> Vec<P
         let Some(free) = place.memory() else { return true };
         // Half of it is for others, and for the program. What a control group may use, it counts there.
         let free = limit::control_group().map_or(free, |limit| limit.min(free)) / 2;
-        let fits = room(context.bundle).is_some_and(|needed| needed.bytes <= free);
+        let fits = room(wanted).is_some_and(|needed| needed.bytes <= free);
         if !fits {
             log.debug(format_args!("not in {}: too little memory", Shown::from(place)));
         }
@@ -132,13 +140,11 @@ fn with_network_last<'a>(context: &Context<'_>, places: Vec<Place<'a>>) -> Vec<P
 #[inline(never)]
 fn add_to_first(
     context: &Context<'_>,
-    form: Form,
+    wanted: Wanted<'_>,
     places: &[Place<'_>],
 ) -> Result<(Cache, Ready), Impossible> {
-    let Context { bundle, log, .. } = *context;
-    if !limit::has_stack() {
-        return Err(Error::Stack.into());
-    }
+    let Wanted { bundle, form, .. } = wanted;
+    let log = context.log;
     let _permissions = ExactPermissions::begin();
     let mut unusable = Vec::new();
     let mut last = None;
@@ -147,10 +153,10 @@ fn add_to_first(
             Form::Relocated => place::check_base(&cache, bundle).map(|()| cache),
             Form::AsIs => Ok(cache),
         });
-        match cache.map(|cache| (cache.find_or_add(bundle, form, log), cache)) {
+        match cache.map(|cache| (cache.find_or_add(wanted, log), cache)) {
             Ok((Ok(ready), cache)) => return Ok((cache, ready)),
             Ok((Err(error), cache)) if error.depends_on_place() => {
-                let error = out_of_space(error, bundle, &*cache.path);
+                let error = out_of_space(error, wanted, &*cache.path);
                 log.debug(format_args!("not in {}: {}", Shown::from(place), error.what()));
                 last = last.or(Some(error));
             }
@@ -158,7 +164,7 @@ fn add_to_first(
             Err(Unusable::Failed(operation, errno @ (Errno::NOSPC | Errno::DQUOT))) => {
                 let error = Error::file(operation, place)(errno);
                 log.debug(format_args!("not in {}", error.what()));
-                last = last.or(Some(out_of_space(error, bundle, place)));
+                last = last.or(Some(out_of_space(error, wanted, place)));
             }
             Err(reason) => {
                 log.debug(format_args!("not in {}: {reason}", Shown::from(place)));
@@ -169,17 +175,18 @@ fn add_to_first(
     Err(last.map_or(Impossible::NoPlace(unusable), Impossible::from))
 }
 
-/// Adds how much room the bundle needs to an error that says that `place` has none left.
+/// Adds how much room the store paths need to an error that says that `place` has none left.
 #[cold]
 #[inline(never)]
-pub fn out_of_space(error: Error, bundle: &Bundle, place: impl Into<Shown>) -> Error {
-    error.out_of_space(|| room(bundle), place)
+pub fn out_of_space(error: Error, wanted: Wanted<'_>, place: impl Into<Shown>) -> Error {
+    error.out_of_space(|| room(wanted), place)
 }
 
-/// Returns how much room the bundle needs; `None` if it cannot read its own file. Another error tells of that.
-fn room(bundle: &Bundle) -> Option<Room> {
-    let sections = Payload::open_own(&bundle.descriptor).ok()?.sections().ok()?;
-    Some(unpack::room(&sections.index().ok()?, &sections.names()))
+/// Returns how much room the store paths need; `None` if the bundle cannot read its own file. Another error tells of
+/// that.
+fn room(wanted: Wanted<'_>) -> Option<Room> {
+    let sections = Payload::open_own(&wanted.bundle.descriptor).ok()?.sections().ok()?;
+    Some(unpack::room(&sections.index().ok()?, &sections.names(wanted.subset)))
 }
 
 /// The result of [`Cache::share`].
@@ -201,25 +208,31 @@ pub struct Verified {
 }
 
 impl Cache {
-    /// Finds the bundle; `None` if it is not unpacked.
+    /// Finds store paths of a bundle; `None` if they are not unpacked.
     ///
     /// # Errors
     ///
     /// If the cache cannot be read.
-    pub fn find(&self, bundle: &Bundle, form: Form) -> Result<Option<Ready>, Error> {
-        lease::find(self, bundle, form, Known::Nothing)
+    pub fn find(&self, wanted: Wanted<'_>) -> Result<Option<Ready>, Error> {
+        match lease::find(self, wanted, Known::Nothing)? {
+            // All may be there: an administrator unpacks all.
+            None if wanted.subset.is_some() => {
+                lease::find(self, Wanted { subset: None, ..wanted }, Known::Nothing)
+            }
+            found => Ok(found),
+        }
     }
 
-    /// Finds the bundle; if it is not unpacked, unpacks the missing store paths.
+    /// Finds store paths of a bundle; if they are not unpacked, unpacks the missing ones.
     ///
     /// # Errors
     ///
     /// If the bundle is damaged or a file cannot be written. The cache then stays as it was.
-    fn find_or_add(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Ready, Error> {
+    fn find_or_add(&self, wanted: Wanted<'_>, log: Log) -> Result<Ready, Error> {
         let lock = self.lock()?;
-        match self.find(bundle, form)? {
+        match self.find(wanted)? {
             Some(ready) => Ok(ready),
-            None => self.add(bundle, form, &lock, log),
+            None => self.add(wanted, &lock, log),
         }
     }
 
@@ -234,20 +247,28 @@ impl Cache {
     /// stay whole.
     pub fn verify(&self, bundle: &Bundle, form: Form, log: Log) -> Result<Option<Verified>, Error> {
         let lock = self.lock()?;
-        if !record::is_there(self, bundle, form)? {
+        let mut there = Vec::new();
+        for wanted in Wanted::all(bundle, form).each() {
+            if record::is_there(self, wanted)? {
+                there.push(wanted);
+            }
+        }
+        if there.is_empty() {
             return Ok(None);
         }
         let payload = Payload::open_own(&bundle.descriptor)?;
         let sections = payload.sections()?;
-        let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
+        let (location, store) = StoreDir::open(self, &sections, form, &there)?;
         store.remove_unfinished(lock.others)?;
         let altered = store.altered(&sections)?;
         let (payload, sections, place) = (&payload, &sections, &self.path);
         store.replace(&Unpacking { payload, sections, place, log }, &altered)?;
         let claim = Claim { state: State::Settled, location, names: &store.names };
-        record::confirm(self, bundle, &sections.manifest, &claim, lock.others)?;
+        for wanted in there {
+            record::confirm(self, wanted, &sections.manifest, &claim, lock.others)?;
+        }
         let altered = altered.into_iter().flatten().collect();
-        Ok(Some(Verified { paths: store.names.len(), altered }))
+        Ok(Some(Verified { paths: store.wanted().count(), altered }))
     }
 
     /// Unpacks what is missing or altered of a bundle's store paths for other users and machines: all is on the disk
@@ -267,7 +288,8 @@ impl Cache {
         let lock = self.lock()?;
         self.open_to_all()?;
         let sections = payload.sections()?;
-        let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
+        let wanted = Wanted::all(bundle, form);
+        let (location, store) = StoreDir::open(self, &sections, form, &[wanted])?;
         store.remove_unfinished(lock.others)?;
         shared::check_store(self, location)
             .map_err(|reason| Error::unusable(&*self.path, reason))?;
@@ -283,15 +305,15 @@ impl Cache {
         store.add(&unpacking, &missing, State::Settled)?;
         store.replace(&unpacking, &altered)?;
         let claim = Claim { state: State::Settled, location, names: &store.names };
-        record::confirm(self, bundle, &sections.manifest, &claim, lock.others)?;
-        Ok(Shared { paths: store.names.len(), unpacked })
+        record::confirm(self, wanted, &sections.manifest, &claim, lock.others)?;
+        Ok(Shared { paths: store.wanted().count(), unpacked })
     }
 
     /// Unpacks the missing store paths.
-    fn add(&self, bundle: &Bundle, form: Form, lock: &Lock, log: Log) -> Result<Ready, Error> {
-        let payload = Payload::open_own(&bundle.descriptor)?;
+    fn add(&self, wanted: Wanted<'_>, lock: &Lock, log: Log) -> Result<Ready, Error> {
+        let payload = Payload::open_own(&wanted.bundle.descriptor)?;
         let sections = payload.sections()?;
-        let (location, store) = StoreDir::open(self, &sections.manifest, form)?;
+        let (location, store) = StoreDir::open(self, &sections, wanted.form, &[wanted])?;
         store.remove_unfinished(lock.others)?;
         let known = record::known(self, location)?;
         let mut missing = store.missing()?;
@@ -303,26 +325,24 @@ impl Cache {
         // Store paths from an earlier boot that are whole were just read from the disk. Those that
         // another bundle wrote in this boot may not be on the disk yet.
         let is_on_disk = |name| is_settled(name) || !known.contains_key(name);
-        let is_all_on_disk = is_complete && checked && store.names.iter().all(is_on_disk);
-        if is_all_on_disk && record::settle(self, bundle, location)? {
-            return self.find_added(bundle, form);
+        let is_all_on_disk = is_complete && checked && store.wanted().all(is_on_disk);
+        if is_all_on_disk && record::settle(self, wanted, location)? {
+            return self.find_added(wanted);
         }
         // Boots are of one machine: those of others would not trust the record.
         let state = match Boot::current().filter(|_| self.network().is_none()) {
-            Some(boot) if !is_complete || !store.names.iter().all(is_settled) => {
-                State::Written(boot)
-            }
+            Some(boot) if !is_complete || !store.wanted().all(is_settled) => State::Written(boot),
             _ => State::Settled,
         };
         store.add(&unpacking, &missing, state)?;
         let claim = Claim { state, location, names: &store.names };
-        record::write(self, bundle, &sections.manifest, &claim, lock.others)?;
-        self.find_added(bundle, form)
+        record::write(self, wanted, &sections.manifest, &claim, lock.others)?;
+        self.find_added(wanted)
     }
 
     /// Finds the bundle that was just unpacked under the lock.
-    fn find_added(&self, bundle: &Bundle, form: Form) -> Result<Ready, Error> {
-        lease::find(self, bundle, form, Known::Whole)?
+    fn find_added(&self, wanted: Wanted<'_>) -> Result<Ready, Error> {
+        lease::find(self, wanted, Known::Whole)?
             .ok_or(Error::file("read", &*self.path)(Errno::NOENT))
     }
 }

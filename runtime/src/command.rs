@@ -175,12 +175,12 @@ fn extract_all(payload: &Payload<'_>, sections: &Sections, directory: &[u8]) -> 
             .and_then(|nix| file::ensure_directory(nix, c"store", permissions))
     };
     let store = open().map_err(Error::file("create", directory))?;
-    for name in sections.names().iter().flatten() {
+    for name in sections.names(None).iter().flatten() {
         if rustix::fs::statat(&store, &**name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
-    let store = StoreDir::outside(store, &sections.manifest);
+    let store = StoreDir::outside(store, &sections, None);
     // Extracted files need not survive a power failure, so they are not synced where the boot is
     // known.
     let state = Boot::current().map_or(State::Settled, State::Written);
@@ -191,7 +191,7 @@ fn extract_all(payload: &Payload<'_>, sections: &Sections, directory: &[u8]) -> 
 
 /// Returns the room that unpacking all store paths needs.
 fn room(sections: &Sections) -> Result<Room, Error> {
-    Ok(unpack::room(&sections.index()?, &sections.names()))
+    Ok(unpack::room(&sections.index()?, &sections.names(None)))
 }
 
 fn clear(context: &Context<'_>, force: bool) -> Result<(), Error> {

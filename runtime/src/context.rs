@@ -12,6 +12,8 @@ use crate::system::log::Log;
 pub struct Context<'a> {
     /// The bundle that is started.
     pub bundle: &'a Bundle,
+    /// The subset of its store paths that the entry needs, if that is not all.
+    pub subset: Option<u16>,
     /// The user's settings.
     pub settings: Settings<'a>,
     /// The caller's environment; empty if the caller has fewer privileges than this process.

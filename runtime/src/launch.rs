@@ -40,7 +40,10 @@ fn launch(
     let log = Log { on: settings.log };
     // In a namespace, the kernel tells another path.
     let own_path = entry::own_path(&bundle.descriptor);
-    let context = Context { bundle: &bundle, settings, environment: trusted, own_path, log };
+    let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
+    let subset = entry.subset.filter(|_| settings.command.is_none());
+    let context =
+        Context { bundle: &bundle, subset, settings, environment: trusted, own_path, log };
     if let Some(command) = settings.command {
         return command::run(command, descriptor, &context);
     }
@@ -53,7 +56,6 @@ fn launch(
     if let Some(program) = host_programs::called() {
         return Err(host_programs::run(&context, program, arguments, environment));
     }
-    let entry = entry::choose(&bundle.descriptor, arguments.first().copied());
     let drivers = graphics::find(&context)?;
     let visible = mode::make_visible(&context, drivers.as_ref())?;
     Err(entry::exec(&context, entry, &visible, drivers.as_ref(), arguments, environment))

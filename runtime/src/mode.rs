@@ -67,7 +67,9 @@ pub fn make_visible(context: &Context<'_>, drivers: Option<&Drivers>) -> Result<
 }
 
 /// No mode works: unpacks the store paths to the host's own store.
+// If it were inlined, every start would need its stack frame, too.
 #[cold]
+#[inline(never)]
 fn install_or_fail(
     context: &Context<'_>,
     tried: Vec<(Mode, Impossible)>,

@@ -153,7 +153,14 @@ impl<'a> Payload<'a> {
     ///
     /// If it differs from what the packer wrote.
     pub fn manifest(&self) -> Result<Manifest, Error> {
-        Ok(Manifest::decode(&self.section(SectionKind::Manifest)?, self.descriptor.version)?)
+        let bytes = self.section(SectionKind::Manifest)?;
+        let manifest = Manifest::decode(&bytes, self.descriptor.version)?;
+        let subsets = self.descriptor.entries.iter().filter_map(|entry| entry.subset);
+        if subsets.max().is_some_and(|last| usize::from(last) >= manifest.subsets.len()) {
+            let rule = "an entry's subset is missing";
+            return Err(format::Error::Value { part: Part::Manifest, rule }.into());
+        }
+        Ok(manifest)
     }
 
     /// Reads the contents of files; each frame is decoded once.
@@ -223,10 +230,12 @@ impl<'a> Payload<'a> {
 }
 
 impl Sections {
-    /// Returns the base name of each store path.
-    pub fn names(&self) -> Vec<Option<CString>> {
+    /// Returns the base name of each store path that is in a subset, or of each one.
+    pub fn names(&self, subset: Option<u16>) -> Vec<Option<CString>> {
         let name = |path: &format::PackedPath| CString::new(path.path.to_string()).ok();
-        self.manifest.paths.iter().map(name).collect()
+        let is_in = |number: &usize| self.manifest.is_in(subset, *number);
+        let paths = self.manifest.paths.iter().enumerate();
+        paths.map(|(number, path)| Some(number).filter(is_in).and_then(|_| name(path))).collect()
     }
 
     /// Decodes the index.

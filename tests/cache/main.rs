@@ -16,5 +16,7 @@ mod overlay;
 mod packer_cache;
 /// The first start after the machine lost its power.
 mod power_loss;
+/// A bundle with several entries, which need different store paths.
+mod subsets;
 /// One cache under two names.
 mod two_names;

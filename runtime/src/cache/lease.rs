@@ -9,10 +9,9 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::directory::{Cache, Kind, Lease, c_string};
 use super::name;
-use super::record::{self, Form, HEAD_LEN, Head, Location};
+use super::record::{self, HEAD_LEN, Head, Location, Wanted};
 use super::users::Kept;
 use crate::error::Error;
-use crate::payload::Bundle;
 use crate::system::call::{self, Clock};
 use crate::system::file::{self, Permissions};
 
@@ -69,11 +68,10 @@ pub(super) enum Known {
 /// Finds the bundle's record and takes the lease.
 pub(super) fn find(
     cache: &Cache,
-    bundle: &Bundle,
-    form: Form,
+    wanted: Wanted<'_>,
     known: Known,
 ) -> Result<Option<Ready>, Error> {
-    let name = record::path(cache, bundle, form);
+    let name = record::path(cache, wanted);
     loop {
         // Who opens a pipe waits for its other end.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -107,7 +105,7 @@ pub(super) fn find(
         let is_whole = |head: &Head| {
             cache.trusts(&stat)
                 && (known == Known::Whole
-                    || head.state.is_reliable() && has_entry(cache, bundle, head.location))
+                    || head.state.is_reliable() && has_entry(cache, wanted, head.location))
         };
         let Some(Head { location, .. }) = head.filter(is_whole) else {
             return Ok(None);
@@ -131,11 +129,11 @@ pub(super) fn find(
     }
 }
 
-/// Whether the first entry's store path still exists, owned by somebody whom the cache trusts. A user who deletes files
-/// of the cache by hand most likely deletes all of them, so one check is enough.
-fn has_entry(cache: &Cache, bundle: &Bundle, location: Location) -> bool {
-    let descriptor = &bundle.descriptor;
-    let PathKey { path, key } = &descriptor.paths[usize::from(descriptor.entries[0].path)];
+/// Whether the store path of the first entry that is wanted still exists, owned by somebody whom the cache trusts. A
+/// user who deletes files of the cache by hand most likely deletes all of them, so one check is enough.
+fn has_entry(cache: &Cache, wanted: Wanted<'_>, location: Location) -> bool {
+    let descriptor = &wanted.bundle.descriptor;
+    let PathKey { path, key } = &descriptor.paths[usize::from(wanted.entry().path)];
     let name = match location {
         Location::Store(number) => c_string(alloc::format!("stores/{number}/{path}")),
         Location::Relocated => match name::relocated_name(&cache.path, *key, path) {

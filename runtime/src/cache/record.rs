@@ -8,7 +8,7 @@ use core::ffi::CStr;
 use core::fmt::Write as _;
 use core::str::FromStr;
 
-use format::Manifest;
+use format::{Entry, Manifest};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -16,6 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::boot::Boot;
 use super::directory::{BUNDLES, Cache, Kind, Others, PRIVATE, c_string, is_for_all};
 use super::unfinished;
+use crate::context::Context;
 use crate::error::{Error, Shown};
 use crate::payload::Bundle;
 use crate::system::file::{self, Permissions};
@@ -30,6 +31,43 @@ pub enum Form {
     Relocated,
 }
 
+/// Store paths of a bundle that are wanted in a cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The bundle.
+    pub bundle: &'a Bundle,
+    /// The form in which they are unpacked.
+    pub form: Form,
+    /// The number of the subset that they are; all are wanted if there is none.
+    pub subset: Option<u16>,
+}
+
+impl<'a> Wanted<'a> {
+    /// The store paths that a start needs.
+    pub fn by(context: &Context<'a>, form: Form) -> Wanted<'a> {
+        Wanted { bundle: context.bundle, form, subset: context.subset }
+    }
+
+    /// All store paths of a bundle.
+    pub fn all(bundle: &'a Bundle, form: Form) -> Wanted<'a> {
+        Wanted { bundle, form, subset: None }
+    }
+
+    /// All store paths, and then each subset.
+    pub(super) fn each(self) -> impl Iterator<Item = Wanted<'a>> {
+        let subsets = self.bundle.descriptor.entries.iter().filter_map(|entry| entry.subset);
+        let subsets = 0..subsets.max().map_or(0, |last| last + 1);
+        let one = move |subset| Wanted { subset, ..self };
+        core::iter::once(None).chain(subsets.map(Some)).map(one)
+    }
+
+    /// The first entry that needs them.
+    pub(super) fn entry(&self) -> &'a Entry {
+        let entries = &self.bundle.descriptor.entries;
+        entries.iter().find(|entry| entry.subset == self.subset).unwrap_or(&entries[0])
+    }
+}
+
 /// Where a bundle's store paths are in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Location {
@@ -40,14 +78,6 @@ pub enum Location {
 }
 
 impl Location {
-    /// Returns the form of the store paths in this location.
-    pub(super) fn form(self) -> Form {
-        match self {
-            Location::Store(_) => Form::AsIs,
-            Location::Relocated => Form::Relocated,
-        }
-    }
-
     /// Returns the path in the cache of a store path with this name.
     pub(super) fn path(self, name: &CStr) -> CString {
         match self {
@@ -117,15 +147,25 @@ pub(super) struct Head {
 /// Returns the record's name in the directory of records.
 ///
 /// Relocated store paths are for one path of the cache, and a cache can have several: a link leads to it, or it is
-/// mounted in two places. Each has a record of its own.
-pub(super) fn name(cache: &Cache, bundle: &Bundle, form: Form) -> CString {
-    c_string(match form {
+/// mounted in two places. Each has a record of its own, and so has each subset.
+pub(super) fn name(cache: &Cache, wanted: Wanted<'_>) -> CString {
+    let mut name = whole_name(cache, wanted);
+    if let Some(subset) = wanted.subset {
+        // Writing to a string cannot fail.
+        let _ = write!(name, ".subset-{subset}");
+    }
+    c_string(name)
+}
+
+/// Returns the name of the record of all store paths.
+fn whole_name(cache: &Cache, Wanted { bundle, form, .. }: Wanted<'_>) -> String {
+    match form {
         Form::AsIs => bundle.id.to_string(),
         Form::Relocated => {
             let path = u64::from_le_bytes(format::checksum(&[&cache.path]));
             alloc::format!("{}.relocated-{path:016x}", bundle.id)
         }
-    })
+    }
 }
 
 /// Whether a record with this name is one of the bundle's.
@@ -136,15 +176,16 @@ pub(super) fn is_of(name: &CStr, bundle: &Bundle) -> bool {
 
 /// Whether the cache has a record of the bundle, relocated to another path of the cache.
 pub(super) fn is_relocated_elsewhere(cache: &Cache, bundle: &Bundle) -> bool {
-    let own = name(cache, bundle, Form::Relocated);
+    let own = whole_name(cache, Wanted::all(bundle, Form::Relocated));
     let prefix = alloc::format!("{}.relocated-", bundle.id);
     let names = file::open_directory(&cache.directory, BUNDLES).and_then(file::names);
-    let is_other = |name: &CString| name.to_bytes().starts_with(prefix.as_bytes()) && *name != own;
+    let starts = |name: &CString, start: &str| name.to_bytes().starts_with(start.as_bytes());
+    let is_other = |name: &CString| starts(name, &prefix) && !starts(name, &own);
     names.unwrap_or_default().iter().any(is_other)
 }
 
-pub(super) fn path(cache: &Cache, bundle: &Bundle, form: Form) -> CString {
-    c_string([BUNDLES.to_bytes(), b"/", name(cache, bundle, form).to_bytes()].concat())
+pub(super) fn path(cache: &Cache, wanted: Wanted<'_>) -> CString {
+    c_string([BUNDLES.to_bytes(), b"/", name(cache, wanted).to_bytes()].concat())
 }
 
 pub(super) fn parse_head(head: &[u8]) -> Option<Head> {
@@ -170,12 +211,12 @@ pub(super) struct Claim<'a> {
     pub(super) state: State,
     /// Where they are.
     pub(super) location: Location,
-    /// Their names in that location, in the manifest's order.
-    pub(super) names: &'a [CString],
+    /// The names in that location of those that are wanted, in the manifest's order.
+    pub(super) names: &'a [Option<CString>],
 }
 
 /// Returns the text of a record.
-fn text(bundle: &Bundle, manifest: &Manifest, claim: &Claim<'_>) -> String {
+fn text(wanted: Wanted<'_>, manifest: &Manifest, claim: &Claim<'_>) -> String {
     let mut text = String::new();
     let mut line = |line: core::fmt::Arguments<'_>| {
         // Writing to a string cannot fail.
@@ -190,10 +231,14 @@ fn text(bundle: &Bundle, manifest: &Manifest, claim: &Claim<'_>) -> String {
         Location::Store(number) => line(format_args!("{STORE}{number}")),
         Location::Relocated => line(format_args!("{RELOCATED}")),
     }
-    let entry = Shown::from(bundle.descriptor.entries[0].name(&bundle.descriptor.paths));
+    let entry = Shown::from(wanted.entry().name(&wanted.bundle.descriptor.paths));
     line(format_args!("{ENTRY}{entry}"));
-    for (path, name) in manifest.paths.iter().zip(claim.names) {
-        line(format_args!("{} {}", path.nar_hash, name.to_string_lossy()));
+    for (number, (path, name)) in manifest.paths.iter().zip(claim.names).enumerate() {
+        if let Some(name) = name
+            && manifest.is_in(wanted.subset, number)
+        {
+            line(format_args!("{} {}", path.nar_hash, name.to_string_lossy()));
+        }
     }
     text
 }
@@ -201,13 +246,13 @@ fn text(bundle: &Bundle, manifest: &Manifest, claim: &Claim<'_>) -> String {
 /// Writes the record, and then gives it its name.
 pub(super) fn write(
     cache: &Cache,
-    bundle: &Bundle,
+    wanted: Wanted<'_>,
     manifest: &Manifest,
     claim: &Claim<'_>,
     others: Others,
 ) -> Result<(), Error> {
-    let text = text(bundle, manifest, claim);
-    let name = name(cache, bundle, claim.location.form());
+    let text = text(wanted, manifest, claim);
+    let name = name(cache, wanted);
     let bundles = cache.subdirectory(BUNDLES, PRIVATE)?;
     unfinished::remove_all(&bundles, others)?;
     let new = unfinished::name(&name, file::random());
@@ -234,8 +279,8 @@ fn permissions(bundles: &OwnedFd) -> Result<Permissions, Errno> {
 /// whole. Returns `false` if there is no record for this location.
 ///
 /// It writes to the same file, because a running program may hold a lock on it.
-pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Result<bool, Error> {
-    let name = path(cache, bundle, location.form());
+pub(super) fn settle(cache: &Cache, wanted: Wanted<'_>, location: Location) -> Result<bool, Error> {
+    let name = path(cache, wanted);
     let settle = || {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW;
         let record = match file::open(&cache.directory, &name, flags, Permissions::empty()) {
@@ -256,8 +301,8 @@ pub(super) fn settle(cache: &Cache, bundle: &Bundle, location: Location) -> Resu
 }
 
 /// Whether the record exists, with any content.
-pub(super) fn is_there(cache: &Cache, bundle: &Bundle, form: Form) -> Result<bool, Error> {
-    let name = path(cache, bundle, form);
+pub(super) fn is_there(cache: &Cache, wanted: Wanted<'_>) -> Result<bool, Error> {
+    let name = path(cache, wanted);
     match rustix::fs::statat(&cache.directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
@@ -268,15 +313,15 @@ pub(super) fn is_there(cache: &Cache, bundle: &Bundle, form: Form) -> Result<boo
 /// Makes an existing record say that all store paths are in this location and on the disk.
 pub(super) fn confirm(
     cache: &Cache,
-    bundle: &Bundle,
+    wanted: Wanted<'_>,
     manifest: &Manifest,
     claim: &Claim<'_>,
     others: Others,
 ) -> Result<(), Error> {
     // If this fails, the record is replaced below.
-    let _ = settle(cache, bundle, claim.location);
-    let expected = text(bundle, manifest, claim);
-    let name = path(cache, bundle, claim.location.form());
+    let _ = settle(cache, wanted, claim.location);
+    let expected = text(wanted, manifest, claim);
+    let name = path(cache, wanted);
     match file::read(&cache.directory, &name, LEN_LIMIT) {
         Ok(found) if found == expected.as_bytes() => {
             // It can be older than the permission of others to read it.
@@ -287,7 +332,7 @@ pub(super) fn confirm(
                 })
                 .map_err(Error::file("change", &*name))
         }
-        _ => write(cache, bundle, manifest, claim, others),
+        _ => write(cache, wanted, manifest, claim, others),
     }
 }
 

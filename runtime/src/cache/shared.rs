@@ -10,7 +10,7 @@ use super::above::{Trusted, check_above};
 use super::directory::{BUNDLES, Cache, Kind, Lease, STORES, c_string as name_of, is_ours};
 use super::lease::Ready;
 use super::place::{c_string, check_exec, plain};
-use super::record::{self, Form, Location};
+use super::record::{self, Form, Location, Wanted};
 use crate::context::Context;
 use crate::error::{Shown, Unusable};
 use crate::system::call;
@@ -27,8 +27,12 @@ const LIST_LEN: usize = 64 << 10;
 
 /// Finds the bundle in the first of the shared caches that has it. `list` is `$PACKED_SHARED`.
 #[cold]
-pub(super) fn find(list: &[u8], context: &Context<'_>, form: Form) -> Option<(Cache, Ready)> {
-    let Context { bundle, log, .. } = *context;
+pub(super) fn find(
+    list: &[u8],
+    context: &Context<'_>,
+    wanted: Wanted<'_>,
+) -> Option<(Cache, Ready)> {
+    let log = context.log;
     if list == NONE {
         return None;
     }
@@ -37,7 +41,7 @@ pub(super) fn find(list: &[u8], context: &Context<'_>, form: Form) -> Option<(Ca
         let shown = Shown::from(path);
         match open(path) {
             Err(reason) => log.debug(format_args!("no shared cache: {shown}: {reason}")),
-            Ok(cache) => match cache.find(bundle, form) {
+            Ok(cache) => match cache.find(wanted) {
                 Ok(Some(ready)) => {
                     if let Err(reason) = check_store(&cache, ready.location) {
                         log.debug(format_args!("no shared cache: {shown}: {reason}"));
@@ -47,7 +51,7 @@ pub(super) fn find(list: &[u8], context: &Context<'_>, form: Form) -> Option<(Ca
                     return Some((cache, ready));
                 }
                 Ok(None) => {
-                    let why = match log.on && has_other_path(&cache, context, form) {
+                    let why = match log.on && has_other_path(&cache, wanted) {
                         true => ", but for another path of it: mount it where it was filled",
                         false => "",
                     };
@@ -62,12 +66,12 @@ pub(super) fn find(list: &[u8], context: &Context<'_>, form: Form) -> Option<(Ca
 
 /// Finds the bundle in the shared caches of this machine.
 #[cold]
-pub(super) fn find_in_machine(context: &Context<'_>, form: Form) -> Option<(Cache, Ready)> {
+pub(super) fn find_in_machine(context: &Context<'_>, wanted: Wanted<'_>) -> Option<(Cache, Ready)> {
     if context.settings.shared == Some(NONE) {
         return None;
     }
     match list() {
-        Ok(list) => find(&list, context, form),
+        Ok(list) => find(&list, context, wanted),
         Err(Unusable::Failed(_, Errno::NOENT)) => None,
         Err(reason) => {
             context.log.debug(format_args!("not read: {}: {reason}", Shown::from(LIST)));
@@ -147,6 +151,6 @@ pub(super) fn check_store(cache: &Cache, location: Location) -> Result<(), Unusa
 }
 
 /// Whether the cache has the bundle relocated to another path: the cache was filled under that one.
-fn has_other_path(cache: &Cache, context: &Context<'_>, form: Form) -> bool {
-    form == Form::Relocated && record::is_relocated_elsewhere(cache, context.bundle)
+fn has_other_path(cache: &Cache, wanted: Wanted<'_>) -> bool {
+    wanted.form == Form::Relocated && record::is_relocated_elsewhere(cache, wanted.bundle)
 }

@@ -12,7 +12,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::directory::{Cache, Others, PRIVATE, PUBLIC, STORES, c_string, is_ours};
-use super::record::{Form, Location, State};
+use super::record::{Form, Location, State, Wanted};
 use super::{name, unfinished};
 use crate::error::{Error, Shown, Size, Unusable};
 use crate::payload::{Payload, Sections};
@@ -34,8 +34,8 @@ pub(crate) struct StoreDir {
     /// The directory with the NAR hash of each store path. Relocated store paths do not need it:
     /// their names contain a digest.
     hashes: Option<OwnedFd>,
-    /// The name of each of the manifest's store paths, in order.
-    pub(super) names: Vec<CString>,
+    /// The names of the store paths that are wanted, in the manifest's order.
+    pub(super) names: Vec<Option<CString>>,
     rewriter: Option<Rewriter>,
 }
 
@@ -50,23 +50,38 @@ pub(crate) struct Unpacking<'a> {
 }
 
 impl StoreDir {
-    /// Opens the store directory for a manifest's store paths.
+    /// Opens the store directory for a manifest's store paths; those are wanted that one of `all` has.
     pub(super) fn open(
         cache: &Cache,
-        manifest: &Manifest,
+        sections: &Sections,
         form: Form,
+        all: &[Wanted<'_>],
     ) -> Result<(Location, StoreDir), Error> {
-        match form {
-            Form::Relocated => Ok((Location::Relocated, relocated(cache, manifest)?)),
-            Form::AsIs => as_is(cache, manifest),
+        let (location, mut store) = match form {
+            Form::Relocated => (Location::Relocated, relocated(cache, &sections.manifest)?),
+            Form::AsIs => as_is(cache, sections)?,
+        };
+        let is_in = |number| all.iter().any(|one| sections.manifest.is_in(one.subset, number));
+        for (number, name) in store.names.iter_mut().enumerate() {
+            name.take_if(|_| !is_in(number));
         }
+        Ok((location, store))
     }
 
     /// Returns a store directory outside a cache: the host's own store, or the one of
     /// `PACKED=extract`.
-    pub(crate) fn outside(directory: OwnedFd, manifest: &Manifest) -> StoreDir {
-        let names = names(manifest);
+    pub(crate) fn outside(
+        directory: OwnedFd,
+        sections: &Sections,
+        subset: Option<u16>,
+    ) -> StoreDir {
+        let names = sections.names(subset);
         StoreDir { directory, hashes: None, names, rewriter: None }
+    }
+
+    /// The names of the store paths that are wanted.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &CString> {
+        self.names.iter().flatten()
     }
 
     /// Unpacks the `missing` store paths, and gives them their names when all are whole. It syncs them first if
@@ -152,26 +167,25 @@ impl StoreDir {
             .map_err(|error| error.out_of_space(|| Some(needed), place))
     }
 
-    /// Returns the names of the store paths that do not exist.
+    /// Returns the names of the wanted store paths that do not exist.
     pub(crate) fn missing(&self) -> Result<Vec<Option<CString>>, Error> {
-        let name_if_missing = |name: &CString| match rustix::fs::statat(
-            &self.directory,
-            name,
-            AtFlags::SYMLINK_NOFOLLOW,
-        ) {
-            Ok(stat) if is_ours(&stat) => Ok(None),
-            // Another user put it there while the cache was writable by others, and can still
-            // change it.
-            Ok(stat) => Err(Error::unusable(&**name, Unusable::ForeignOwner(stat.st_uid))),
-            Err(Errno::NOENT) => Ok(Some(name.clone())),
-            Err(errno) => Err(Error::file("stat", &**name)(errno)),
+        let name_if_missing = |name: &Option<CString>| {
+            let Some(name) = name else { return Ok(None) };
+            match rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if is_ours(&stat) => Ok(None),
+                // Another user put it there while the cache was writable by others, and can still
+                // change it.
+                Ok(stat) => Err(Error::unusable(&**name, Unusable::ForeignOwner(stat.st_uid))),
+                Err(Errno::NOENT) => Ok(Some(name.clone())),
+                Err(errno) => Err(Error::file("stat", &**name)(errno)),
+            }
         };
         self.names.iter().map(name_if_missing).collect()
     }
 
-    /// Returns the names of the store paths that are not whole or do not exist.
+    /// Returns the names of the wanted store paths that are not whole or do not exist.
     pub(super) fn altered(&self, sections: &Sections) -> Result<Vec<Option<CString>>, Error> {
-        let mut names: Vec<_> = self.names.iter().cloned().map(Some).collect();
+        let mut names = self.names.clone();
         let (directory, rewriter) = (self.directory.as_fd(), self.rewriter.as_ref());
         let destination = Destination { directory, names: &names, rewriter };
         let whole = unpack::verify(sections, &sections.index()?, &destination)?;
@@ -181,7 +195,7 @@ impl StoreDir {
         Ok(names)
     }
 
-    /// Checks the store paths that exist but that no record lists. Removes those that are not whole
+    /// Checks the wanted store paths that exist but that no record lists. Removes those that are not whole
     /// and adds them to `missing`.
     ///
     /// Returns whether there were any to check.
@@ -192,8 +206,8 @@ impl StoreDir {
         missing: &mut [Option<CString>],
     ) -> Result<bool, Error> {
         let Unpacking { sections, log, .. } = *unpacking;
-        let name_if_doubtful = |(name, missing): (&CString, &Option<CString>)| {
-            (missing.is_none() && !known.contains_key(name)).then(|| name.clone())
+        let name_if_doubtful = |(name, missing): (&Option<CString>, &Option<CString>)| {
+            name.clone().filter(|name| missing.is_none() && !known.contains_key(name))
         };
         let names: Vec<_> = self.names.iter().zip(&*missing).map(name_if_doubtful).collect();
         let count = names.iter().flatten().count();
@@ -313,22 +327,23 @@ fn relocated(cache: &Cache, manifest: &Manifest) -> Result<StoreDir, Error> {
         directory: rustix::io::fcntl_dupfd_cloexec(&cache.directory, 3)
             .map_err(Error::file("open", &*cache.path))?,
         hashes: None,
-        names: manifest.paths.iter().map(name).collect::<Result<_, _>>().map_err(unfit)?,
+        names: manifest
+            .paths
+            .iter()
+            .map(|path| name(path).map(Some))
+            .collect::<Result<_, _>>()
+            .map_err(unfit)?,
         rewriter: Some(Rewriter::new(&cache.path, manifest).map_err(unfit)?),
     })
 }
 
-fn names(manifest: &Manifest) -> Vec<CString> {
-    manifest.paths.iter().map(|path| c_string(path.path.to_string())).collect()
-}
-
 /// Opens the first store directory in which no name has other contents.
-fn as_is(cache: &Cache, manifest: &Manifest) -> Result<(Location, StoreDir), Error> {
+fn as_is(cache: &Cache, sections: &Sections) -> Result<(Location, StoreDir), Error> {
     let stores = cache.subdirectory(STORES, PRIVATE)?;
     for number in 0..STORE_LIMIT {
         let (directory, hashes) = open_pair(&stores, number)?;
-        if is_compatible(&hashes, manifest)? {
-            let names = names(manifest);
+        if is_compatible(&hashes, &sections.manifest)? {
+            let names = sections.names(None);
             let store = StoreDir { directory, hashes: Some(hashes), names, rewriter: None };
             return Ok((Location::Store(number), store));
         }

@@ -23,8 +23,8 @@ const DATABASE: &str = "/nix/var/nix/db";
 ///
 /// Nix creates a store path after everything that it refers to, and deletes it before. So in a
 /// store with Nix's database, the store paths in the descriptor imply all others. In a store
-/// without it (an image into which store paths were copied), every store path is looked up, in the
-/// manifest's order.
+/// without it (an image into which store paths were copied), every store path that the entry needs is
+/// looked up, in the manifest's order.
 ///
 /// # Errors
 ///
@@ -33,8 +33,11 @@ pub(super) fn find(context: &Context<'_>) -> Result<Visible, Impossible> {
     let bundle = context.bundle;
     let owners = Owners::trusted(context);
     check(CWD, STORE_DIR, &owners, Sharing::Sticky)?;
+    let descriptor = &bundle.descriptor;
     // Look up one store path first: most hosts do not have it.
-    let first = &bundle.descriptor.paths[0].path;
+    let programs = || descriptor.entries.iter().filter(|entry| entry.subset == context.subset);
+    let first = programs().next().map_or(0, |entry| usize::from(entry.path));
+    let first = &descriptor.paths[first].path;
     check(CWD, &alloc::format!("{STORE_DIR}/{first}"), &owners, Sharing::None)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let store = file::open(CWD, c"/nix/store", flags, Permissions::empty())
@@ -47,15 +50,18 @@ pub(super) fn find(context: &Context<'_>) -> Result<Visible, Impossible> {
         let _ = write!(name, "{path}");
         check(&store, &name, &owners, Sharing::None)
     };
-    bundle.descriptor.paths.iter().try_for_each(|key| check(&key.path))?;
-    if self::check(CWD, DATABASE, &owners, Sharing::None).is_err() {
-        let payload = Payload::open_own(&bundle.descriptor)?;
-        payload.manifest()?.paths.iter().try_for_each(|packed| check(&packed.path))?;
+    if self::check(CWD, DATABASE, &owners, Sharing::None).is_ok() {
+        descriptor.paths.iter().try_for_each(|key| check(&key.path))?;
+    } else {
+        let manifest = Payload::open_own(descriptor)?.manifest()?;
+        let paths = manifest.paths.iter().enumerate();
+        paths
+            .filter(|(number, _)| manifest.is_in(context.subset, *number))
+            .try_for_each(|(_, packed)| check(&packed.path))?;
     }
     // The store path can be an empty directory, so look for the programs too.
-    for entry in &bundle.descriptor.entries {
-        let mut program =
-            Visible::OnHost.directory(&bundle.descriptor.paths[usize::from(entry.path)]);
+    for entry in programs() {
+        let mut program = Visible::OnHost.directory(&descriptor.paths[usize::from(entry.path)]);
         program.extend_from_slice(&entry.program);
         if rustix::fs::access(&*program, Access::EXEC_OK).is_err() {
             return Err(Impossible::NotOnHost(program.as_slice().into()));

@@ -48,7 +48,7 @@ pub(super) fn install(context: &Context<'_>) -> Result<Visible, Impossible> {
     let payload = Payload::open_own(&context.bundle.descriptor)?;
     let sections = payload.sections()?;
     log::say(format_args!("unpacking to {STORE_DIR}, since nothing can be mounted there"));
-    let store = StoreDir::outside(store, &sections.manifest);
+    let store = StoreDir::outside(store, &sections, context.subset);
     let unpacking =
         Unpacking { payload: &payload, sections: &sections, place: b"/nix", log: context.log };
     store.remove_unfinished(Others::Wait)?;

@@ -15,7 +15,7 @@ use working_directory::WorkingDirectory;
 
 use super::visible::Visible;
 use crate::cache::directory::{Cache, Kind};
-use crate::cache::{self, Form, Location};
+use crate::cache::{self, Form, Location, Wanted};
 use crate::context::Context;
 use crate::error::refusal::Step;
 use crate::error::{Error, Impossible};
@@ -41,7 +41,7 @@ pub(super) fn enter(
     let has_drivers = !matches!(in_root, InRoot::OfHost);
     show(&cache, number, &in_root, context.log).map_err(|reason| match reason {
         Impossible::Failed(error) => {
-            cache::out_of_space(*error, context.bundle, &*cache.path).into()
+            cache::out_of_space(*error, Wanted::by(context, Form::AsIs), &*cache.path).into()
         }
         reason => reason,
     })?;

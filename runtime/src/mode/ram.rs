@@ -19,7 +19,6 @@ use crate::graphics::Drivers;
 use crate::payload::Payload;
 use crate::system::file::{self, ExactPermissions};
 use crate::system::limit::{self, MemoryLimit};
-use crate::system::log::Log;
 use crate::unpack::node::DIRECTORY_PERMISSIONS;
 use crate::unpack::progress::Progress;
 use crate::unpack::tree::Destination;
@@ -31,7 +30,9 @@ use crate::unpack::{self, room};
 ///
 /// If the kernel refuses the namespace, the bundle is damaged or there is not enough memory. The
 /// process may be in a new namespace then, but nothing has changed for other processes.
+// If it were inlined, every start would need its stack frame, too.
 #[cold]
+#[inline(never)]
 pub(super) fn enter(
     context: &Context<'_>,
     drivers: Option<&Drivers>,
@@ -56,7 +57,7 @@ pub(super) fn enter(
         into_it().map_err(refused(Step::Mount, "/"))
     })?;
     let store = file::open_directory(CWD, STORE_BELOW).map_err(Error::file("open", STORE_BELOW))?;
-    fill(&payload, &store, log)?;
+    fill(&payload, &store, context)?;
     if let (Some(drivers), root::Drivers::Directory) = (drivers, in_root) {
         let directory = file::open_directory(CWD, root::OPENGL_DRIVER);
         directory
@@ -87,18 +88,18 @@ fn drivers_in_root(context: &Context<'_>, drivers: &Drivers) -> root::Drivers {
     link.map_or(root::Drivers::Directory, root::Drivers::Link)
 }
 
-/// Writes all store paths of a bundle to the directory where they stay.
-fn fill(payload: &Payload<'_>, store: &OwnedFd, log: Log) -> Result<(), Error> {
+/// Writes the store paths that a start needs to the directory where they stay.
+fn fill(payload: &Payload<'_>, store: &OwnedFd, context: &Context<'_>) -> Result<(), Error> {
     let sections = payload.sections()?;
     let index = sections.index()?;
-    let names = sections.names();
+    let names = sections.names(context.subset);
     let needed = room(&index, &names);
     if let Some(limit) = limit::control_group()
         && needed.bytes > limit
     {
         return Err(Error::Memory(MemoryLimit::ControlGroup(limit)));
     }
-    log.debug(format_args!("unpacking {} to memory", Size(needed.bytes)));
+    context.log.debug(format_args!("unpacking {} to memory", Size(needed.bytes)));
     let destination = Destination { directory: store.as_fd(), names: &names, rewriter: None };
     unpack::unpack(payload, &sections, &index, &destination, &Progress::start())
         .map_err(|error| error.out_of_space(|| Some(needed), "memory"))
