@@ -71,7 +71,7 @@ fn it_notices_a_changed_byte_in_every_part() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bundle");
     for (at, said) in [
-        (note + 1, "bundle format version 260 is not known"),
+        (note + 1, "bundle format version 261 is not known"),
         (note + 60, "descriptor: another digest"),
         (note + 8000, "descriptor: not as long as it says"),
         (payload + 10, "frame 0: another digest"),

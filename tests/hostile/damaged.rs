@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use format::{Extent, Index, Reference};
+use format::{BUNDLE_VERSION, Extent, Index, Manifest, Reference};
 use tests::{Executable, Forge, Forged, Node, NodeKind, Readers, regions, say, target, tree};
 
 /// A damaged bundle: its name, how it is made, and what is said of it.
@@ -21,7 +21,7 @@ const BAD_REFERENCE: &str = "index: a reference is out of order or names no stor
 const BAD_ENTRY: &str = "descriptor: an entry's path leaves its store path";
 const BAD_PATH: &str = "manifest: a store path has an invalid name";
 
-const DAMAGED: [Damaged; 41] = [
+const DAMAGED: [Damaged; 44] = [
     // Names that lead out of the store path.
     ("name-dot-dot", |forge| rename(forge, b".."), BAD_NAME),
     ("name-dot", |forge| rename(forge, b"."), BAD_NAME),
@@ -152,6 +152,21 @@ const DAMAGED: [Damaged; 41] = [
     ),
     ("store-path-with-slash", |forge| alter_manifest(forge, b"odd", b"a/b"), BAD_PATH),
     (
+        "subset-missing",
+        |forge| forge.descriptor.entries[0].subset = Some(0),
+        "manifest: an entry's subset is missing",
+    ),
+    (
+        "subset-of-nothing",
+        |forge| subsets(forge, &[1_000_000]),
+        "manifest: a reference is out of order or names no store path",
+    ),
+    (
+        "subset-out-of-order",
+        |forge| subsets(forge, &[1, 0]),
+        "manifest: a reference is out of order or names no store path",
+    ),
+    (
         "entry-dot-dot",
         |forge| forge.descriptor.entries[0].program = b"/../../bin/sh".to_vec(),
         BAD_ENTRY,
@@ -209,6 +224,15 @@ fn bomb(said: u64, blocks: usize) -> Forged {
         stored.push(0);
     }
     Forged { stored, len: said.try_into().unwrap_or(u32::MAX) }
+}
+
+/// Gives the entry a subset of these store paths.
+fn subsets(forge: &mut Forge, paths: &[u32]) {
+    let mut manifest =
+        Manifest::decode(&forge.manifest.content(), BUNDLE_VERSION).expect("it is whole");
+    manifest.subsets = vec![paths.to_vec()];
+    forge.descriptor.entries[0].subset = Some(0);
+    forge.manifest = Forged::of(&manifest.encode().expect("it can be encoded"));
 }
 
 fn alter_manifest(forge: &mut Forge, from: &[u8], to: &[u8]) {
