@@ -27,6 +27,8 @@ in
 , mode ? [ ]
   # Whether directories beside the bundle become HOME and XDG_CONFIG_HOME.
 , portable ? false
+  # The version that `packer update` compares; null: the version in the name of the first entry's store path.
+, release ? null
 , relocate ? [ ]
 , no-relocate ? [ ]
   # Whether a bill of materials is in the bundle.
@@ -37,6 +39,9 @@ in
   # What the closure is for, such as "aarch64-linux"; null: what the entry is for.
 , system ? null
 , threads ? null
+  # Who signs newer versions, as minisign's public key (text or a file), and where they are.
+, update-key ? null
+, update-url ? null
   # The name of the derivation; null: the name of the first entry, or of `drv` if `entry` is null.
 , name ? null
 }:
@@ -131,10 +136,13 @@ packed
       ++ option "--level" level
       ++ option "--mode" mode
       ++ (if portable then [ "--portable" ] else [ ])
+      ++ option "--release" release
       ++ option "--relocate" relocate
       ++ option "--no-relocate" no-relocate
       ++ (if sbom then [ "--sbom" "--meta" metaFile ] else [ ])
-      ++ option "--stub" stub;
+      ++ option "--stub" stub
+      ++ option "--update-key" update-key
+      ++ option "--update-url" update-url;
     # The bundle refers to no store path.
     checks.allowedReferences = [ ];
   } // {
