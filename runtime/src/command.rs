@@ -180,7 +180,7 @@ fn extract_all(payload: &Payload<'_>, sections: &Sections, directory: &[u8]) -> 
             return Err(Error::file("create", &**name)(Errno::EXIST));
         }
     }
-    let store = StoreDir::outside(store, &sections, None);
+    let store = StoreDir::outside(store, sections, None);
     // Extracted files need not survive a power failure, so they are not synced where the boot is
     // known.
     let state = Boot::current().map_or(State::Settled, State::Written);

@@ -426,7 +426,7 @@ mod tests {
             ),
             (
                 Error::Damaged(format::Error::Version { found: 9 }),
-                "bundle format version 9 is not known (this program reads 1 to 4)\n\
+                "bundle format version 9 is not known (this program reads 1 to 5)\n\
                  hint: use the `packer` that made it, or a newer one",
             ),
             (
