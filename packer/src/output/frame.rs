@@ -2,7 +2,7 @@
 
 mod cache;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use format::HASH_TEXT_LEN;
 use zstd_safe::zstd_sys::ZSTD_EndDirective;
@@ -26,6 +26,9 @@ const WHOLE_WINDOW: i32 = 16;
 pub(crate) fn max_len(level: i32) -> u64 {
     if level <= ORDINARY { 16 << 20 } else { 64 << 20 }
 }
+
+/// Bytes of input in zstd's largest block.
+const BLOCK_LEN: usize = 128 << 10;
 
 /// The limit on compressing a frame again to break up hashes.
 const ATTEMPTS: usize = 8;
@@ -78,7 +81,7 @@ pub(crate) fn cut(mut start: u64, mut boundaries: &[Boundary], max: u64) -> Vec<
 ///
 /// If zstd fails, or the frame still contains a hash after all attempts.
 fn compress(input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
-    let mut breaks = BTreeSet::new();
+    let mut breaks = first_breaks(input, hashes);
     for _ in 0..ATTEMPTS {
         let output = compress_blocks(input, level, &breaks)?;
         let mut visible = BTreeSet::new();
@@ -95,6 +98,22 @@ fn compress(input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
         });
     }
     Err(Error::HashInOutput)
+}
+
+/// Returns a position inside the first occurrence of each hash, or nothing if these are too many.
+///
+/// Mostly, zstd finds later occurrences as matches of the first, so only the first can be in the output. Breaking it
+/// up saves most second attempts, which take as long as the first: markov-slim at level 19 took twice the time without
+/// it. A block in every [`BLOCK_LEN`] bytes costs nearly nothing: 74 of 5 375 181 bytes were measured. More would.
+fn first_breaks(input: &[u8], hashes: &Hashes) -> BTreeSet<usize> {
+    let mut firsts = BTreeMap::new();
+    hashes.find(input, |at, number| {
+        firsts.entry(number).or_insert(at + HASH_TEXT_LEN / 2);
+    });
+    match firsts.len() <= input.len() / BLOCK_LEN {
+        true => firsts.into_values().collect(),
+        false => BTreeSet::new(),
+    }
 }
 
 /// Compresses `input` and ends a block at each position in `breaks`.
