@@ -7,6 +7,7 @@ mod descriptor;
 pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod image;
+mod order;
 pub(crate) mod payload;
 pub(crate) mod stub;
 pub(crate) mod tar;

@@ -1,5 +1,7 @@
 //! `packer build`, and what reads its bundles: `packer inspect`, `packer verify`, `packer extract` and stock tools.
 
+/// What the user's cache has changes nothing but the time.
+mod again;
 /// What `packer build` refuses, and in which words.
 mod build_errors;
 /// What each option of `packer build` does.

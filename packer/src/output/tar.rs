@@ -9,6 +9,7 @@ use tar::{EntryType, Header};
 
 use crate::error::{Error, Result};
 use crate::output::frame::{self, Boundary, Span};
+use crate::output::order::{self, Group};
 use crate::scan::content::Content;
 use crate::source::node::Kind;
 use crate::source::store::Store;
@@ -114,41 +115,76 @@ impl Layout {
     }
 }
 
+/// What a tar entry of a bundle is; the stream has them in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// A file with a content of its own: the group and the subset of its store path.
+    File(Group, u32),
+    /// A hard link to one.
+    Copy,
+    /// A directory or a symbolic link.
+    Other,
+}
+
+impl Place {
+    /// Entries with the same value share frames: files of one group and subset, or all that is no file.
+    fn frames(self) -> Option<(Group, u32)> {
+        match self {
+            Place::File(group, subset) => Some((group, subset)),
+            Place::Copy | Place::Other => None,
+        }
+    }
+}
+
 /// The layout of a bundle's tar stream.
 pub(crate) struct BundleLayout {
     tar: Layout,
-    /// The number of items that are files with their own content; they come first.
-    files: usize,
+    /// The number of items in each part of the stream that gets frames of its own: the files with their own content,
+    /// group by group, come first.
+    parts: Vec<usize>,
     /// For each node, the position after its headers. For a file with its own content, the content starts there.
     starts: Vec<u64>,
 }
 
 impl BundleLayout {
-    /// Lays out the tree: files by the group of their store path, and in a group in an order that compresses well; then duplicates, as hard links to them; then
-    /// the directories and symbolic links in the tree's order.
+    /// Lays out the tree: files group by group, in a group by the subset of their store path, and there in an order
+    /// that compresses well; then duplicates, as hard links to them; then the directories and symbolic links in the
+    /// tree's order. `subsets` has a number for each store path.
     ///
     /// Directories come after the files, depth first. A `tar` that does not run as root gives a directory its
     /// final permissions 0555 at the next entry outside of it, and can then put no more files into it.
-    pub(crate) fn new(tree: &Tree, content: &Content, groups: &[u32]) -> BundleLayout {
-        let mut order: Vec<u32> = tree.iter().map(|(number, _)| number).collect();
-        order.sort_by_cached_key(|number| match tree.node(*number).kind {
-            Kind::File { .. } if content.first(*number) == *number => {
-                (0, Some((groups[tree.path_of(*number)], similarity(tree, *number))))
+    pub(crate) fn new(tree: &Tree, content: &Content, subsets: &[u32]) -> BundleLayout {
+        let groups = order::groups(tree, content);
+        let part = |number: u32| match tree.node(number).kind {
+            Kind::File { .. } if content.first(number) == number => {
+                let path = tree.path_of(number);
+                Place::File(groups[path], subsets[path])
             }
-            Kind::File { .. } => (1, None),
-            Kind::Directory | Kind::Symlink { .. } => (2, None),
-        });
-        let is_own_file = |node: &&u32| {
-            matches!(tree.node(**node).kind, Kind::File { .. }) && content.first(**node) == **node
+            Kind::File { .. } => Place::Copy,
+            Kind::Directory | Kind::Symlink { .. } => Place::Other,
         };
-        let files = order.iter().take_while(is_own_file).count();
+        let mut order: Vec<u32> = tree.iter().map(|(number, _)| number).collect();
+        order.sort_by_cached_key(|number| {
+            let similarity = match tree.node(*number).kind {
+                Kind::File { executable, .. } if matches!(part(*number), Place::File(..)) => {
+                    Some(order::similarity(&tree.location(*number), executable))
+                }
+                _ => None,
+            };
+            (part(*number), similarity)
+        });
+        let parts = order.chunk_by(|a, b| part(*a).frames() == part(*b).frames());
+        let mut parts: Vec<usize> = parts.map(<[u32]>::len).collect();
+        if parts.is_empty() {
+            parts.push(0);
+        }
         let nodes = order.iter().map(|node| (*node, content.first(*node)));
         let tar = Layout::new(tree, STORE, Vec::new(), nodes);
         let mut starts = vec![0; order.len()];
         for item in &tar.items {
             starts[item.node as usize] = item.content.start;
         }
-        BundleLayout { tar, files, starts }
+        BundleLayout { tar, parts, starts }
     }
 
     /// The stream.
@@ -159,15 +195,23 @@ impl BundleLayout {
     /// Cuts the stream into spans of at most `max` bytes.
     ///
     /// The entries after the files name every store path, so they change when any store path changes. They get
-    /// their own spans.
+    /// their own spans, and so does each group of files, and each subset in it.
     pub(crate) fn spans(&self, content: &Content, max: u64) -> Vec<Span> {
         let boundary = |item: &Item| Boundary { end: item.end(), rank: content.rank(item.node) };
-        let (files, others) = self.tar.items.split_at(self.files);
-        let files: Vec<Boundary> = files.iter().map(boundary).collect();
-        let end = Boundary { end: self.tar.len, rank: 0 };
-        let others: Vec<Boundary> = others.iter().map(boundary).chain([end]).collect();
-        let start = files.last().map_or(0, |last| last.end);
-        [frame::cut(0, &files, max), frame::cut(start, &others, max)].concat()
+        let mut spans = Vec::new();
+        let (mut start, mut items) = (0, self.tar.items.as_slice());
+        for len in &self.parts {
+            let (part, rest) = items.split_at(*len);
+            let mut boundaries: Vec<Boundary> = part.iter().map(boundary).collect();
+            // The archive's end belongs to the last part.
+            if rest.is_empty() {
+                boundaries.push(Boundary { end: self.tar.len, rank: 0 });
+            }
+            spans.extend(frame::cut(start, &boundaries, max));
+            start = boundaries.last().map_or(start, |last| last.end);
+            items = rest;
+        }
+        spans
     }
 
     /// Returns the position of a file's content in the stream.
@@ -191,20 +235,6 @@ fn overlap(start: u64, piece: &mut [u8], extent: Extent) -> Option<(usize, &mut 
     let index = |place: u64| usize::try_from(place).ok();
     let part = piece.get_mut(index(from - start)?..index(to - start)?)?;
     Some((index(from - extent.start)?, part))
-}
-
-/// Returns the sort key that puts similar files together: the extension of the name.
-///
-/// Files with the same key keep the tree's order, since neighbours in the tree are similar too. Measured on
-/// closures of 45, 61 and 95 MB at level 19: the result is 0.5 to 1.4 % smaller than in the tree's order alone, and
-/// up to 1.9 % smaller than in the order of extension and name.
-fn similarity(tree: &Tree, file: u32) -> Vec<u8> {
-    let name = match tree.node(file).name.as_slice() {
-        b"" => tree.paths[tree.path_of(file)].name().as_bytes(),
-        name => name,
-    };
-    let dot = name.iter().rposition(|byte| *byte == b'.');
-    dot.map(|dot| name[dot..].to_vec()).unwrap_or_default()
 }
 
 /// The directory of the store in a bundle's tar stream.
