@@ -15,6 +15,14 @@ pub(crate) fn bzip2(bundle: &Bundle) -> PathBuf {
     })
 }
 
+/// Packs the closure as GNU tar does if it is asked for an order.
+pub(crate) fn zstd(bundle: &Bundle) -> PathBuf {
+    beside(bundle, "closure.tar.zst", |to| {
+        let line = "tar --sort=name -C \"$1\" -I 'zstd -19' -cf \"$2\" nix";
+        shell(line, &[&extracted(bundle), to]);
+    })
+}
+
 /// Makes a case that unpacks an archive to the case's directory.
 pub(crate) fn unpack(name: &str, decompress: &str, archive: &str) -> Case {
     let case = Case::new(name, "/usr/bin/tar").fresh(name);
