@@ -25,7 +25,10 @@ impl Packed {
         store.file(format!("{}/share/link", Store::PATH), other.as_bytes());
         store.file(format!("{}/share/text", Store::OTHER), &noise(3 << 20));
         store.file(format!("{}/share/more", Store::OTHER), b"one line\n");
-        Packed { store, kept: tempfile::tempdir().unwrap() }
+        let kept = tempfile::tempdir().unwrap();
+        // packer uses no directory that the user does not have.
+        fs::create_dir(kept.path().join("cache")).unwrap();
+        Packed { store, kept }
     }
 
     fn command(&self, name: &str, options: &[&str]) -> (Command, PathBuf) {
@@ -51,6 +54,7 @@ impl Packed {
             fs::read(output).unwrap()
         });
         assert!(warm == anew, "other bytes with the cache: {options:?}");
+        assert!(!self.frames().is_empty());
         warm
     }
 

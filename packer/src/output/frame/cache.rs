@@ -76,7 +76,7 @@ impl FrameCache {
 /// input, and the input.
 fn key(input: &[u8], level: i32, hashes: &Hashes) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.update(b"packer frame 3\n");
+    hasher.update(b"packer frame 4\n");
     hasher.update(&zstd_safe::version_number().to_le_bytes());
     hasher.update(&level.to_le_bytes());
     hashes.find(input, |at, _| hasher.update(&(at as u64).to_le_bytes()));
