@@ -1,5 +1,8 @@
-//! Requests over HTTP: what registries and binary caches have in common.
+//! Requests over HTTP: what registries, binary caches and updates have in common.
 
+pub(crate) mod address;
 pub(crate) mod agent;
+pub(crate) mod content_range;
 pub(crate) mod netrc;
+pub(crate) mod pace;
 pub(crate) mod patience;

@@ -1,7 +1,7 @@
 //! How packer connects: TLS, and whose certificates it trusts; and what a failure means.
 
 use std::env;
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use crate::error::{Error, Result};
 use crate::show;
+
+/// Bytes of a message that are read for nothing.
+const MESSAGE_LEN: u64 = 64 << 10;
 
 /// What is known of the servers before they are asked.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +141,22 @@ pub(crate) fn is_temporary(response: &Response<Body>) -> bool {
 pub(crate) fn seconds(response: &Response<Body>) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     text.parse().ok().map(Duration::from_secs)
+}
+
+/// Reads the text of an answer that says no, so that its connection can be used again.
+pub(crate) fn drain(response: Response<Body>) {
+    // An error may be ignored: the next request is then made over another connection.
+    let _ = io::copy(&mut response.into_body().into_reader().take(MESSAGE_LEN), &mut io::sink());
+}
+
+/// Says what a connection failed with, in words.
+pub(crate) fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => show::text(&error.to_string()),
+        ureq::Error::Timeout(_) => "it does not answer in time".to_owned(),
+        ureq::Error::TooManyRedirects => "it sends from one URL to the next without end".to_owned(),
+        error => show::text(&error.to_string()),
+    }
 }
 
 /// Whether a host, with or without a port, is this machine by its name.

@@ -3,12 +3,11 @@
 use std::io::Read as _;
 
 use format::Hasher;
-use ureq::Body;
-use ureq::http::Response;
-use ureq::http::header::{CONTENT_RANGE, RANGE};
+use ureq::http::header::RANGE;
 
 use crate::error::Result;
 use crate::http::agent;
+use crate::http::content_range::ContentRange;
 use crate::http::patience::Patience;
 
 use super::Repository;
@@ -51,7 +50,7 @@ impl Repository<'_> {
             let mut skip = match response.status().as_u16() {
                 // A registry need not know ranges.
                 200 => at,
-                206 if start(&response) == Some(at) => 0,
+                206 if ContentRange::of(&response).is_some_and(|sent| sent.range.start == at) => 0,
                 206 => return Err(wrong("another range")),
                 _ => return Err(self.client.refusal_of(&mut response)),
             };
@@ -90,10 +89,4 @@ impl Repository<'_> {
             Err(wrong("other bytes"))
         }
     }
-}
-
-/// The first byte that an answer to a range has.
-fn start(response: &Response<Body>) -> Option<u64> {
-    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }

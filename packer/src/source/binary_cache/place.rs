@@ -12,23 +12,19 @@ use ureq::config::RedirectAuthHeaders;
 use ureq::http::Request;
 use ureq::http::Response;
 use ureq::http::header::{AUTHORIZATION, CONTENT_ENCODING, RANGE};
-use ureq::http::uri::Authority;
 use ureq::{Agent, Body, SendBody};
 
 use super::compression::Compression;
 use super::export::Export;
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
-use crate::http::agent::{self, Settings, is_local, is_temporary, may_pass, seconds};
-use crate::http::netrc;
+use crate::http::address::{Address, without_password};
+use crate::http::agent::{self, Settings, drain, is_temporary, may_pass, reason, seconds};
 use crate::http::patience::Patience;
 use crate::show;
 
 /// Requests to a server at once, and connections that are kept for the next ones.
 pub(crate) const CONNECTIONS: usize = 16;
-
-/// Bytes of a message that are read for nothing.
-const MESSAGE_LEN: u64 = 64 << 10;
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -180,14 +176,6 @@ impl Place {
     }
 }
 
-/// A URL as it may be shown.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
-}
-
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -216,36 +204,15 @@ impl Server {
         silence: Duration,
         no_cache: impl Fn(&str) -> Error,
     ) -> Result<Server> {
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        // Before @ stands a name and a password, as in curl.
-        let (user, host) = match authority.rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, authority),
-        };
-        let parsed = host.parse::<Authority>().map_err(|_| no_cache("its URL names no host"))?;
-        // ureq takes the scheme's port for one that is no number.
-        let is_port = parsed.port_u16().is_some_and(|port| port > 0);
-        if parsed.host().len() < host.len() && !is_port {
-            return Err(no_cache("its port is not a number from 1 to 65535"));
-        }
-        let authorization = match user {
-            Some(user) => {
-                let text = |part: &str| {
-                    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
-                };
-                let (name, password) = user.split_once(':').unwrap_or((user, ""));
-                Some(netrc::basic(&text(name), &text(password)))
-            }
-            None => netrc::authorization(parsed.host())?,
-        };
+        let Address { url, is_local, authorization } = Address::parse(scheme, rest, no_cache)?;
         let agent = agent::agent(Settings {
             connect: CONNECT,
             silence,
             kept: CONNECTIONS,
-            is_local: is_local(host),
+            is_local,
             redirected: RedirectAuthHeaders::Never,
         })?;
-        Ok(Server { agent, base: format!("{scheme}://{host}{path}"), authorization, silence })
+        Ok(Server { agent, base: url, authorization, silence })
     }
 
     /// The URL of a file. A narinfo may have a whole URL.
@@ -314,22 +281,6 @@ impl Server {
                 return Err(Trouble::of_server(patience.gave_up(&reason)));
             }
         }
-    }
-}
-
-/// Reads the text of an answer that says no, so that its connection can be used again.
-fn drain(response: Response<Body>) {
-    // An error may be ignored: the next request is then made over another connection.
-    let _ = io::copy(&mut response.into_body().into_reader().take(MESSAGE_LEN), &mut io::sink());
-}
-
-/// Says what a connection failed with, in words.
-pub(super) fn reason(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(error) => show::text(&error.to_string()),
-        ureq::Error::Timeout(_) => "it does not answer in time".to_owned(),
-        ureq::Error::TooManyRedirects => "it sends from one URL to the next without end".to_owned(),
-        error => show::text(&error.to_string()),
     }
 }
 

@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use format::{Digest, Hasher};
-use ureq::Body;
-use ureq::http::Response;
-use ureq::http::header::CONTENT_RANGE;
 
 use super::compression::Compression;
 use super::place::{self, CONNECTIONS, Server, Trouble};
+use crate::http::agent;
+use crate::http::content_range::ContentRange;
+use crate::http::pace::Pace;
 use crate::http::patience::Patience;
 
 /// The slowest transfer that is waited for, in bytes a second: 1 KiB for all that share a slow line.
@@ -67,27 +67,6 @@ struct Stream<'a> {
     pace: Pace,
 }
 
-/// How fast a server is: only the time that is spent waiting counts.
-#[derive(Default)]
-struct Pace {
-    waited: Duration,
-    bytes: u64,
-}
-
-impl Pace {
-    /// Whether the server was too slow for the whole of the last `period`.
-    fn is_too_slow(&mut self, waited: Duration, bytes: usize, period: Duration) -> bool {
-        self.waited += waited;
-        self.bytes += bytes as u64;
-        if self.waited < period {
-            return false;
-        }
-        let too_slow = self.bytes < SLOWEST * self.waited.as_secs().max(1);
-        *self = Pace::default();
-        too_slow
-    }
-}
-
 impl<'a> Transfer<'a> {
     pub(super) fn of_file(file: impl Read + 'a, len: Option<u64>) -> Transfer<'a> {
         Transfer::new(Source::File(Box::new(file)), Compression::None, len)
@@ -112,7 +91,7 @@ impl<'a> Transfer<'a> {
         }
         let len = len.or(sent);
         let reader = response.into_body().into_reader();
-        let (again, since, pace) = (0, 0, Pace::default());
+        let (again, since, pace) = (0, 0, Pace::new(SLOWEST));
         let stream = Stream { server, url, reader, patience, again, since, pace };
         Ok(Some(Transfer::new(Source::Server(Box::new(stream)), encoding, len)))
     }
@@ -186,7 +165,7 @@ impl Stream<'_> {
             let count = *result.as_ref().unwrap_or(&0);
             let is_slow = self.pace.is_too_slow(begin.elapsed(), count, self.server.silence);
             let reason = match result {
-                Err(error) => place::reason(&ureq::Error::from(error)),
+                Err(error) => agent::reason(&ureq::Error::from(error)),
                 _ if is_slow => format!("it sends less than {SLOWEST} bytes a second"),
                 // A proxy may end an answer that has no length, or a wrong one.
                 Ok(0) if is_again || len.is_some_and(|len| at < len) => {
@@ -216,36 +195,14 @@ impl Stream<'_> {
         }
         let response = self.server.get(&self.url, at, &mut self.patience)?;
         let response = response.ok_or_else(|| Trouble::of_file("its file is gone".to_owned()))?;
-        self.again = match (response.status().as_u16(), start(&response)) {
-            (206, Some(start)) if start == at => 0,
+        self.again = match (response.status().as_u16(), ContentRange::of(&response)) {
+            (206, Some(sent)) if sent.range.start == at => 0,
             (206, _) => return Err(Trouble::of_server("it sends another range".to_owned())),
             // A server need not know ranges.
             _ => at,
         };
         self.reader = response.into_body().into_reader();
-        self.pace = Pace::default();
+        self.pace.reset();
         Ok(())
-    }
-}
-
-/// The first byte that an answer to a range has.
-fn start(response: &Response<Body>) -> Option<u64> {
-    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_waiting_counts_for_the_pace() {
-        let (period, second) = (Duration::from_secs(10), Duration::from_secs(1));
-        let mut pace = Pace::default();
-        // Ten seconds with 50 bytes each.
-        assert!((0..9).all(|_| !pace.is_too_slow(second, 50, period)));
-        assert!(pace.is_too_slow(second, 50, period));
-        assert!((0..20).all(|_| !pace.is_too_slow(second, 70, period)));
-        assert!((0..100_000).all(|_| !pace.is_too_slow(Duration::ZERO, 1, period)));
     }
 }
