@@ -17,6 +17,7 @@ mod show;
 mod source;
 mod trust;
 mod unfinished;
+mod update;
 mod user_cache;
 
 use std::process::ExitCode;

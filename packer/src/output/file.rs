@@ -93,7 +93,12 @@ impl OutputFile {
         self.len
     }
 
-    /// Writes over bytes that are there.
+    /// The file, for reading what was written.
+    pub(crate) fn file(&self) -> &File {
+        &self.unfinished.file
+    }
+
+    /// Writes at a place, over bytes that are there or behind them.
     ///
     /// # Errors
     ///

@@ -36,6 +36,15 @@ impl Bundle {
             return Err(Error::NoBundle { path: name });
         }
         let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+        Bundle::of(name, file)
+    }
+
+    /// Reads everything except the frames of an open bundle, which messages call `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bundle::open`].
+    pub(crate) fn of(name: String, file: File) -> Result<Bundle> {
         let note = elf::descriptor(&file);
         let note = note.ok_or_else(|| Error::NoBundle { path: name.clone() })?;
         let header =
@@ -280,7 +289,7 @@ pub(crate) mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
-    fn noise(len: usize) -> Vec<u8> {
+    pub(crate) fn noise(len: usize) -> Vec<u8> {
         crate::output::frame::tests::noise(len)
     }
 
