@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Sign(Sign),
     /// Print a systemd unit file for a bundle
     Unit(Unit),
+    /// Replace a bundle by a newer one from a web server; only what is new is fetched
+    Update(Update),
     /// Install, remove or list the desktop entries of bundles, for the user who calls it
     Desktop(Desktop),
     /// Print a completion script for a shell
@@ -498,7 +500,7 @@ pub(crate) struct Pull {
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Plain {
-    /// Speak with the registry without TLS: everybody in between reads passwords, and can change what is sent
+    /// Speak with the server without TLS: everybody in between reads passwords, and can change what is sent
     #[arg(long)]
     pub(crate) plain_http: bool,
 }
@@ -571,6 +573,45 @@ pub(crate) struct Unit {
     /// For the user's own services instead of the system's
     #[arg(long)]
     pub(crate) user: bool,
+}
+
+/// Options of `packer update`.
+#[derive(Args, Debug)]
+pub(crate) struct Update {
+    /// The bundle; if it is a link, the file that it leads to is replaced
+    pub(crate) bundle: PathBuf,
+
+    /// Where the newer one is: an https, http or file URL [default: the URL that packer build --update-url put into the
+    /// bundle]
+    pub(crate) url: Option<String>,
+
+    /// Take only what this public key of minisign's has signed: its 56 characters, or a file; the signature is at the URL
+    /// with the ending .minisig [default: the key that packer build --update-key put into the bundle]
+    #[arg(long, value_name = "KEY|FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+
+    /// Say whether there is a newer one and what it takes to fetch it; nothing is written
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Keep the old bundle as BUNDLE.old
+    #[arg(long)]
+    pub(crate) keep_old: bool,
+
+    /// Take also a bundle that is older, or another build of the same version
+    #[arg(long)]
+    pub(crate) allow_older: bool,
+
+    #[command(flatten)]
+    pub(crate) transport: Plain,
+
+    /// Seconds without data after which the server is not waited for
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `packer completions`.

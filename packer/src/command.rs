@@ -19,4 +19,5 @@ pub(crate) mod sbom;
 pub(crate) mod sign;
 mod summary;
 pub(crate) mod unit;
+pub(crate) mod update;
 pub(crate) mod verify;

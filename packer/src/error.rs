@@ -298,6 +298,43 @@ pub(crate) enum Error {
     #[error("{path} is not a signature of this bundle")]
     WrongSignature { path: String },
 
+    #[error("{path} does not say where its updates are")]
+    NoUpdates { path: String },
+    #[error("{url} is not a URL that packer can read: {reason}")]
+    UpdateUrl { url: String, reason: String },
+    /// Without this error, whoever is on the way decides what is run.
+    #[error("{url} has no TLS, and there is no key to check what comes from there")]
+    UpdatePlain { url: String },
+    #[error("cannot get {url}: {reason}")]
+    UpdateTrouble { url: String, reason: String },
+    #[error("there is nothing at {url}: the answer is {status}")]
+    NotAtUrl { url: String, status: String },
+    #[error("there is no signature at {url}")]
+    UpdateUnsigned { url: String },
+    #[error("{url} asks for a name and a password")]
+    UpdateAsks { url: String },
+    #[error("{url} does not accept the name and the password that it is given")]
+    UpdateDenies { url: String },
+    /// Without this error, packer would write what nobody published.
+    #[error("{url} sends {what}")]
+    UpdateLie { url: String, what: String },
+    #[error("{url} changed again while packer read it")]
+    UpdateChanged { url: String },
+    /// Without this error, who runs a mirror could go back to a version with known vulnerabilities.
+    #[error("{url} has version {found}, which is older than {installed}")]
+    UpdateOlder { url: String, found: String, installed: String },
+    #[error("{url} has another build of {version}, which may be an older one")]
+    UpdateOtherBuild { url: String, version: String },
+    #[error("{url} is for {found}, but the bundle is for {expected}")]
+    UpdateMachine { url: String, found: Machine, expected: Machine },
+    /// Without this error, who runs a mirror could send another program of the same publisher.
+    #[error("{url} runs {found}, but the bundle runs {expected}")]
+    UpdateProgram { url: String, found: String, expected: String },
+    #[error("another packer update is at work on {path}")]
+    UpdateRunning { path: String },
+    #[error("cannot replace {path}: {source}")]
+    NotReplaced { path: String, source: io::Error },
+
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
 }
@@ -620,6 +657,49 @@ impl Error {
             Error::WrongSignature { .. } => {
                 "do not run it: it is not what was signed; get bundle and signature again, from who signed them"
             }
+            Error::NoUpdates { .. } => {
+                "give a URL: packer update BUNDLE URL; packer build --update-url puts it into a bundle"
+            }
+            Error::UpdateUrl { .. } => "a URL begins with https://, http:// or file:///",
+            Error::UpdatePlain { .. } => {
+                "use https://, or give the publisher's key with --public-key; --plain-http takes what anybody on the way sends"
+            }
+            Error::UpdateTrouble { .. } => {
+                "check the URL and the network, then try again: what has arrived is kept; the bundle is as it was"
+            }
+            Error::NotAtUrl { .. } => "check the URL",
+            Error::UpdateUnsigned { .. } => {
+                "who publishes the bundle has to put its signature there: packer sign makes it"
+            }
+            Error::UpdateAsks { .. } | Error::UpdateDenies { .. } => {
+                "write them into ~/.netrc: machine HOST login NAME password PASSWORD"
+            }
+            Error::UpdateLie { .. } => {
+                "tell who runs this server: it is broken, or somebody changed its data; the bundle is as it was"
+            }
+            Error::UpdateChanged { .. } => "try again in some minutes; the bundle is as it was",
+            Error::UpdateOlder { .. } => {
+                "ask who publishes it, or try another mirror; --allow-older takes it"
+            }
+            Error::UpdateOtherBuild { .. } => {
+                "publish with a higher version: packer build --release; --allow-older takes it"
+            }
+            Error::UpdateMachine { .. } => "give the URL of the bundle for this processor type",
+            Error::UpdateProgram { .. } => {
+                "check the URL; if the program has a new name, download the new bundle and remove the old one"
+            }
+            Error::UpdateRunning { .. } => "wait until it has ended",
+            Error::NotReplaced { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "make room on that disk, for the new bundle beside the old one; the bundle is as it was"
+                }
+                io::ErrorKind::FileTooLarge => {
+                    "raise the limit on file sizes (ulimit -f); the bundle is as it was"
+                }
+                _ => {
+                    "its directory must be writable: call packer update as its owner, or with sudo; the bundle is as it was"
+                }
+            },
             Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()

@@ -45,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Keygen(options) => keygen::keygen(&options),
         Command::Sign(options) => sign::sign(&options),
         Command::Unit(options) => unit::unit(&options),
+        Command::Update(options) => command::update::update(&options),
         Command::Desktop(options) => desktop::desktop(&options),
         Command::Completions(options) => completions::completions(&options),
         Command::Man(options) => man::man(&options),

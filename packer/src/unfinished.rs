@@ -23,6 +23,7 @@ pub(crate) struct Unfinished {
     name: Option<TempPath>,
     dir: PathBuf,
     permissions: u32,
+    prefix: String,
 }
 
 impl Unfinished {
@@ -32,17 +33,30 @@ impl Unfinished {
     ///
     /// If the directory cannot be written.
     pub(crate) fn create(dir: &Path, permissions: u32) -> io::Result<Unfinished> {
+        Unfinished::with_prefix(dir, permissions, PREFIX)
+    }
+
+    /// As [`Unfinished::create`], with another prefix for a temporary name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Unfinished::create`].
+    pub(crate) fn with_prefix(
+        dir: &Path,
+        permissions: u32,
+        prefix: &str,
+    ) -> io::Result<Unfinished> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let (file, name) = match rustix::fs::open(dir, flags, Mode::from_raw_mode(permissions)) {
             Ok(fd) => (fd.into(), None),
             // The file system or the kernel does not support O_TMPFILE.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let (file, name) = named(dir, permissions)?.into_parts();
+                let (file, name) = named(dir, permissions, prefix)?.into_parts();
                 (file, Some(name))
             }
             Err(errno) => return Err(errno.into()),
         };
-        Ok(Unfinished { file, name, dir: dir.into(), permissions })
+        Ok(Unfinished { file, name, dir: dir.into(), permissions, prefix: prefix.to_owned() })
     }
 
     /// Gives it a temporary name and closes it: exec(2) fails with ETXTBSY while a descriptor can write to a program.
@@ -54,14 +68,14 @@ impl Unfinished {
         match self.name.take() {
             Some(name) => Ok(name),
             // Linking needs /proc; without it, copy.
-            None => link(&self.file, &self.dir).or_else(|_| self.copy()),
+            None => link(&self.file, &self.dir, &self.prefix).or_else(|_| self.copy()),
         }
     }
 
     /// Copies the file, which has no name, to one with a temporary name.
     fn copy(&mut self) -> io::Result<TempPath> {
         let permissions = self.file.metadata()?.permissions();
-        let (mut file, name) = named(&self.dir, self.permissions)?.into_parts();
+        let (mut file, name) = named(&self.dir, self.permissions, &self.prefix)?.into_parts();
         self.file.seek(SeekFrom::Start(0))?;
         io::copy(&mut self.file, &mut file)?;
         file.set_permissions(permissions)?;
@@ -71,18 +85,18 @@ impl Unfinished {
 }
 
 /// Creates a file with a temporary name.
-fn named(dir: &Path, permissions: u32) -> io::Result<NamedTempFile> {
+fn named(dir: &Path, permissions: u32, prefix: &str) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
-    builder.prefix(PREFIX).permissions(Permissions::from_mode(permissions)).tempfile_in(dir)
+    builder.prefix(prefix).permissions(Permissions::from_mode(permissions)).tempfile_in(dir)
 }
 
 /// Gives a file without a name a temporary one; open(2) shows this use of `O_TMPFILE` and /proc.
-fn link(file: &File, dir: &Path) -> io::Result<TempPath> {
+fn link(file: &File, dir: &Path, prefix: &str) -> io::Result<TempPath> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link = |name: &Path| -> io::Result<()> {
         Ok(rustix::fs::linkat(CWD, &source, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
     };
-    Ok(Builder::new().prefix(PREFIX).make_in(dir, link)?.into_temp_path())
+    Ok(Builder::new().prefix(prefix).make_in(dir, link)?.into_temp_path())
 }
 
 #[cfg(test)]

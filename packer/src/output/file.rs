@@ -40,7 +40,7 @@ impl OutputFile {
     ///
     /// If the directory cannot be written, or `path` exists and is not a regular file.
     pub(crate) fn create(path: &Path, head: u64) -> Result<OutputFile> {
-        OutputFile::with(path, head, PROGRAM)
+        OutputFile::with(path, head, PROGRAM, PREFIX)
     }
 
     /// Creates a file for `path` that is no program.
@@ -49,10 +49,19 @@ impl OutputFile {
     ///
     /// As [`OutputFile::create`].
     pub(crate) fn create_data(path: &Path) -> Result<OutputFile> {
-        OutputFile::with(path, 0, DATA)
+        OutputFile::with(path, 0, DATA, PREFIX)
     }
 
-    fn with(path: &Path, head: u64, permissions: u32) -> Result<OutputFile> {
+    /// Creates a file that replaces `path`; who calls this sets its permissions. `prefix` is that of its temporary name.
+    ///
+    /// # Errors
+    ///
+    /// As [`OutputFile::create`].
+    pub(crate) fn create_replacement(path: &Path, prefix: &str) -> Result<OutputFile> {
+        OutputFile::with(path, 0, DATA, prefix)
+    }
+
+    fn with(path: &Path, head: u64, permissions: u32, prefix: &str) -> Result<OutputFile> {
         // metadata() follows links, so a link to a device, such as /dev/stdout, is refused too.
         if path.metadata().is_ok_and(|there| !there.is_file()) {
             return Err(Error::OutputTaken { path: show::path(path) });
@@ -60,7 +69,7 @@ impl OutputFile {
         if path.file_name().is_none() {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
-        let unfinished = Unfinished::create(dir(path), permissions);
+        let unfinished = Unfinished::with_prefix(dir(path), permissions, prefix);
         let unfinished = unfinished.map_err(|error| Error::io("write", path, error))?;
         let mut output = OutputFile {
             unfinished,
@@ -91,6 +100,11 @@ impl OutputFile {
     /// Bytes of the file so far, including the reserved ones.
     pub(crate) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Where it will be.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file, for reading what was written.

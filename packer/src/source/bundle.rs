@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use format::{Error as FormatError, Kind, Node};
+use format::{DESCRIPTOR_LEN, Error as FormatError, Kind, Node};
 use runtime::error::Error as RuntimeError;
-use runtime::payload::{Payload, Sections};
+use runtime::payload::{self, Payload, Sections};
 
 use crate::elf;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ pub(crate) struct Bundle {
     pub(crate) path: String,
     pub(crate) file: File,
     /// The decoded descriptor, which a running stub has in memory.
-    pub(crate) header: runtime::payload::Bundle,
+    pub(crate) header: payload::Bundle,
     /// The sections, which follow the frames.
     pub(crate) sections: Sections,
 }
@@ -47,9 +47,7 @@ impl Bundle {
     pub(crate) fn of(name: String, file: File) -> Result<Bundle> {
         let note = elf::descriptor(&file);
         let note = note.ok_or_else(|| Error::NoBundle { path: name.clone() })?;
-        let header =
-            runtime::payload::Bundle::decode(&note).map_err(|error| named(&name, error))?;
-        format::Descriptor::check_digest(&note).map_err(|error| named(&name, error.into()))?;
+        let header = header(&name, &note)?;
         let sections = payload(&file, &header)
             .and_then(|payload| payload.sections())
             .map_err(|error| named(&name, error))?;
@@ -104,9 +102,20 @@ impl Bundle {
     }
 }
 
+/// Decodes the descriptor of a bundle, which messages call `name`, and checks its digest.
+///
+/// # Errors
+///
+/// If it is none.
+pub(crate) fn header(name: &str, note: &[u8; DESCRIPTOR_LEN]) -> Result<payload::Bundle> {
+    let header = payload::Bundle::decode(note).map_err(|error| named(name, error))?;
+    format::Descriptor::check_digest(note).map_err(|error| named(name, error.into()))?;
+    Ok(header)
+}
+
 fn payload<'a>(
     file: &File,
-    header: &'a runtime::payload::Bundle,
+    header: &'a payload::Bundle,
 ) -> std::result::Result<Payload<'a>, RuntimeError> {
     // A copy of the file descriptor, because the payload closes it.
     let file = file.try_clone().map_err(|_| RuntimeError::memory())?;

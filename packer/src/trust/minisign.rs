@@ -71,17 +71,26 @@ impl BundleKey {
     ///
     /// If it is no signature, is by another key, or is over something else.
     pub(crate) fn verify(&self, text: &str, bundle: &File, name: &str) -> Result<Verified> {
-        let malformed = |reason| Error::NoBundleSignature { path: name.to_owned(), reason };
+        self.signature(text, name)?.verify(bundle)
+    }
+
+    /// Reads a signature that says it is by this key. Nothing else of it is checked before [`Signed::verify`].
+    ///
+    /// # Errors
+    ///
+    /// If it is no signature, or is by another key.
+    pub(crate) fn signature(&self, text: &str, name: &str) -> Result<Signed> {
         // The library takes it for granted that the last line is a signature.
         let last = text.lines().nth(LINES - 1).and_then(|line| BASE64_STANDARD.decode(line).ok());
         if last.is_none_or(|bytes| bytes.len() != SIGNATURE_LEN) {
-            return Err(malformed("it has not the four lines of one"));
+            return Err(malformed(name, "it has not the four lines of one"));
         }
         let signature = SignatureBox::from_string(text);
-        let signature = signature.map_err(|_| malformed("it has not the four lines of one"))?;
+        let signature =
+            signature.map_err(|_| malformed(name, "it has not the four lines of one"))?;
         if !signature.is_prehashed() {
             // The file would have to fit into memory.
-            return Err(malformed("it has the form of minisign before version 0.10"));
+            return Err(malformed(name, "it has the form of minisign before version 0.10"));
         }
         if signature.keynum() != self.0.keynum() {
             return Err(Error::OtherKey {
@@ -90,20 +99,49 @@ impl BundleKey {
                 expected: self.id(),
             });
         }
+        Ok(Signed { key: self.clone(), signature, name: name.to_owned() })
+    }
+}
+
+/// A signature that may be over a bundle.
+pub(crate) struct Signed {
+    key: BundleKey,
+    signature: SignatureBox,
+    /// The signature's file, for messages.
+    name: String,
+}
+
+impl Signed {
+    /// The text that was signed with the file, as long as the signature is right.
+    pub(crate) fn comment(&self) -> Option<String> {
+        self.signature.trusted_comment().ok()
+    }
+
+    /// Checks the signature over a bundle, from its start to its end.
+    ///
+    /// # Errors
+    ///
+    /// If it is over something else.
+    pub(crate) fn verify(&self, bundle: &File) -> Result<Verified> {
         let failed = |source| Error::Io { action: "read", path: BUNDLE.to_owned(), source };
         let mut bundle = bundle;
         bundle.rewind().map_err(failed)?;
-        match minisign::verify(&self.0, &signature, bundle, true, false, false) {
+        match minisign::verify(&self.key.0, &self.signature, bundle, true, false, false) {
             Ok(()) => {}
             Err(error) if matches!(error.kind(), ErrorKind::Io) => {
                 return Err(failed(io::Error::other(error)));
             }
-            Err(_) => return Err(Error::WrongSignature { path: name.to_owned() }),
+            Err(_) => return Err(Error::WrongSignature { path: self.name.clone() }),
         }
-        let comment = signature.trusted_comment();
-        let comment = comment.map_err(|_| malformed("its trusted comment is no text"))?;
+        let comment = self.signature.trusted_comment();
+        let comment =
+            comment.map_err(|_| malformed(&self.name, "its trusted comment is no text"))?;
         Ok(Verified { comment: comment.to_string() })
     }
+}
+
+fn malformed(name: &str, reason: &'static str) -> Error {
+    Error::NoBundleSignature { path: name.to_owned(), reason }
 }
 
 /// Whether a key is for the algorithm that the library uses, whatever the key says: Ed25519.

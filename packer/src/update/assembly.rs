@@ -1,6 +1,7 @@
 //! Puts a bundle together from parts that come one by one, and checks each before the bundle gets its name.
 
 use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use format::{Digest, Error as FormatError, Frame, Part, SKIPPABLE_HEADER_LEN};
@@ -43,9 +44,22 @@ impl Assembly {
     ///
     /// If they are not head and tail of one bundle, a section differs from what was packed, or `path` cannot be written.
     pub(crate) fn begin(path: &Path, source: &str, head: &[u8], tail: &[u8]) -> Result<Assembly> {
+        Assembly::begin_in(OutputFile::create(path, 0)?, source, head, tail)
+    }
+
+    /// As [`Assembly::begin`], in a file that was created for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Assembly::begin`].
+    pub(crate) fn begin_in(
+        mut output: OutputFile,
+        source: &str,
+        head: &[u8],
+        tail: &[u8],
+    ) -> Result<Assembly> {
         let damaged =
             |source_error| Error::Damaged { path: source.to_owned(), source: source_error };
-        let mut output = OutputFile::create(path, 0)?;
         output.append(head)?;
         let note = elf::descriptor(output.file());
         let note = note.ok_or_else(|| Error::NoBundle { path: source.to_owned() })?;
@@ -58,7 +72,17 @@ impl Assembly {
         }
         // The file is sparse: what is between takes no room yet.
         output.write_at(tail, descriptor.file_len - tail.len() as u64)?;
-        let file = output.file().try_clone().map_err(|error| Error::io("write", path, error))?;
+        Assembly::of(output, source)
+    }
+
+    /// Takes a file that has the stub and the sections, and perhaps frames.
+    ///
+    /// # Errors
+    ///
+    /// If it has not.
+    pub(crate) fn of(output: OutputFile, source: &str) -> Result<Assembly> {
+        let file = output.file().try_clone();
+        let file = file.map_err(|error| Error::io("write", output.path(), error))?;
         let bundle = Bundle::of(source.to_owned(), file)?;
         let index = bundle.sections.index().map_err(|error| bundle.error(error))?;
         let frames = (0..).zip(bundle.sections.seek_table.data_frames()).zip(&index.frames);
@@ -100,6 +124,22 @@ impl Assembly {
             check(&self.bundle.path, wanted, &bytes)?;
             let offset = self.bundle.header.descriptor.stub_len + wanted.frame.offset;
             self.output.write_at(&bytes, offset)?;
+        }
+        Ok(Whole { output: self.output })
+    }
+
+    /// Checks the frames, which the file has already.
+    ///
+    /// # Errors
+    ///
+    /// If a frame is another one than the bundle needs, or cannot be read.
+    pub(crate) fn check(self) -> Result<Whole> {
+        for wanted in &self.frames {
+            let offset = self.bundle.header.descriptor.stub_len + wanted.frame.offset;
+            let mut bytes = vec![0; wanted.frame.compressed_len as usize];
+            let read = self.output.file().read_exact_at(&mut bytes, offset);
+            read.map_err(|error| Error::io("read", self.output.path(), error))?;
+            check(&self.bundle.path, wanted, &bytes)?;
         }
         Ok(Whole { output: self.output })
     }

@@ -1,0 +1,215 @@
+//! Requests to the server of a new file: redirects, passwords, repeated attempts, and what an answer says of the file.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use ureq::config::RedirectAuthHeaders;
+use ureq::http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, ETAG, HeaderName, IF_RANGE, LAST_MODIFIED,
+    RANGE,
+};
+use ureq::http::{Request, Response, StatusCode};
+use ureq::{Agent, Body, ResponseExt as _, SendBody};
+
+use crate::error::{Error, Result};
+use crate::http::address::Address;
+use crate::http::agent::{self, Settings, drain, is_temporary, may_pass, seconds};
+use crate::http::patience::Patience;
+use crate::show;
+
+/// The longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(15);
+
+/// Connections that are kept: ranges are asked for one after the other.
+const KEPT: usize = 1;
+
+/// A server with a file.
+pub(crate) struct Server {
+    agent: Agent,
+    /// The URL that the user gave.
+    url: String,
+    /// Where it led to: mirrors behind one URL have other validators.
+    at: String,
+    authorization: Option<String>,
+    /// The longest silence in a transfer.
+    pub(crate) silence: Duration,
+}
+
+/// What tells one state of the file from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Validator(HeaderName, String);
+
+impl Validator {
+    /// Takes a strong ETag; else the time of the last change, whose unit is a second.
+    pub(crate) fn of(response: &Response<Body>) -> Option<Validator> {
+        let header = |name: HeaderName| {
+            let text = response.headers().get(&name)?.to_str().ok()?.to_owned();
+            Some(Validator(name, text))
+        };
+        // RFC 9110, section 13.1.5: If-Range takes no weak ones.
+        let strong = header(ETAG).filter(|Validator(_, text)| text.starts_with('"'));
+        strong.or_else(|| header(LAST_MODIFIED))
+    }
+
+    /// Whether an answer is of another state of the file. One that does not say so is not.
+    pub(crate) fn differs(&self, response: &Response<Body>) -> bool {
+        let found = response.headers().get(&self.0);
+        found.is_some_and(|found| found.as_bytes() != self.1.as_bytes())
+    }
+}
+
+impl Server {
+    /// Takes the address of a file.
+    ///
+    /// # Errors
+    ///
+    /// If the certificates of authorities cannot be read.
+    pub(crate) fn new(address: &Address, silence: Duration) -> Result<Server> {
+        let agent = agent::agent(Settings {
+            connect: CONNECT,
+            silence,
+            kept: KEPT,
+            is_local: address.is_local,
+            redirected: RedirectAuthHeaders::Never,
+        })?;
+        let (url, authorization) = (address.url.clone(), address.authorization.clone());
+        Ok(Server { agent, at: url.clone(), url, authorization, silence })
+    }
+
+    /// The server's URL, for messages.
+    pub(crate) fn name(&self) -> String {
+        show::text(&self.url)
+    }
+
+    /// Asks for the file, or for a range of one state of it. The answer is 200, 206 or 416, and has no compression.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or another one.
+    pub(crate) fn get(
+        &mut self,
+        range: Option<Range<u64>>,
+        state: Option<&Validator>,
+        patience: &mut Patience,
+    ) -> Result<Response<Body>> {
+        loop {
+            let (reason, asked) = match self.once(range.as_ref(), state) {
+                Ok(response) if is_temporary(&response) => {
+                    let failed = (answer(response.status()), seconds(&response));
+                    drain(response);
+                    failed
+                }
+                Ok(response) => match response.status().as_u16() {
+                    200 | 206 | 416 => return self.plain(response),
+                    // The place that the URL led to may hold for some minutes only.
+                    _ if self.at != self.url => {
+                        drain(response);
+                        self.at.clone_from(&self.url);
+                        continue;
+                    }
+                    _ => return Err(self.refusal(response.status())),
+                },
+                Err(error) if may_pass(&error) => (agent::reason(&error), None),
+                Err(error) => return Err(self.broken(&error)),
+            };
+            self.wait(patience, &reason, asked)?;
+        }
+    }
+
+    /// Waits before another attempt.
+    ///
+    /// # Errors
+    ///
+    /// The reason, if there should be no more.
+    pub(crate) fn wait(
+        &self,
+        patience: &mut Patience,
+        reason: &str,
+        asked: Option<Duration>,
+    ) -> Result<()> {
+        match patience.wait(asked) {
+            true => Ok(()),
+            false => Err(self.trouble(patience.gave_up(reason))),
+        }
+    }
+
+    fn once(
+        &mut self,
+        range: Option<&Range<u64>>,
+        state: Option<&Validator>,
+    ) -> std::result::Result<Response<Body>, ureq::Error> {
+        let mut request = Request::get(&self.at).header(ACCEPT_ENCODING, "identity");
+        if let Some(range) = range {
+            let last = range.end.saturating_sub(1);
+            request = request.header(RANGE, format!("bytes={}-{last}", range.start));
+        }
+        if let Some(Validator(_, text)) = state {
+            request = request.header(IF_RANGE, text);
+        }
+        if let Some(authorization) = self.authorization.as_ref()
+            && origin(&self.at) == origin(&self.url)
+        {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request.body(SendBody::none())?;
+        // A redirect out of TLS would leave the new file to whoever is on the way.
+        let is_tls = self.url.starts_with("https://");
+        let request = self.agent.configure_request(request).https_only(is_tls).build();
+        let response = self.agent.run(request)?;
+        if response.status().is_success() {
+            self.at = response.get_uri().to_string();
+        }
+        Ok(response)
+    }
+
+    fn plain(&self, response: Response<Body>) -> Result<Response<Body>> {
+        match response.headers().get(CONTENT_ENCODING) {
+            Some(name) if name != "identity" => {
+                let name = show::text(name.to_str().unwrap_or("?"));
+                Err(self.lie(format!("the file with a compression around it ({name})")))
+            }
+            _ => Ok(response),
+        }
+    }
+
+    fn refusal(&self, status: StatusCode) -> Error {
+        let url = self.name();
+        match status.as_u16() {
+            401 | 407 if self.authorization.is_none() => Error::UpdateAsks { url },
+            401 | 407 => Error::UpdateDenies { url },
+            404 | 410 => Error::NotAtUrl { url, status: status.to_string() },
+            _ => self.trouble(answer(status)),
+        }
+    }
+
+    fn broken(&self, error: &ureq::Error) -> Error {
+        let reason = agent::reason(error);
+        match error {
+            _ if agent::tls_error(error).is_some() => Error::Tls { registry: self.name(), reason },
+            ureq::Error::RequireHttpsOnly(url) => {
+                self.lie(format!("packer on to {}, which has no TLS", show::text(url)))
+            }
+            _ => self.trouble(reason),
+        }
+    }
+
+    /// Makes the error for what may be better later.
+    pub(crate) fn trouble(&self, reason: String) -> Error {
+        Error::UpdateTrouble { url: self.name(), reason }
+    }
+
+    /// Makes the error for an answer that is not right.
+    pub(crate) fn lie(&self, what: String) -> Error {
+        Error::UpdateLie { url: self.name(), what }
+    }
+}
+
+fn answer(status: StatusCode) -> String {
+    format!("it answers {status}")
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    Some((scheme, rest.split(['/', '?']).next().unwrap_or(rest)))
+}
