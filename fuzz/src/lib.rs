@@ -12,6 +12,7 @@ mod parts;
 mod relocation;
 mod scan;
 mod single;
+mod update;
 
 pub use parts::Parts;
 pub use single::DESCRIPTOR_BODY;
@@ -20,7 +21,7 @@ pub use single::DESCRIPTOR_BODY;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("descriptor", single::descriptor),
     ("seek-table", single::seek_table),
     ("manifest", single::manifest),
@@ -32,4 +33,6 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("nar", binary_cache::nar),
     ("narinfo", binary_cache::narinfo),
     ("export", binary_cache::export),
+    ("content-range", update::content_range),
+    ("version", update::version),
 ];

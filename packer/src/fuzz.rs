@@ -1,8 +1,10 @@
 //! The parsers of untrusted bytes, exported for the fuzz targets in `fuzz/` only.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Cursor};
+use std::ops::Range;
 
 use format::nar::NarHasher;
 use format::{DESCRIPTOR_LEN, Digest, Index, PackedPath, StoreHash, StorePath};
@@ -10,6 +12,7 @@ use runtime::payload::{self, Sections};
 
 use crate::command::verify::check;
 use crate::elf;
+use crate::http::content_range::ContentRange;
 use crate::scan::compressed::{self, Method};
 use crate::scan::streams::StreamScanner;
 use crate::source::binary_cache::{export, narinfo};
@@ -18,6 +21,7 @@ use crate::source::nar::{self, Listing};
 use crate::source::node::Kind;
 use crate::source::reference::{Depth, Hashes, Scanner};
 pub use crate::source::reference::{Form, Occurrence};
+use crate::update::version;
 
 /// Finds the descriptor in a file.
 #[must_use]
@@ -128,4 +132,16 @@ pub fn narinfo(bytes: &[u8]) -> Result<StorePath, String> {
 /// If it writes no such file.
 pub fn export(bytes: &[u8]) -> io::Result<Vec<StorePath>> {
     Ok(export::parse(bytes)?.into_keys().collect())
+}
+
+/// Reads a header `Content-Range`: the range and the length of the whole file.
+#[must_use]
+pub fn content_range(header: &[u8]) -> Option<(Range<u64>, Option<u64>)> {
+    ContentRange::parse(header).map(|sent| (sent.range, sent.total))
+}
+
+/// Compares two versions.
+#[must_use]
+pub fn compare_versions(one: &str, other: &str) -> Ordering {
+    version::compare(one, other)
 }

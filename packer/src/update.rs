@@ -14,4 +14,4 @@ mod server;
 pub(crate) mod signature;
 mod stream;
 pub(crate) mod target;
-mod version;
+pub(crate) mod version;

@@ -27,6 +27,8 @@ pub struct Logged {
     pub request: String,
     /// The header `Range`.
     pub range: String,
+    /// Bytes of the answer, without its headers.
+    pub sent: u64,
 }
 
 impl Served {
@@ -39,8 +41,14 @@ impl Served {
     /// nginx with TLS, and an authority of its own.
     #[must_use]
     pub fn nginx_with_tls(cache: &Path) -> Served {
-        let more = "ssl_certificate DIR/certificate; ssl_certificate_key DIR/key;";
-        Served::start_nginx(cache, "https", more)
+        Served::nginx_with_tls_and(cache, "")
+    }
+
+    /// The same with more lines in its configuration.
+    #[must_use]
+    pub fn nginx_with_tls_and(cache: &Path, more: &str) -> Served {
+        let more = format!("ssl_certificate DIR/certificate; ssl_certificate_key DIR/key; {more}");
+        Served::start_nginx(cache, "https", &more)
     }
 
     fn start_nginx(cache: &Path, scheme: &'static str, more: &str) -> Served {
@@ -54,7 +62,7 @@ impl Served {
             "daemon off; worker_processes 1; user root; pid DIR/pid; error_log DIR/errors;
              events {{ worker_connections 100; }}
              http {{
-                 log_format test '$connection|$request_method $request_uri|$http_range';
+                 log_format test '$connection|$request_method $request_uri|$http_range|$body_bytes_sent';
                  access_log DIR/log test;
                  client_body_temp_path DIR/body; proxy_temp_path DIR/proxy; fastcgi_temp_path DIR/fastcgi;
                  uwsgi_temp_path DIR/uwsgi; scgi_temp_path DIR/scgi;
@@ -119,8 +127,9 @@ impl Served {
         });
         let logged = |line: &str| {
             let mut parts = line.split('|').map(str::to_owned);
-            let mut part = || parts.next().expect("three parts");
-            Logged { connection: part(), request: part(), range: part() }
+            let mut part = || parts.next().expect("four parts");
+            let (connection, request, range) = (part(), part(), part());
+            Logged { connection, request, range, sent: part().parse().expect("a number") }
         };
         text.lines().filter(|line| !line.contains("/marker-")).map(logged).collect()
     }

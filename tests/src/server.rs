@@ -62,6 +62,19 @@ impl Answer {
         self
     }
 
+    /// Takes a header out.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Answer {
+        self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// Gives a header another value.
+    #[must_use]
+    pub fn replace(self, name: &str, value: &str) -> Answer {
+        self.without(name).header(name, value)
+    }
+
     /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Answer {

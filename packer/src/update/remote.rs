@@ -85,7 +85,11 @@ impl Opened {
                 return Ok((head, Opened::Stream(stream)));
             }
             // An empty file has no range.
-            _ => return Err(Error::NoBundle { path: name }),
+            _ => {
+                let source = Source::Server { server, state, open: None };
+                let remote = Remote { source, name, len: Some(0), asked: 0 };
+                return Ok((Vec::new(), Opened::Ranges(remote)));
+            }
         };
         let Some(sent) = sent.filter(|sent| sent.range.start == 0 && sent.range.end <= head) else {
             return Err(server.lie("another range than it was asked for".to_owned()));

@@ -1,5 +1,6 @@
 //! The signature of a new file: fetched first, so that a missing one or one of somebody else costs little.
 
+use std::io;
 use std::time::Duration;
 
 use format::Digest;
@@ -26,7 +27,10 @@ pub(crate) fn fetch(
     let name = location.name();
     let bytes = match Opened::open(&location, silence, FILE_LEN, progress) {
         Ok((bytes, _)) => bytes,
-        Err(Error::NotAtUrl { url, .. }) => return Err(Error::UpdateUnsigned { url }),
+        Err(Error::NotAtUrl { .. }) => return Err(Error::UpdateUnsigned { url: name }),
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::UpdateUnsigned { url: name });
+        }
         Err(error) => return Err(error),
     };
     let signed = key.signature(&String::from_utf8_lossy(&bytes), &name)?;
