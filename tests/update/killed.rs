@@ -15,6 +15,9 @@ use crate::made::{Home, change, published, version};
 /// Points at which an update is killed.
 const POINTS: usize = 100;
 
+/// The last calls, at which the new bundle gets its name: all of them are tried.
+const LAST: usize = 40;
+
 /// Updates at once: one waits for its server while another computes.
 const THREADS: usize = 4;
 
@@ -84,8 +87,10 @@ fn killed(points: usize) {
     let url = format!("{}/probe", served.url());
     let calls = calls(&old, &url);
     assert!(calls.len() > points, "{} calls", calls.len());
-    let chosen: Vec<&Call> =
-        (0..points).map(|number| &calls[number * calls.len() / points]).collect();
+    let (first, last) = calls.split_at(calls.len() - LAST);
+    let evenly = (0..points).map(|number| &first[number * first.len() / points]);
+    let chosen: Vec<&Call> = evenly.chain(last).collect();
+    let points = chosen.len();
     let ends = Mutex::new([0; 3]);
     let (before, after) = (old.bytes(), new.bytes());
     all(chosen, |(name, count)| {

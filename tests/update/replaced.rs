@@ -135,15 +135,15 @@ fn what_runs_keeps_running() {
     let mut running = command.spawn().expect("start it");
     let (mut to, mut from) =
         (running.stdin.take().expect("a pipe"), running.stdout.take().expect("a pipe"));
-    let mut echo = |word: &[u8; 3]| {
+    let mut echo = |word: &[u8; 4]| {
         to.write_all(word).expect("write to it");
-        let mut back = [0; 3];
+        let mut back = [0; 4];
         from.read_exact(&mut back).expect("read from it");
         assert_eq!(&back, word);
     };
-    echo(b"one");
+    echo(b"one\n");
     home.packer(&["update", "probe", &url(&directory)]).expect_quiet();
-    echo(b"two");
+    echo(b"two\n");
     drop(to);
     assert!(running.wait().expect("wait for it").success());
     run(Command::new(home.probe()).args(["files", "0"]).env("HOME", home.path())).expect_code(0);

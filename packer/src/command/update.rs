@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use format::Digest;
 use runtime::error::Size;
 use serde::Serialize;
 
@@ -85,6 +86,10 @@ fn attempt(target: &Target, asked: &Asked<'_>, progress: &Progress) -> Result<Re
     let mut offer = Offer::open(&asked.location, asked.silence, progress)?;
     let mut report = Report::up_to_date(old, asked, &offer);
     if offer.id() == old.header.id {
+        if !asked.options.check {
+            // The update may have been killed when the new bundle had its place.
+            kept.sweep(digests(old)?.into_iter());
+        }
         return Ok(report);
     }
     let fetch_signature =
@@ -122,6 +127,12 @@ fn attempt(target: &Target, asked: &Asked<'_>, progress: &Progress) -> Result<Re
     report.update = true;
     kept.sweep(digests.into_iter());
     Ok(report)
+}
+
+/// The digests of a bundle's frames.
+fn digests(bundle: &Bundle) -> Result<Vec<Digest>> {
+    let index = bundle.sections.index().map_err(|error| bundle.error(error))?;
+    Ok(index.frames)
 }
 
 /// What there is; the field names are the keys of the JSON output.

@@ -81,7 +81,7 @@ impl Target {
     ///
     /// If there is no room.
     pub(crate) fn reserve(&self, output: &OutputFile, len: u64) -> Result<()> {
-        match rustix::fs::fallocate(output.file(), FallocateFlags::KEEP_SIZE, 0, len) {
+        match rustix::fs::fallocate(output.file(), FallocateFlags::empty(), 0, len) {
             Err(errno @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
                 Err(self.cannot_replace(errno.into()))
             }
