@@ -12,6 +12,7 @@
 //!   compose  services that start together
 //!   image    OCI images
 //!   cache    binary caches
+//!   update-http  updates over HTTP
 //!   entries  several entries in one bundle
 //! ```
 //!
@@ -48,6 +49,7 @@ mod start;
 mod table;
 mod turns;
 mod update;
+mod update_http;
 mod worker;
 
 use std::env;
@@ -72,6 +74,7 @@ const PARTS: [(&str, Measure); 11] = [
     ("compose", compose::measure),
     ("image", image::measure),
     ("cache", binary_cache::measure),
+    ("update-http", update_http::measure),
 ];
 
 fn main() -> ExitCode {

@@ -281,6 +281,30 @@ fn failures_are_repeated() {
     assert_eq!(what, "packer: cannot get URL: it answers 429 Too Many Requests");
 }
 
+/// The place that the URL leads to is gone: the URL leads to another one.
+#[test]
+fn a_mirror_that_goes_away_is_replaced() {
+    for gone in [Answer::none(), Answer::new(403), Answer::new(503)] {
+        let (home, new) = (Home::new(), second());
+        let bytes = new.bytes();
+        let count = AtomicUsize::new(0);
+        let server = Server::start(move |request, _| match request.path.as_str() {
+            "/probe" => {
+                let mirror =
+                    if count.fetch_add(1, Ordering::SeqCst) == 0 { "/one" } else { "/two" };
+                Answer::new(302).header("Location", mirror)
+            }
+            // It has the head, and nothing else.
+            "/one" if range(request, 1 << 20).is_some_and(|range| range.start > 0) => gone.clone(),
+            _ => answer(&bytes, request),
+        });
+        home.update(&[&format!("http://{}", server.name("probe"))], &new);
+        let paths: Vec<String> = server.requests().into_iter().map(|it| it.path).collect();
+        assert_eq!(paths[..5], ["/probe", "/one", "/one", "/probe", "/two"], "{paths:?}");
+        assert!(paths[5..].iter().all(|path| path == "/two"), "{paths:?}");
+    }
+}
+
 /// The same where all is sent again.
 #[test]
 fn a_server_without_ranges_begins_anew() {

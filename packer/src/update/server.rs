@@ -93,22 +93,21 @@ impl Server {
         patience: &mut Patience,
     ) -> Result<Response<Body>> {
         loop {
-            let (reason, asked) = match self.once(range.as_ref(), state) {
+            let is_elsewhere = self.at != self.url;
+            let outcome = self.once(range.as_ref(), state);
+            if is_elsewhere && !outcome.as_ref().is_ok_and(is_answer) {
+                // The place that the URL led to may hold for some minutes only, or be down.
+                self.at.clone_from(&self.url);
+                continue;
+            }
+            let (reason, asked) = match outcome {
                 Ok(response) if is_temporary(&response) => {
                     let failed = (answer(response.status()), seconds(&response));
                     drain(response);
                     failed
                 }
-                Ok(response) => match response.status().as_u16() {
-                    200 | 206 | 416 => return self.plain(response),
-                    // The place that the URL led to may hold for some minutes only.
-                    _ if self.at != self.url => {
-                        drain(response);
-                        self.at.clone_from(&self.url);
-                        continue;
-                    }
-                    _ => return Err(self.refusal(response.status())),
-                },
+                Ok(response) if is_answer(&response) => return self.plain(response),
+                Ok(response) => return Err(self.refusal(response.status())),
                 Err(error) if may_pass(&error) => (agent::reason(&error), None),
                 Err(error) => return Err(self.broken(&error)),
             };
@@ -202,6 +201,11 @@ impl Server {
     pub(crate) fn lie(&self, what: String) -> Error {
         Error::UpdateLie { url: self.name(), what }
     }
+}
+
+/// Whether an answer is one of those that a range can have.
+fn is_answer(response: &Response<Body>) -> bool {
+    matches!(response.status().as_u16(), 200 | 206 | 416)
 }
 
 fn answer(status: StatusCode) -> String {
