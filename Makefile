@@ -52,7 +52,7 @@ SOURCE_PACKAGES := bison dpkg-dev gawk make
 CORPUS_PACKAGES := $(SOURCE_PACKAGES)
 
 # The other tools that the benchmarks compare with.
-PEERS := bubblewrap buildah fuse3 makeself squashfs-tools squashfuse zsync
+PEERS := bsdiff bubblewrap buildah fuse3 makeself squashfs-tools squashfuse xdelta3 zsync
 WRAPPE_VERSION := 1.0.6
 WRAPPE := $(abspath $(TARGET))/tools/wrappe-$(WRAPPE_VERSION)/bin/wrappe
 

@@ -13,6 +13,7 @@
 //!   image    OCI images
 //!   cache    binary caches
 //!   update-http  updates over HTTP
+//!   delta    updates as files
 //!   entries  several entries in one bundle
 //! ```
 //!
@@ -27,6 +28,7 @@ mod binary_cache;
 mod closures;
 mod cluster;
 mod compose;
+mod delta;
 mod entries;
 mod first;
 mod fixture;
@@ -62,11 +64,12 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 11] = [
+const PARTS: [(&str, Measure); 13] = [
     ("start", start::measure),
     ("first", first::measure),
     ("entries", entries::measure),
     ("update", update::measure),
+    ("delta", delta::measure),
     ("pack", pack::measure),
     ("size", size::measure),
     ("scale", scale::measure),

@@ -49,7 +49,7 @@ pub(crate) fn measure() -> Part {
         let mut rows: Vec<Row> = LEVELS.iter().map(|level| packed(attribute, *level)).collect();
         rows.extend(solid(&archive));
         rows.extend(peers(&subject));
-        limits(&mut part, attribute, &rows, stub);
+        limits(&mut part, attribute, &rows, stub as u64);
         table(&mut part, attribute, &rows, len(&archive));
         part.tables.push(choices::table(&format!("{attribute}: what the choices bring"), &archive));
     }

@@ -15,6 +15,10 @@ pub enum Part {
     SeekTable,
     /// The frame with this number; the first is 0.
     Frame(u32),
+    /// The start or the head of a delta.
+    Delta,
+    /// A part of a delta; the first is 0.
+    DeltaPart(u32),
 }
 
 impl fmt::Display for Part {
@@ -25,6 +29,8 @@ impl fmt::Display for Part {
             Part::Index => f.write_str("index"),
             Part::SeekTable => f.write_str("seek table"),
             Part::Frame(number) => write!(f, "frame {number}"),
+            Part::Delta => f.write_str("head of the delta"),
+            Part::DeltaPart(number) => write!(f, "part {number} of the delta"),
         }
     }
 }
@@ -37,6 +43,11 @@ pub enum Error {
     /// The bundle has another version of the format.
     Version {
         /// The bundle's version.
+        found: u32,
+    },
+    /// The delta has another version.
+    DeltaVersion {
+        /// The delta's version.
         found: u32,
     },
     /// The part ends before its last field, or has more bytes after it.
@@ -70,6 +81,11 @@ impl fmt::Display for Error {
                 "bundle format version {found} is not known (this program reads {} to {})",
                 crate::OLDEST_VERSION,
                 crate::BUNDLE_VERSION
+            ),
+            Error::DeltaVersion { found } => write!(
+                f,
+                "delta version {found} is not known (this program reads {})",
+                crate::DELTA_VERSION
             ),
             Error::Length(part) => write!(f, "{part}: wrong length"),
             Error::Digest(part) => write!(f, "{part}: digest does not match"),

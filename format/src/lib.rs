@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod argv0;
 mod base32;
+mod delta;
 mod descriptor;
 mod digest;
 mod entry;
@@ -33,6 +34,9 @@ mod wire;
 
 pub use argv0::Argv0;
 pub use base32::BASE32_DIGITS;
+pub use delta::{
+    Compression, DELTA_START_LEN, DELTA_VERSION, Delta, DeltaPart, DeltaStart, Recipe, Rename,
+};
 pub use descriptor::{
     BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, NOTE_NAME, NOTE_TYPE, OLDEST_VERSION, PathKey,
     Section, SectionTable,

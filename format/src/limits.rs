@@ -36,3 +36,12 @@ pub const LINK_TARGET_LEN: u16 = 4095;
 ///
 /// This limits the work for each file. A path of this depth is far longer than `PATH_MAX`.
 pub const DEPTH: usize = 8192;
+
+/// Bytes of a delta's head. A frame takes at most some hundred bytes of it, and most take 38.
+pub const DELTA_HEAD_LEN: u32 = 64 << 20;
+
+/// Bytes of the old bundle's tar stream from which a delta makes one frame. A reader holds them in memory.
+pub const PREFIX_LEN: u32 = FRAME_LEN;
+
+/// Bytes of a stub that a delta makes.
+pub const STUB_LEN: u32 = 64 << 20;

@@ -21,11 +21,12 @@ pub use single::DESCRIPTOR_BODY;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("descriptor", single::descriptor),
     ("seek-table", single::seek_table),
     ("manifest", single::manifest),
     ("index", single::index),
+    ("delta", single::delta),
     ("tar", bundle::tar),
     ("bundle", bundle::bundle),
     ("scan", scan::scan),

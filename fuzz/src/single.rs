@@ -1,7 +1,8 @@
 //! Fuzz targets for single parts. Each value has only one encoding, so encoding gives the decoded bytes again.
 
 use format::{
-    BUNDLE_VERSION, DESCRIPTOR_LEN, Descriptor, Digest, Index, Manifest, SeekTable, checksum,
+    BUNDLE_VERSION, DELTA_START_LEN, DESCRIPTOR_LEN, Delta, DeltaStart, Descriptor, Digest, Index,
+    Manifest, SeekTable, checksum,
 };
 
 use crate::parts::encode_index;
@@ -49,6 +50,26 @@ fn sealed(data: &[u8]) -> Option<[u8; DESCRIPTOR_LEN]> {
 pub(crate) fn seek_table(data: &[u8]) -> bool {
     let Ok(table) = SeekTable::decode(data) else { return false };
     assert!(table.encode().as_deref() == Ok(data), "two encodings of {table:?}");
+    true
+}
+
+/// Bytes of a delta's start before its digest: the magic bytes, the version and the length of the head.
+const DELTA_DIGEST: usize = 16;
+
+/// Target: the start and the head of a delta, whose length and digest it corrects.
+pub(crate) fn delta(data: &[u8]) -> bool {
+    let mut bytes = data.to_vec();
+    let Some((start, head)) = bytes.split_first_chunk_mut::<DELTA_START_LEN>() else {
+        return false;
+    };
+    let Ok(len) = u32::try_from(head.len()) else { return false };
+    start[DELTA_DIGEST - 4..DELTA_DIGEST].copy_from_slice(&len.to_le_bytes());
+    let digest = Digest::of(&[&start[..DELTA_DIGEST], head].concat());
+    start[DELTA_DIGEST..].copy_from_slice(&digest.0);
+    let Ok(delta) = DeltaStart::decode(start).and_then(|start| Delta::decode(&start, head)) else {
+        return false;
+    };
+    assert!(delta.encode().as_deref() == Ok(bytes.as_slice()), "two encodings of {delta:?}");
     true
 }
 

@@ -60,6 +60,12 @@ pub(crate) enum Command {
     Unit(Unit),
     /// Replace a bundle by a newer one from a web server; only what is new is fetched
     Update(Update),
+    /// Write what changed from one bundle to another: a delta, from which packer apply makes the new bundle
+    Delta(Delta),
+    /// Make the new bundle from the old one and a delta
+    Apply(Apply),
+    /// Show what changed from one bundle to another, and how much an update brings
+    Diff(Diff),
     /// Install, remove or list the desktop entries of bundles, for the user who calls it
     Desktop(Desktop),
     /// Print a completion script for a shell
@@ -550,6 +556,60 @@ pub(crate) struct Keygen {
     /// Keep the secret key without a password: who can read the file can sign
     #[arg(short = 'W', long)]
     pub(crate) no_password: bool,
+}
+
+/// Options of `packer delta`.
+#[derive(Args, Debug)]
+pub(crate) struct Delta {
+    /// The bundle that is there
+    pub(crate) old: PathBuf,
+
+    /// The bundle that is to be made of it
+    pub(crate) new: PathBuf,
+
+    /// Delta to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Bring changed frames whole: a larger delta, which any packer applies in the time of copying
+    #[arg(long)]
+    pub(crate) fast: bool,
+
+    /// Number of threads; it does not change the output [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// Options of `packer apply`.
+#[derive(Args, Debug)]
+pub(crate) struct Apply {
+    /// The bundle from which the delta was made; it may run
+    pub(crate) old: PathBuf,
+
+    /// A file that packer delta wrote
+    pub(crate) delta: PathBuf,
+
+    /// Bundle to write; it may be OLD, which is then replaced at the end
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Number of threads [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// Options of `packer diff`.
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// The old bundle
+    pub(crate) old: PathBuf,
+
+    /// The new bundle
+    pub(crate) new: PathBuf,
+
+    /// Print the differences as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `packer sign`.

@@ -3,7 +3,9 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completions;
+pub(crate) mod delta;
 pub(crate) mod desktop;
+pub(crate) mod diff;
 pub(crate) mod extract;
 pub(crate) mod find;
 mod gather;

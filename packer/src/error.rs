@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use format::Mode;
+use format::{Digest, Mode};
 use runtime::error::{Escaped, Unusable};
 
 use crate::elf::Machine;
@@ -334,6 +334,18 @@ pub(crate) enum Error {
     UpdateRunning { path: String },
     #[error("cannot replace {path}: {source}")]
     NotReplaced { path: String, source: io::Error },
+    #[error("{path} is not a delta")]
+    NoDelta { path: String },
+    #[error("{path} has {found} bytes instead of {expected}: it is not whole")]
+    DeltaLength { path: String, found: u64, expected: u64 },
+    /// Without this error, the message would say only that some digest is wrong.
+    #[error("{bundle} is the bundle {found}, but {delta} is for {expected}")]
+    OtherBundle { bundle: String, found: Digest, delta: String, expected: Digest },
+    #[error("{bundle} is the bundle {id}, which {delta} makes: it has been applied")]
+    UpToDate { bundle: String, delta: String, id: Digest },
+    /// Another version of zstd compresses to other bytes: the new bundle would not be what was signed.
+    #[error("{delta} needs zstd {needed}, and this packer has {found}")]
+    OtherZstd { delta: String, needed: String, found: String },
 
     #[error("{}", .0.what())]
     Runtime(runtime::error::Error),
@@ -507,9 +519,10 @@ impl Error {
             Error::OtherLength { .. } => {
                 "was this file stripped, or only partly copied? copy it again, and set dontStrip in Nix"
             }
-            Error::Damaged { source: format::Error::Version { .. }, .. } => {
-                "use the version of packer that wrote it"
-            }
+            Error::Damaged {
+                source: format::Error::Version { .. } | format::Error::DeltaVersion { .. },
+                ..
+            } => "use the version of packer that wrote it",
             Error::Damaged { .. } => "copy it again, or pack it again",
             Error::Contradiction { .. } => {
                 "this is a bug in the packer that wrote it: please report it, and pack again"
@@ -700,6 +713,15 @@ impl Error {
                     "its directory must be writable: call packer update as its owner, or with sudo; the bundle is as it was"
                 }
             },
+            Error::NoDelta { .. } => "give a file that packer delta wrote",
+            Error::DeltaLength { .. } => "copy or download the delta again",
+            Error::OtherBundle { .. } => {
+                "apply it to the bundle from which it was made, or get the whole new bundle"
+            }
+            Error::UpToDate { .. } => "nothing is to be done",
+            Error::OtherZstd { .. } => {
+                "use the packer that made it, or get the whole new bundle; packer delta --fast makes deltas for all"
+            }
             Error::Runtime(error) => return error.hint().to_string(),
         };
         hint.to_owned()

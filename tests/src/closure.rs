@@ -27,6 +27,14 @@ impl Closure {
         nix_build(attribute, &[])
     }
 
+    /// The same, made of what is in another directory than `target/nix-inputs`.
+    #[must_use]
+    pub fn example_with(attribute: &str, inputs: &Path) -> Closure {
+        let name = inputs.file_name().and_then(|name| name.to_str()).expect("a name is text");
+        let inputs = inputs.to_str().expect("a path is text");
+        build(&format!("{attribute}-{name}"), attribute, &["--arg", "inputs", inputs])
+    }
+
     /// The same, for a processor type; this machine's packages make it.
     #[must_use]
     pub fn example_for(processor: &str, attribute: &str) -> Closure {
@@ -70,14 +78,14 @@ fn nix_build(attribute: &str, arguments: &[&str]) -> Closure {
     static BUILT: Mutex<BTreeMap<String, Closure>> = Mutex::new(BTreeMap::new());
     // A build that failed fails again for whoever comes next.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let make = || build(attribute, arguments);
+    let make = || build(&attribute.replace('/', "-"), attribute, arguments);
     built.entry(attribute.to_owned()).or_insert_with(make).clone()
 }
 
-fn build(attribute: &str, arguments: &[&str]) -> Closure {
+/// Builds it; `name` is the end of the link's name.
+fn build(name: &str, attribute: &str, arguments: &[&str]) -> Closure {
     let _lock = fixture::lock("nix-build");
-    let link = format!("result-{}", attribute.replace('/', "-"));
-    let link = target().join("fixtures").join(link);
+    let link = target().join("fixtures").join(format!("result-{name}"));
     let mut command = Command::new(source().join("nix/build"));
     let attribute = match attribute.split_once('/') {
         Some((processor, attribute)) => {

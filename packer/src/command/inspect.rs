@@ -16,6 +16,7 @@ use crate::source::bundle::Bundle;
 use graph::Graph;
 use largest::Largest;
 use report::Report;
+pub(super) use report::rule;
 use tree::Tree;
 use why::Why;
 

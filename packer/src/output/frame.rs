@@ -30,6 +30,11 @@ pub(crate) fn max_len(level: i32) -> u64 {
 /// Bytes of input in zstd's largest block.
 const BLOCK_LEN: usize = 128 << 10;
 
+/// Returns the window's binary logarithm that a level has; 0 for the one that zstd chooses.
+pub(crate) fn window_log(level: i32) -> u32 {
+    if level >= WHOLE_WINDOW { max_len(level).ilog2() } else { 0 }
+}
+
 /// The limit on compressing a frame again to break up hashes.
 const ATTEMPTS: usize = 8;
 
@@ -81,15 +86,30 @@ pub(crate) fn cut(mut start: u64, mut boundaries: &[Boundary], max: u64) -> Vec<
 ///
 /// If zstd fails, or the frame still contains a hash after all attempts.
 fn compress(input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
+    compress_hidden(input, level, window_log(level), hashes).map(|(output, _)| output)
+}
+
+/// Compresses as [`FrameCache::compress`], with a window of this binary logarithm; 0 for the one that zstd chooses.
+/// Returns also the positions at which [`compress_blocks`] ended a block.
+///
+/// # Errors
+///
+/// As [`FrameCache::compress`].
+pub(crate) fn compress_hidden(
+    input: &[u8],
+    level: i32,
+    window_log: u32,
+    hashes: &Hashes,
+) -> Result<(Vec<u8>, BTreeSet<usize>)> {
     let mut breaks = first_breaks(input, hashes);
     for _ in 0..ATTEMPTS {
-        let output = compress_blocks(input, level, &breaks)?;
+        let output = compress_blocks(input, level, window_log, &breaks)?;
         let mut visible = BTreeSet::new();
         hashes.find(&output, |_, number| {
             visible.insert(number);
         });
         if visible.is_empty() {
-            return Ok(output);
+            return Ok((output, breaks));
         }
         hashes.find(input, |at, number| {
             if visible.contains(&number) {
@@ -116,16 +136,24 @@ fn first_breaks(input: &[u8], hashes: &Hashes) -> BTreeSet<usize> {
     }
 }
 
-/// Compresses `input` and ends a block at each position in `breaks`.
-fn compress_blocks(input: &[u8], level: i32, breaks: &BTreeSet<usize>) -> Result<Vec<u8>> {
+/// Compresses `input` and ends a block at each position in `breaks`, which are inside of it.
+///
+/// # Errors
+///
+/// If zstd fails.
+pub(crate) fn compress_blocks(
+    input: &[u8],
+    level: i32,
+    window_log: u32,
+    breaks: &BTreeSet<usize>,
+) -> Result<Vec<u8>> {
     let failed = |code| Error::Zstd { message: zstd_safe::get_error_name(code) };
     // A new context each time, so that the output depends only on the arguments.
     let mut context = CCtx::create();
     context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
-    if level >= WHOLE_WINDOW {
-        let window = max_len(level).ilog2();
+    if window_log > 0 {
         // zstd's search tree has two entries for each byte. Level 19 alone has half of them: 0.1 % larger files.
-        for parameter in [CParameter::WindowLog(window), CParameter::ChainLog(window + 1)] {
+        for parameter in [CParameter::WindowLog(window_log), CParameter::ChainLog(window_log + 1)] {
             context.set_parameter(parameter).map_err(failed)?;
         }
     }
@@ -249,7 +277,10 @@ pub(crate) mod tests {
             }
             assert!(
                 hashes()
-                    .first(&compress_blocks(&input, level, &BTreeSet::new()).unwrap())
+                    .first(
+                        &compress_blocks(&input, level, window_log(level), &BTreeSet::new())
+                            .unwrap()
+                    )
                     .is_some()
             );
             round_trip(&input, level);

@@ -202,14 +202,15 @@ fn check(name: &str, wanted: &Wanted, bytes: &[u8]) -> Result<()> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::LazyLock;
 
     use super::*;
     use crate::source::bundle::tests::{build, fixture, noise};
     use crate::source::store::tests::GLIBC;
     use crate::update::old_frames::OldFrames;
 
-    /// A bundle with several frames, in a directory of its own: its bytes, and where its head ends and its tail begins.
-    fn example() -> (tempfile::TempDir, Vec<u8>, usize, usize) {
+    /// A bundle with several frames: its bytes, and where its head ends and its tail begins.
+    static EXAMPLE: LazyLock<(Vec<u8>, usize, usize)> = LazyLock::new(|| {
         let (store, dir) = fixture();
         for (number, noise) in noise(18 << 20).chunks(1 << 20).enumerate() {
             store.file(&format!("{GLIBC}/share/{number}"), noise);
@@ -219,7 +220,15 @@ mod tests {
         let descriptor = &bundle.header.descriptor;
         let head = usize::try_from(descriptor.stub_len).unwrap();
         let tail = usize::try_from(descriptor.sections.manifest.offset).unwrap();
-        (dir, fs::read(&path).unwrap(), head, tail - SKIPPABLE_HEADER_LEN)
+        (fs::read(&path).unwrap(), head, tail - SKIPPABLE_HEADER_LEN)
+    });
+
+    /// Writes the bundle to a directory of its own.
+    fn example() -> (tempfile::TempDir, &'static [u8], usize, usize) {
+        let (bytes, head, tail) = &*EXAMPLE;
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("old"), bytes).unwrap();
+        (dir, bytes, *head, *tail)
     }
 
     #[test]
@@ -232,7 +241,7 @@ mod tests {
         for threads in [None, NonZeroUsize::new(3)] {
             let begun = Assembly::begin(&path, "old", &bytes[..head], &bytes[tail..]).unwrap();
             assert_eq!(begun.id(), old.header.id);
-            assert_eq!(begun.frames().len(), 2);
+            assert!(begun.frames().len() > 1);
             assert!(!path.exists());
             let whole = match threads {
                 None => begun.fill(source),
@@ -283,6 +292,6 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         let names = fs::read_dir(dir.path()).unwrap().count();
-        assert_eq!(names, 2, "only the old bundle and its stub");
+        assert_eq!(names, 1, "only the old bundle");
     }
 }

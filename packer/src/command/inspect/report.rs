@@ -380,7 +380,8 @@ fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole as f64
 }
 
-fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
+/// Returns the text of an environment rule, as the command line takes it.
+pub(in crate::command) fn rule(rule: &Rule, full_path: impl Fn(u16) -> String) -> String {
     let mut pieces = rule.value.iter().map(|piece| match piece {
         Piece::Bytes(bytes) => Escaped(bytes).to_string(),
         Piece::Path(path) => full_path(*path),
