@@ -84,9 +84,8 @@ pub(crate) fn measure() -> Part {
         ("a release of redis", Pair::updated("markov", &["redis-server", "redis-tools"]), 0.05),
         ("a release of glibc", Pair::updated("markov", &["libc6"]), 0.03),
     ] {
-        let bundles = [&pair.old, &pair.new].map(|closure| {
-            Bundle::of(closure).entry("/bin/markov").pack()
-        });
+        let bundles =
+            [&pair.old, &pair.new].map(|closure| Bundle::of(closure).entry("/bin/markov").pack());
         table(&mut part, title, &bundles, limit);
     }
     part.note(format!("Sizes are of the patch. Times are the fastest of {ROUNDS} runs, memory is the largest of one \
@@ -99,8 +98,7 @@ pub(crate) fn measure() -> Part {
 fn table(part: &mut Part, title: &str, bundles: &[Bundle; 2], limit: f64) {
     let whole = size(&bundles[1].path);
     let title = format!("{title}: patches of a bundle of {:.2} MB", whole / 1e6);
-    let head =
-        ["tool", "kB", "of the bundle", "make s", "make MiB", "apply s", "apply MiB"];
+    let head = ["tool", "kB", "of the bundle", "make s", "make MiB", "apply s", "apply MiB"];
     let mut table = Table::new(&title, &head);
     for tool in TOOLS {
         let files = match tool.on {

@@ -33,6 +33,8 @@ pub struct Compression {
     pub level: u8,
     /// The window's binary logarithm, 10 to 27; 0 for the one that zstd chooses.
     pub window_log: u8,
+    /// The binary logarithm of the search tree's length, 6 to 28; 0 for the one that zstd chooses.
+    pub chain_log: u8,
 }
 
 /// A store path of the old bundle that has another hash in the new one.
@@ -126,10 +128,11 @@ impl Delta {
         let mut writer = Writer::default();
         writer.bytes(&self.old.0);
         writer.bytes(&self.new.0);
-        let Compression { zstd, level, window_log } = self.compression;
+        let Compression { zstd, level, window_log, chain_log } = self.compression;
         writer.u32(zstd);
         writer.u8(level);
         writer.u8(window_log);
+        writer.u8(chain_log);
         writer.count(part, "store paths", self.renames.len())?;
         for Rename { path, hash } in &self.renames {
             writer.u32(*path);
@@ -168,10 +171,14 @@ impl Delta {
         }
         let mut reader = Reader::new(Part::Delta, head);
         let (old, new) = (Digest(reader.array()?), Digest(reader.array()?));
-        let compression =
-            Compression { zstd: reader.u32()?, level: reader.u8()?, window_log: reader.u8()? };
-        if !(1..=22).contains(&compression.level) || !matches!(compression.window_log, 0 | 10..=27)
-        {
+        let compression = Compression {
+            zstd: reader.u32()?,
+            level: reader.u8()?,
+            window_log: reader.u8()?,
+            chain_log: reader.u8()?,
+        };
+        let Compression { level, window_log, chain_log, .. } = compression;
+        if !matches!((level, window_log, chain_log), (1..=22, 0 | 10..=27, 0 | 6..=28)) {
             return Err(reader.invalid("a setting of zstd is out of range"));
         }
         let count = reader.count(limits::STORE_PATHS, 24, "store paths")?;
@@ -221,7 +228,7 @@ mod tests {
         Delta {
             old: Digest::of(b"old"),
             new: Digest::of(b"new"),
-            compression: Compression { zstd: 10507, level: 19, window_log: 24 },
+            compression: Compression { zstd: 10507, level: 19, window_log: 24, chain_log: 25 },
             renames: vec![
                 Rename { path: 0, hash: StoreHash([1; 20]) },
                 Rename { path: 7, hash: StoreHash([2; 20]) },
@@ -285,6 +292,7 @@ mod tests {
             (|delta| delta.compression.level = 23) as fn(&mut Delta),
             |delta| delta.compression.level = 0,
             |delta| delta.compression.window_log = 28,
+            |delta| delta.compression.chain_log = 29,
             |delta| delta.renames[1].path = 0,
             |delta| delta.stub.0 = delta.frames[1].clone(),
             |delta| delta.sections[0] = delta.frames[1].clone(),

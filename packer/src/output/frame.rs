@@ -4,7 +4,7 @@ mod cache;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use format::HASH_TEXT_LEN;
+use format::{Compression, HASH_TEXT_LEN};
 use zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
 
@@ -30,9 +30,17 @@ pub(crate) fn max_len(level: i32) -> u64 {
 /// Bytes of input in zstd's largest block.
 const BLOCK_LEN: usize = 128 << 10;
 
-/// Returns the window's binary logarithm that a level has; 0 for the one that zstd chooses.
-pub(crate) fn window_log(level: i32) -> u32 {
-    if level >= WHOLE_WINDOW { max_len(level).ilog2() } else { 0 }
+/// Returns what zstd is told to do at a level, 1 to 22.
+///
+/// zstd's search tree has two entries for each byte. Level 19 alone has half of them: 0.1 % larger files.
+pub(crate) fn compression(level: i32) -> Compression {
+    let log = |len: u64| u8::try_from(len.ilog2()).unwrap_or_default();
+    let (window_log, chain_log) = match level >= WHOLE_WINDOW {
+        true => (log(max_len(level)), log(2 * max_len(level))),
+        false => (0, 0),
+    };
+    let level = u8::try_from(level).unwrap_or_default();
+    Compression { zstd: zstd_safe::version_number(), level, window_log, chain_log }
 }
 
 /// The limit on compressing a frame again to break up hashes.
@@ -86,24 +94,22 @@ pub(crate) fn cut(mut start: u64, mut boundaries: &[Boundary], max: u64) -> Vec<
 ///
 /// If zstd fails, or the frame still contains a hash after all attempts.
 fn compress(input: &[u8], level: i32, hashes: &Hashes) -> Result<Vec<u8>> {
-    compress_hidden(input, level, window_log(level), hashes).map(|(output, _)| output)
+    compress_hidden(input, compression(level), hashes).map(|(output, _)| output)
 }
 
-/// Compresses as [`FrameCache::compress`], with a window of this binary logarithm; 0 for the one that zstd chooses.
-/// Returns also the positions at which [`compress_blocks`] ended a block.
+/// Compresses as [`FrameCache::compress`], with these settings. Returns also the positions at which [`compress_blocks`] ended a block.
 ///
 /// # Errors
 ///
 /// As [`FrameCache::compress`].
 pub(crate) fn compress_hidden(
     input: &[u8],
-    level: i32,
-    window_log: u32,
+    settings: Compression,
     hashes: &Hashes,
 ) -> Result<(Vec<u8>, BTreeSet<usize>)> {
     let mut breaks = first_breaks(input, hashes);
     for _ in 0..ATTEMPTS {
-        let output = compress_blocks(input, level, window_log, &breaks)?;
+        let output = compress_blocks(input, settings, &breaks)?;
         let mut visible = BTreeSet::new();
         hashes.find(&output, |_, number| {
             visible.insert(number);
@@ -143,19 +149,20 @@ fn first_breaks(input: &[u8], hashes: &Hashes) -> BTreeSet<usize> {
 /// If zstd fails.
 pub(crate) fn compress_blocks(
     input: &[u8],
-    level: i32,
-    window_log: u32,
+    settings: Compression,
     breaks: &BTreeSet<usize>,
 ) -> Result<Vec<u8>> {
     let failed = |code| Error::Zstd { message: zstd_safe::get_error_name(code) };
     // A new context each time, so that the output depends only on the arguments.
     let mut context = CCtx::create();
-    context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
-    if window_log > 0 {
-        // zstd's search tree has two entries for each byte. Level 19 alone has half of them: 0.1 % larger files.
-        for parameter in [CParameter::WindowLog(window_log), CParameter::ChainLog(window_log + 1)] {
-            context.set_parameter(parameter).map_err(failed)?;
-        }
+    let Compression { level, window_log, chain_log, .. } = settings;
+    // 0 is zstd's own choice.
+    for parameter in [
+        CParameter::CompressionLevel(level.into()),
+        CParameter::WindowLog(window_log.into()),
+        CParameter::ChainLog(chain_log.into()),
+    ] {
+        context.set_parameter(parameter).map_err(failed)?;
     }
     // This writes the length to the frame header. There is no checksum: the index has a digest of each frame.
     context.set_pledged_src_size(Some(input.len() as u64)).map_err(failed)?;
@@ -277,10 +284,7 @@ pub(crate) mod tests {
             }
             assert!(
                 hashes()
-                    .first(
-                        &compress_blocks(&input, level, window_log(level), &BTreeSet::new())
-                            .unwrap()
-                    )
+                    .first(&compress_blocks(&input, compression(level), &BTreeSet::new()).unwrap())
                     .is_some()
             );
             round_trip(&input, level);

@@ -187,8 +187,7 @@ impl Applier<'_> {
     }
 
     fn compress(&self, content: &[u8], breaks: &[u32]) -> Result<Vec<u8>> {
-        let format::Compression { level, window_log, .. } = self.file.delta.compression;
         let breaks = breaks.iter().map(|position| *position as usize).collect();
-        frame::compress_blocks(content, level.into(), window_log.into(), &breaks)
+        frame::compress_blocks(content, self.file.delta.compression, &breaks)
     }
 }

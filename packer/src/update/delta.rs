@@ -117,7 +117,7 @@ pub(crate) fn make(
 }
 
 /// The settings in a delta that compresses nothing.
-const UNUSED: Compression = Compression { zstd: 0, level: 1, window_log: 0 };
+const UNUSED: Compression = Compression { zstd: 0, level: 1, window_log: 0, chain_log: 0 };
 
 /// Finds the settings with which the manifest and the index of a bundle were compressed.
 ///
@@ -129,17 +129,14 @@ fn compression(bundle: &Bundle) -> Result<Option<Compression>> {
         sections.push((stored::content(bundle, kind)?, stored::section(bundle, kind)?));
     }
     for level in LEVELS {
-        let window_log = frame::window_log(level);
+        let settings = frame::compression(level);
         let mut fits = true;
         for (content, stored) in &sections {
-            let again = || frame::compress_hidden(content, level, window_log, &hidden);
+            let again = || frame::compress_hidden(content, settings, &hidden);
             fits = fits && again().is_ok_and(|(again, _)| again == *stored);
         }
-        if let (true, Ok(level), Ok(window_log)) =
-            (fits, u8::try_from(level), u8::try_from(window_log))
-        {
-            let zstd = zstd_safe::version_number();
-            return Ok(Some(Compression { zstd, level, window_log }));
+        if fits {
+            return Ok(Some(settings));
         }
     }
     Ok(None)
@@ -226,7 +223,7 @@ impl Maker<'_> {
         stored: Vec<u8>,
         prefix: impl FnOnce() -> Result<(Vec<u8>, Vec<Extent>)>,
     ) -> Result<Piece> {
-        let Some(Compression { level, window_log, .. }) = self.compression else {
+        let Some(settings) = self.compression else {
             return Ok(Piece::Whole(stored));
         };
         let (prefix, from) = prefix()?;
@@ -235,7 +232,7 @@ impl Maker<'_> {
             return Ok(Piece::Whole(stored));
         }
         let hidden = &self.hidden;
-        match frame::compress_hidden(content, level.into(), window_log.into(), hidden) {
+        match frame::compress_hidden(content, settings, hidden) {
             Ok((again, breaks)) if again == stored => {
                 let breaks = breaks.into_iter().filter_map(|at| u32::try_from(at).ok()).collect();
                 Ok(Piece::Patched { patch, len: length(content)?, from, breaks })

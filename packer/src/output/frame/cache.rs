@@ -122,7 +122,7 @@ mod tests {
     use format::StorePath;
 
     use super::*;
-    use crate::output::frame::compress_blocks;
+    use crate::output::frame::{compress_blocks, compression};
     use crate::output::frame::tests::noise;
     use crate::source::store::tests::{BASH, GLIBC};
 
@@ -160,7 +160,7 @@ mod tests {
         let (input, hashes) = (noise(10_000), hashes(&[]));
         cache.compress(&input, 3, &hashes).unwrap();
         // A different frame of the same input, stored in the cache: getting it back shows that the cache is used.
-        let other = compress_blocks(&input, 3, 0, &[5000].into()).unwrap();
+        let other = compress_blocks(&input, compression(3), &[5000].into()).unwrap();
         assert!(other != cache.compress(&input, 3, &hashes).unwrap());
         write(dir.path(), &key(&input, 3, &hashes), &other).unwrap();
         assert!(cache.compress(&input, 3, &hashes).unwrap() == other);
