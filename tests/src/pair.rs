@@ -126,7 +126,7 @@ fn sha256(path: &Path) -> String {
 /// Compiles the server with a change of two lines; returns the program.
 fn changed_server() -> PathBuf {
     let directory = target().join("fixtures/changed-server");
-    let script = r#"rm -rf "$1"; mkdir -p "$1/examples/markov"
+    let script = r#"rm -rf "$1/examples"; mkdir -p "$1/examples/markov"
         cp -r examples/markov/server "$1/examples/markov"; cp Cargo.lock "$1"
         sed -e 's|^members = .*|members = ["examples/markov/server"]|' -e '/^# The stub: small/,$d' \
             -e '/^\[workspace.dependencies\]/,/^$/d' Cargo.toml > "$1/Cargo.toml"
