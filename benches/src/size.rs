@@ -23,8 +23,8 @@ const LEVELS: [i32; 6] = [3, 9, 12, 15, 19, 22];
 const STUB_LIMIT: f64 = 512.0;
 
 /// The limits on the size, from what was reached: docs/size.md says what is left and why.
-const PAYLOAD_LIMIT: f64 = 1.0;
-const BUNDLE_LIMIT: f64 = 1.05;
+const PAYLOAD_LIMIT: f64 = 1.02;
+const BUNDLE_LIMIT: f64 = 1.06;
 const XZ_LIMIT: f64 = 1.15;
 
 /// The limit on packing again after a small change, of packing anew.
