@@ -156,7 +156,7 @@ fn limits(part: &mut Part, attribute: &str, rows: &[Row], stub: u64) {
     };
     let [usual, ultra] = ["bundle, level 19", "bundle, level 22"];
     compare("payload, level 19", bytes(usual) - stub, SOLID, PAYLOAD_LIMIT);
-    compare(usual, bytes(usual), STOCK, 1.0);
+    compare(usual, bytes(usual), STOCK, BUNDLE_LIMIT);
     compare(usual, bytes(usual), SOLID, BUNDLE_LIMIT);
     compare(ultra, bytes(ultra), XZ, XZ_LIMIT);
 }
