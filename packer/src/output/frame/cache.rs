@@ -122,8 +122,8 @@ mod tests {
     use format::StorePath;
 
     use super::*;
-    use crate::output::frame::{compress_blocks, compression};
     use crate::output::frame::tests::noise;
+    use crate::output::frame::{compress_blocks, compression};
     use crate::source::store::tests::{BASH, GLIBC};
 
     fn hashes(base_names: &[&str]) -> Hashes {
