@@ -114,7 +114,8 @@ fn compare(old: &Path, new: &Path) -> ([u64; 3], Turns) {
 /// The bundle of markov, whose server is changed in its second version.
 fn new_server(version: u32) -> PathBuf {
     let closure = Closure::example("markov");
-    let top = once(directory().join(format!("new-server-{version}")), |half| {
+    let name = closure.path.file_name().expect("a store path has a name").display().to_string();
+    let top = once(directory().join(format!("new-server-{version}-{name}")), |half| {
         let store = half.join("nix/store");
         fs::create_dir_all(&store).expect("make a store");
         run(Command::new("cp").arg("-a").args(closure.requisites()).arg(&store)).expect_code(0);
