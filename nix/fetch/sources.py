@@ -23,7 +23,7 @@ DISTRIBUTIONS = {"Debian", "Ubuntu"}
 def fetch(sources, packages, directory):
     """Takes source packages, and the .deb files of packages, where an earlier run has not."""
     path = directory / "lock.json"
-    machine = debian.machine()
+    machine = debian.machine(debian.architecture())
     before = json.loads(path.read_text()) if path.exists() else {}
     if before.get("machine") != machine:
         before = {}
