@@ -147,6 +147,9 @@ pub(crate) struct Packed {
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) smaller: Smaller,
+
     /// A file whose content must not be in the closure: then nothing is packed; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) secret: Vec<PathBuf>,
@@ -193,6 +196,24 @@ pub(crate) struct Packed {
     /// Neither use compressed frames and fetched store paths of earlier builds from ~/.cache/packer, nor keep new ones there
     #[arg(long)]
     pub(crate) no_cache: bool,
+}
+
+/// What is left out or changed to save room.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Smaller {
+    /// Leave out what running does not need: documentation, headers, static libraries, tests of interpreters,
+    /// translations but English ones, debug files; docs/slim.md has the rules
+    #[arg(long)]
+    pub(crate) slim: bool,
+
+    /// Languages whose translations stay, separated by commas, such as en,de or pt_BR; others are left out; all keeps
+    /// all, none keeps none [default: all, with --slim en]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) locales: Vec<String>,
+
+    /// Take debug information out of ELF programs and libraries that have it; symbols stay
+    #[arg(long)]
+    pub(crate) strip: bool,
 }
 
 /// Whose signatures of store paths count.
@@ -297,7 +318,7 @@ impl Build {
 #[command(mut_arg("closure", |arg| arg.required_unless_present_any(["closure_graph", "bundle"])))]
 pub(crate) struct Image {
     /// A bundle whose closure, entries and environment rules the image gets
-    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "graphics", "store_root", "from"])]
+    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "slim", "locales", "strip", "graphics", "store_root", "from"])]
     pub(crate) bundle: Option<PathBuf>,
 
     #[command(flatten)]
@@ -522,7 +543,7 @@ impl Plain {
 #[command(mut_arg("closure", |arg| arg.required_unless_present_any(["closure_graph", "bundle"])))]
 pub(crate) struct Sbom {
     /// The bundle
-    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "store_root", "secret", "system", "from"])]
+    #[arg(conflicts_with_all = ["closure", "closure_graph", "entry", "env", "exclude", "slim", "locales", "strip", "store_root", "secret", "system", "from"])]
     pub(crate) bundle: Option<PathBuf>,
 
     #[command(flatten)]

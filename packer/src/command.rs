@@ -19,6 +19,7 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod sbom;
 pub(crate) mod sign;
+mod smaller;
 mod summary;
 pub(crate) mod unit;
 pub(crate) mod update;

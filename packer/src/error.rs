@@ -77,6 +77,10 @@ pub(crate) enum Error {
     SecretFound { secret: String, path: String },
     #[error("the pattern {pattern} is not valid: {}", source.kind())]
     Pattern { pattern: String, source: globset::Error },
+    #[error("{name} is not the name of a language")]
+    Language { name: String },
+    #[error("the rules of --slim have a line that packer does not know: {line}")]
+    SlimRule { line: String },
 
     #[error("the closure has no program {entry}")]
     NoEntry { entry: String, programs: String },
@@ -434,6 +438,10 @@ impl Error {
             Error::Pattern { .. } => {
                 "write a glob such as 'share/man/**'; '[', '{' and '\\' are special characters"
             }
+            Error::Language { .. } => {
+                "--locales takes names as in share/locale, such as en, de or pt_BR; all keeps all, none keeps none"
+            }
+            Error::SlimRule { .. } => "this is a bug in packer: please report it",
             Error::NoEntry { programs, .. } if programs.is_empty() => {
                 "--entry takes a path below the store path, such as /bin/markov"
             }

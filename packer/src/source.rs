@@ -15,5 +15,8 @@ pub(crate) mod path_info;
 pub(crate) mod reader;
 pub(crate) mod reference;
 pub(crate) mod resolve;
+pub(crate) mod slim;
 pub(crate) mod store;
+pub(crate) mod strip;
+pub(crate) mod stripped;
 pub(crate) mod tree;

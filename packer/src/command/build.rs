@@ -74,6 +74,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         mut rules,
         graphics,
         hidden,
+        left_out,
         threads,
     } = gathered;
     if options.portable {
@@ -122,6 +123,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         fetched: fetched.paths.len(),
         unvouched: fetched.unvouched,
         files: tree.file_count(),
+        left_out: left_out.into_iter().map(Into::into).collect(),
         frames: written.frames,
         bytes_before: tree.len(),
         bytes_after: written.file_len,

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use format::{Findings, Manifest, STORE_DIR, StorePath};
+use format::{Findings, LeftOut, Manifest, STORE_DIR, StorePath};
 
+use super::smaller::{self, Whole};
 use crate::cli;
 use crate::elf::Machine;
 use crate::error::{Error, Result};
@@ -43,6 +44,8 @@ pub(crate) struct Found {
     /// The processor type of the entries.
     pub(crate) machine: Machine,
     exclude: Exclude,
+    /// What rules left out.
+    left_out: Vec<LeftOut>,
     secrets: Secrets,
     threads: NonZeroUsize,
 }
@@ -63,6 +66,8 @@ pub(crate) struct Gathered {
     pub(crate) graphics: Option<Graphics>,
     /// The hashes of the whole closure, excluded store paths too: Nix scans the output for them.
     pub(crate) hidden: Hashes,
+    /// What rules left out, sorted by their names.
+    pub(crate) left_out: Vec<LeftOut>,
     pub(crate) threads: NonZeroUsize,
 }
 
@@ -120,14 +125,18 @@ pub(crate) fn find(
     let drivers = graphics::choose(&store, &tree, &drivers)?;
     let named: Vec<StorePath> =
         closure.roots.iter().filter(|root| drivers.as_ref() != Some(*root)).cloned().collect();
-    let programs = match entry::choose(&store, &tree, &named, &options.entry) {
-        Err(Error::NoProgram { .. } | Error::SeveralPrograms { .. })
-            if entries == Entries::Name =>
-        {
-            Vec::new()
-        }
-        programs => programs?,
-    };
+    let choose =
+        |store: &Store, tree: &Tree| match entry::choose(store, tree, &named, &options.entry) {
+            Err(Error::NoProgram { .. } | Error::SeveralPrograms { .. })
+                if entries == Entries::Name =>
+            {
+                Ok(Vec::new())
+            }
+            programs => programs,
+        };
+    let programs = choose(&store, &tree)?;
+    let whole = Whole { closure: &closure, programs: &programs, drivers: drivers.as_ref() };
+    let (tree, left_out) = smaller::make(&mut store, tree, options, &whole, threads, progress)?;
     let machine = processor::choose(&store, &tree, &programs, machine.or(options.system))?;
     Ok(Found {
         store,
@@ -138,6 +147,7 @@ pub(crate) fn find(
         drivers,
         machine,
         exclude,
+        left_out,
         secrets,
         threads,
     })
@@ -163,6 +173,7 @@ impl Found {
             programs,
             drivers,
             exclude,
+            left_out,
             secrets,
             threads,
             ..
@@ -201,6 +212,7 @@ impl Found {
             rules,
             graphics,
             hidden,
+            left_out,
             threads,
         })
     }
@@ -218,6 +230,7 @@ impl Gathered {
         }
         let mut manifest = manifest::manifest(&self.tree, &self.content, findings, info);
         manifest.is_unchecked = self.fetched.unvouched > 0;
+        manifest.left_out.clone_from(&self.left_out);
         manifest
     }
 }

@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::gather::{self, Entries, Gathered};
+use super::print;
 use super::push::push;
-use super::{print, summary};
+use super::summary::{self, LeftOut};
 use crate::elf::Machine;
 use crate::error::{Error, Result};
 use crate::output::frame::FrameCache;
@@ -96,7 +97,8 @@ pub(crate) fn image(options: &cli::Image) -> Result<()> {
     drop(progress);
     let output = options.output.as_deref().or(options.push.as_deref().map(Path::new));
     let output = output.map(show::path).unwrap_or_default();
-    report(&output, options.json, tree, &written, &paths, started)?;
+    let left_out: Vec<LeftOut> = gathered.left_out.iter().cloned().map(Into::into).collect();
+    report(&output, options.json, (tree, &left_out), &written, &paths, started)?;
     match &options.push {
         Some(target) => push(&cli::Push {
             source: path,
@@ -117,7 +119,7 @@ fn temporary() -> Result<TempDir> {
 fn report(
     output: &str,
     is_json: bool,
-    tree: &Tree,
+    (tree, left_out): (&Tree, &[LeftOut]),
     written: &[Written],
     paths: &[Vec<usize>],
     started: Instant,
@@ -138,6 +140,7 @@ fn report(
             "output": output,
             "store_paths": tree.paths.len(),
             "files": files,
+            "left_out": left_out,
             "bytes_before": before,
             "bytes_after": bytes,
             "layers": written.iter().zip(paths).map(layer).collect::<Vec<_>>(),
@@ -146,7 +149,8 @@ fn report(
     }
     let (before, after) = (Size(before), Size(bytes));
     print::text(&format!(
-        "{output}: {files} files, {before} -> {after} in {layers} layers, in {seconds:.1} s\n"
+        "{output}: {files} files, {before} -> {after} in {layers} layers, {}in {seconds:.1} s\n",
+        summary::saved(left_out)
     ))
 }
 

@@ -9,6 +9,31 @@ use crate::command::print;
 use crate::error::Result;
 use crate::plan::verdict::Relocation;
 
+/// What a rule left out; the field names are the keys of the JSON output.
+#[derive(Debug, Serialize)]
+pub(crate) struct LeftOut {
+    pub(crate) rule: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+impl From<format::LeftOut> for LeftOut {
+    fn from(format::LeftOut { rule, files, bytes }: format::LeftOut) -> LeftOut {
+        LeftOut { rule, files, bytes }
+    }
+}
+
+/// Says what all rules together left out; nothing if they left out nothing.
+pub(crate) fn saved(left_out: &[LeftOut]) -> String {
+    let (files, bytes) = left_out.iter().fold((0, 0), |(files, bytes), rule| {
+        (files + rule.files, rule.bytes.saturating_add(bytes))
+    });
+    match files {
+        0 => String::new(),
+        files => format!("left out {} of {files} files, ", Size(bytes)),
+    }
+}
+
 /// The summary; the field names are the keys of the JSON output.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
@@ -22,6 +47,8 @@ pub(crate) struct Summary {
     /// Those of them for which nobody vouches.
     pub(crate) unvouched: usize,
     pub(crate) files: usize,
+    /// What rules left out.
+    pub(crate) left_out: Vec<LeftOut>,
     pub(crate) frames: usize,
     /// Bytes of all files.
     pub(crate) bytes_before: u64,
@@ -45,7 +72,10 @@ impl Summary {
         let name = self.output.rsplit('/').next().unwrap_or(&self.output);
         let Summary { files, bytes_before, bytes_after, seconds, relocation, .. } = self;
         let (before, after) = (Size(*bytes_before), Size(*bytes_after));
-        format!("{name}: {files} files, {before} -> {after} in {seconds:.1} s, {relocation}\n")
+        let saved = saved(&self.left_out);
+        format!(
+            "{name}: {files} files, {before} -> {after} in {seconds:.1} s, {saved}{relocation}\n"
+        )
     }
 }
 
@@ -60,7 +90,7 @@ mod tests {
 
     #[test]
     fn line_tells_files_sizes_and_time() {
-        let summary = Summary {
+        let mut summary = Summary {
             output: "./markov".into(),
             entries: vec!["markov".into()],
             modes: vec!["namespace"],
@@ -68,6 +98,7 @@ mod tests {
             fetched: 0,
             unvouched: 0,
             files: 1715,
+            left_out: Vec::new(),
             frames: 13,
             bytes_before: 106_249_000,
             bytes_after: 33_100_000,
@@ -77,6 +108,13 @@ mod tests {
         assert_eq!(
             summary.line(),
             "markov: 1715 files, 106.2 MB -> 33.1 MB in 12.3 s, \
+             relocatable (2267 references in 212 files)\n"
+        );
+        let rule = |bytes| LeftOut { rule: "headers".into(), files: 7, bytes };
+        summary.left_out = vec![rule(1_000_000), rule(500_000)];
+        assert_eq!(
+            summary.line(),
+            "markov: 1715 files, 106.2 MB -> 33.1 MB in 12.3 s, left out 1.5 MB of 14 files, \
              relocatable (2267 references in 212 files)\n"
         );
     }

@@ -25,6 +25,19 @@ pub(crate) enum Unresolved {
 ///
 /// If the path does not exist, or leads out of the closure.
 pub(crate) fn resolve(tree: &Tree, path: &[u8]) -> Result<u32, Unresolved> {
+    trace(tree, path, |_| {})
+}
+
+/// As [`resolve`]; gives each node on the way to `pass`.
+///
+/// # Errors
+///
+/// As for [`resolve`].
+pub(crate) fn trace(
+    tree: &Tree,
+    path: &[u8],
+    mut pass: impl FnMut(u32),
+) -> Result<u32, Unresolved> {
     // The nodes on the path so far; empty for the store directory itself.
     let mut passed: Vec<u32> = Vec::new();
     let mut rest = components(below_store(path)?);
@@ -46,6 +59,7 @@ pub(crate) fn resolve(tree: &Tree, path: &[u8]) -> Result<u32, Unresolved> {
                 .find(|child| tree.node(*child).name == component)
                 .ok_or(Unresolved::Missing)?,
         };
+        pass(child);
         match &tree.node(child).kind {
             Kind::Symlink { .. } if links == LINKS => return Err(Unresolved::Loop),
             Kind::Symlink { target } => {

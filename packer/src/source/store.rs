@@ -12,6 +12,7 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 use crate::error::{Error, Result};
 use crate::show;
 use crate::source::kept::{KeptFile, Nar, Nars};
+use crate::source::stripped::{StrippedFile, StrippedFiles};
 
 /// The largest number of bytes in a path for one system call: `PATH_MAX` (4096) includes the NUL at the end.
 const PATH_LEN: usize = 4095;
@@ -24,6 +25,8 @@ pub(crate) struct Store {
     origin: Origin,
     /// Store paths that were fetched; they are read from here even if the directory has them.
     fetched: Nars,
+    /// Files that were stripped; their contents are these.
+    stripped: StrippedFiles,
 }
 
 /// Where a store comes from; it decides how packer finds closures.
@@ -63,12 +66,21 @@ impl Store {
         let dir = std::path::absolute(&dir).map_err(|source| Error::io("find", &dir, source))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&dir, flags, Mode::empty()) {
-            Ok(fd) => Ok(Store { dir, fd: Some(fd), origin, fetched: Nars::default() }),
+            Ok(fd) => Ok(Store::new(dir, Some(fd), origin)),
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {
-                Ok(Store { dir, fd: None, origin, fetched: Nars::default() })
+                Ok(Store::new(dir, None, origin))
             }
             Err(errno) => Err(Error::io("open", &dir, errno.into())),
         }
+    }
+
+    fn new(dir: PathBuf, fd: Option<OwnedFd>, origin: Origin) -> Store {
+        Store { dir, fd, origin, fetched: Nars::default(), stripped: StrippedFiles::default() }
+    }
+
+    /// Replaces the contents of files that were stripped.
+    pub(crate) fn set_stripped(&mut self, stripped: StrippedFiles) {
+        self.stripped = stripped;
     }
 
     /// Adds store paths that were fetched.
@@ -117,6 +129,9 @@ impl Store {
     ///
     /// If it cannot be opened, or is a symbolic link.
     pub(crate) fn open_file(&self, path: &[u8]) -> io::Result<StoreFile<'_>> {
+        if let Some(file) = self.stripped.get(path) {
+            return Ok(StoreFile::Stripped { file, at: 0 });
+        }
         Ok(match self.fetched.at(path) {
             Some((nar, below)) => {
                 StoreFile::Fetched { file: self.fetched.open(nar, below)?, at: 0 }
@@ -190,6 +205,11 @@ pub(crate) enum StoreFile<'a> {
         /// Where the next bytes are read.
         at: u64,
     },
+    Stripped {
+        file: StrippedFile<'a>,
+        /// Where the next bytes are read.
+        at: u64,
+    },
 }
 
 impl StoreFile<'_> {
@@ -202,6 +222,7 @@ impl StoreFile<'_> {
         match self {
             StoreFile::Local(file) => file.read_at(buffer, offset),
             StoreFile::Fetched { file, .. } => file.read_at(buffer, offset),
+            StoreFile::Stripped { file, .. } => file.read_at(buffer, offset),
         }
     }
 
@@ -235,24 +256,29 @@ impl Read for StoreFile<'_> {
                 *at += count as u64;
                 Ok(count)
             }
+            StoreFile::Stripped { file, at } => {
+                let count = file.read_at(buffer, *at)?;
+                *at += count as u64;
+                Ok(count)
+            }
         }
     }
 }
 
 impl Seek for StoreFile<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match self {
-            StoreFile::Local(file) => file.seek(to),
-            StoreFile::Fetched { file, at } => {
-                let place = match to {
-                    SeekFrom::Start(place) => Some(place),
-                    SeekFrom::End(by) => file.len.checked_add_signed(by),
-                    SeekFrom::Current(by) => at.checked_add_signed(by),
-                };
-                *at = place.ok_or(io::ErrorKind::InvalidInput)?;
-                Ok(*at)
-            }
-        }
+        let (len, at) = match self {
+            StoreFile::Local(file) => return file.seek(to),
+            StoreFile::Fetched { file, at } => (file.len, at),
+            StoreFile::Stripped { file, at } => (file.len(), at),
+        };
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::End(by) => len.checked_add_signed(by),
+            SeekFrom::Current(by) => at.checked_add_signed(by),
+        };
+        *at = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(*at)
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Tree {
     pub(crate) paths: Vec<StorePath>,
     /// For each store path, the number of its root node.
     pub(crate) roots: Vec<u32>,
-    /// For each store path, whether files of it were left out.
+    /// For each store path, whether files of it were left out or changed: it is not the one that Nix knows.
     pub(crate) partial: Vec<bool>,
     pub(crate) nodes: Vec<Node>,
 }
@@ -96,6 +96,45 @@ impl Tree {
             *last = is_partial;
         }
         Ok(())
+    }
+
+    /// The tree without these nodes, whose store paths are then partial. With a directory goes all that is below it; a
+    /// store path itself stays.
+    pub(crate) fn without(self, is_left_out: impl Fn(u32) -> bool) -> Tree {
+        let mut tree = Tree { paths: self.paths, partial: self.partial, ..Tree::default() };
+        // For each node its new number; `None` if it is left out.
+        let mut numbers: Vec<Option<u32>> = Vec::with_capacity(self.nodes.len());
+        let mut next = 0;
+        let mut ends = Vec::new();
+        for (old, node) in (0..).zip(self.nodes) {
+            let parent = node.parent.map(|parent| numbers[parent as usize]);
+            let stays = match parent {
+                None => true,
+                Some(parent) => parent.is_some() && !is_left_out(old),
+            };
+            numbers.push(stays.then_some(next));
+            if !stays {
+                if let Some(partial) = tree.partial.get_mut(tree.roots.len().saturating_sub(1)) {
+                    *partial = true;
+                }
+                continue;
+            }
+            next += 1;
+            if node.parent.is_none() {
+                tree.roots.push(next - 1);
+            }
+            ends.push(node.end);
+            tree.nodes.push(Node { parent: parent.flatten(), ..node });
+        }
+        // A node ends where the next that stays begins.
+        let mut following = vec![next; numbers.len() + 1];
+        for (old, number) in numbers.iter().enumerate().rev() {
+            following[old] = number.unwrap_or(following[old + 1]);
+        }
+        for (node, end) in tree.nodes.iter_mut().zip(ends) {
+            node.end = following[end as usize];
+        }
+        tree
     }
 
     fn add(&mut self, parent: Option<u32>, name: Vec<u8>, kind: Kind) -> Result<u32> {
@@ -293,6 +332,24 @@ mod tests {
         assert_eq!(tree.partial, [true, false]);
         assert_eq!(read(&store, &["share/info"]).unwrap().partial, [false, false]);
         assert_eq!(read(&store, &["/nix/store/*-glibc"]).unwrap().paths.len(), 1);
+    }
+
+    #[test]
+    fn a_tree_without_nodes_is_as_if_they_were_excluded() {
+        let store = TestStore::new();
+        store.file(&format!("{GLIBC}/a"), "1").file(&format!("{GLIBC}/share/man/man1/ls.1"), "2");
+        store.file(&format!("{GLIBC}/share/x"), "3").file(&format!("{BASH}/z"), "4");
+        for exclude in [&["share/man"][..], &["a", "share"], &["share/x", "z"], &[]] {
+            let expected = read(&store, exclude).unwrap();
+            let whole = read(&store, &[]).unwrap();
+            let all = locations(&whole);
+            let is_left_out = |number: u32| {
+                let location = &all[number as usize];
+                location.split_once('/').is_some_and(|(_, below)| exclude.contains(&below))
+            };
+            let tree = whole.without(is_left_out);
+            assert_eq!(format!("{tree:?}"), format!("{expected:?}"), "{exclude:?}");
+        }
     }
 
     #[test]

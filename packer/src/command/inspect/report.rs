@@ -11,6 +11,7 @@ use runtime::payload::Sections;
 use serde::Serialize;
 
 use super::info::{self, Info};
+use crate::command::summary::LeftOut;
 use crate::elf::{self, Machine};
 use crate::error::Result;
 use crate::plan::verdict::{Relocation, Verdict};
@@ -68,13 +69,6 @@ struct Entry {
     /// The number of store paths that it needs: a first start unpacks these.
     store_paths: usize,
     /// Bytes of their files.
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct LeftOut {
-    rule: String,
-    files: u64,
     bytes: u64,
 }
 
@@ -169,15 +163,7 @@ impl Report {
             files: store_paths.iter().map(|path| path.files).sum(),
             bytes_before: store_paths.iter().map(|path| path.bytes).fold(0, u64::saturating_add),
             store_paths,
-            left_out: manifest
-                .left_out
-                .iter()
-                .map(|format::LeftOut { rule, files, bytes }| LeftOut {
-                    rule: rule.clone(),
-                    files: *files,
-                    bytes: *bytes,
-                })
-                .collect(),
+            left_out: manifest.left_out.iter().cloned().map(Into::into).collect(),
             signatures: info::signatures(manifest),
             packed_unchecked: manifest.is_unchecked,
             tar_bytes: seek_table.tar_len(),
