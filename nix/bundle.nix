@@ -22,6 +22,8 @@ in
   # Graphics drivers to pack: true for Mesa's, or a derivation with what NixOS has at /run/opengl-driver.
 , graphics ? false
 , level ? null
+  # Languages whose translations stay, such as [ "en" "de" ].
+, locales ? [ ]
   # Packages of which the bill of materials says what their `meta` says, besides `drv` and `extra`.
 , meta ? [ ]
 , mode ? [ ]
@@ -35,6 +37,10 @@ in
 , sbom ? meta != [ ]
   # Paths, as text, of files whose content must not be packed; the builder must see them.
 , secret ? [ ]
+  # Whether to leave out what running does not need.
+, slim ? false
+  # Whether to take debug information out of ELF files.
+, strip ? false
 , stub ? null
   # What the closure is for, such as "aarch64-linux"; null: what the entry is for.
 , system ? null
@@ -65,6 +71,9 @@ let
     ++ option "--env" env
     ++ option "--exclude" exclude
     ++ option "--graphics" drivers
+    ++ (if slim then [ "--slim" ] else [ ])
+    ++ option "--locales" locales
+    ++ (if strip then [ "--strip" ] else [ ])
     ++ option "--secret" secret
     ++ option "--system" system
     ++ option "--threads" threads;

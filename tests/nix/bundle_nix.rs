@@ -200,7 +200,8 @@ fn attributes_are_passed_on() {
     let expression = format!(
         r#"{} {{ drv = {drv}; extra = [ {extra} ];
             entry = [ "/bin/true" "/bin/hello" ]; env = [ "A=b c" "D?={}" ]; exclude = "share/man/**";
-            level = 3; mode = [ "namespace" "ram" ]; threads = 1; }}"#,
+            level = 3; mode = [ "namespace" "ram" ]; threads = 1;
+            slim = true; locales = [ "en" "de" ]; strip = true; }}"#,
         bundle(),
         tools.path.display(),
     );
@@ -214,6 +215,9 @@ fn attributes_are_passed_on() {
         .option("--exclude", "share/man/**")
         .option("--level", "3")
         .option("--mode", "namespace,ram")
+        .flag("--slim")
+        .option("--locales", "en,de")
+        .flag("--strip")
         .without_path_info()
         .pack();
     assert!(fs::read(built).unwrap() == fs::read(by_hand.path).unwrap());
