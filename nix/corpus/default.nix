@@ -37,10 +37,11 @@ let
     in
     map ({ key }: groups.${key}) reached;
 
-  # `breaks` says that its build writes store paths where they do not bear relocation; the tests want to know.
+  # `breaks` says that its build writes store paths where they do not bear relocation, `slim = false` that it needs what
+  # packer build --slim leaves out; the tests want to know.
   #
   # `@package@` in a script is the store path of that package, `@out@` that of the program itself.
-  program = wrapper: name: { debs, run, build ? "", breaks ? false }:
+  program = wrapper: name: { debs, run, build ? "", breaks ? false, slim ? true }:
     let
       paths = map (deb: groups.${lock.packages.${deb}.group}) debs;
       filled = builtins.replaceStrings

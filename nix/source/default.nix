@@ -172,7 +172,7 @@ let
 
   # The programs of programs/source.toml: name → store path with bin/run.
   programs = builtins.mapAttrs
-    (name: { packages, run, breaks ? false }: derive "program-${name}"
+    (name: { packages, run, breaks ? false, slim ? true }: derive "program-${name}"
       {
         inherit run bash;
         passAsFile = [ "run" ];

@@ -11,6 +11,7 @@ use crate::{MANY, SOME, keeps_its_data, leaves_nothing};
 
 const BLOG: Example = Example {
     attribute: "blog",
+    options: &[],
     name: "blog",
     services: &[
         ("initdb", "ended: exit status 0"),
@@ -52,6 +53,13 @@ fn blog_keeps_its_data_when_it_is_killed() {
         let directory = tempfile::tempdir().unwrap();
         keeps_its_data(&BLOG, &host(directory.path()), mode);
     }
+}
+
+#[test]
+#[ignore = "downloads and packs postgresql and nginx"]
+fn slim_blog_keeps_its_data() {
+    let directory = tempfile::tempdir().unwrap();
+    keeps_its_data(&BLOG.slim(), &host(directory.path()), "namespace");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use tests::{Bundle, Closure, Directory, Ended, Host, Running, Start, http, tree,
 pub(crate) struct Example {
     /// The attribute of `nix/default.nix`.
     pub(crate) attribute: &'static str,
+    /// Options of `packer build`.
+    pub(crate) options: &'static [&'static str],
     /// The name of the composition.
     pub(crate) name: &'static str,
     /// Its services in the order in which they start, and their states when all is ready.
@@ -46,7 +48,13 @@ impl Example {
     fn bundle(&self) -> Bundle {
         let closure = Closure::example(self.attribute);
         let entry = format!("/bin/{}", self.name);
-        Bundle::of(&closure).entry(&entry).option("--level", "3").pack()
+        let builder = Bundle::of(&closure).entry(&entry).option("--level", "3");
+        self.options.iter().fold(builder, |builder, option| builder.flag(option)).pack()
+    }
+
+    /// The same without what running does not need.
+    pub(crate) const fn slim(self) -> Example {
+        Example { options: &["--slim", "--strip"], ..self }
     }
 
     /// Starts it in the directory `data` of the user's.

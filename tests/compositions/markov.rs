@@ -9,6 +9,7 @@ use crate::{MANY, SOME, keeps_its_data, leaves_nothing};
 
 const MARKOV: Example = Example {
     attribute: "markov",
+    options: &[],
     name: "markov",
     services: &[("redis", "ready"), ("server", "ready")],
     address: "MARKOV_LISTEN_ADDR",
@@ -30,6 +31,11 @@ fn markov_keeps_its_data_when_it_is_killed() {
     for mode in ["relocate", "namespace"] {
         keeps_its_data(&MARKOV, &Host::ordinary(), mode);
     }
+}
+
+#[test]
+fn slim_markov_keeps_its_data() {
+    keeps_its_data(&MARKOV.slim(), &Host::ordinary(), "relocate");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::worker::{JOBS, WORKER};
 
 const MODULAR: Example = Example {
     attribute: "modular",
+    options: &[],
     name: "modular",
     services: &[("redis", "ready"), ("server", "ready"), ("server-worker", "ready")],
     address: "MODULAR_LISTEN_ADDR",

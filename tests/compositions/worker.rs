@@ -13,6 +13,7 @@ pub(crate) const JOBS: usize = 100;
 
 pub(crate) const WORKER: Example = Example {
     attribute: "worker",
+    options: &[],
     name: "worker",
     services: &[("redis", "ready"), ("capitals", "ready"), ("server", "ready")],
     address: "WORKER_LISTEN_ADDR",
@@ -44,6 +45,11 @@ fn worker_loses_no_job_when_it_is_killed() {
     for mode in ["relocate", "namespace"] {
         keeps_its_data(&WORKER, &Host::ordinary(), mode);
     }
+}
+
+#[test]
+fn slim_worker_loses_no_job() {
+    keeps_its_data(&WORKER.slim(), &Host::ordinary(), "relocate");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) type Outcome = (Row, Result<(), String>);
 ///
 /// # Errors
 ///
-/// If the program does not work alone.
+/// If the program does not work alone, or not with `--slim`.
 pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
     let closure = program.closure();
     let user = User::ordinary();
@@ -32,6 +32,7 @@ pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
     }
 
     let directory = tempfile::tempdir().expect("make a directory");
+    fs::create_dir(directory.path().join("slim")).expect("make a directory");
     let builder = Bundle::of(&closure).entry("/bin/run").option("--level", "1");
     let bundle = builder.pack_into(directory.path());
     let info = bundle.inspect();
@@ -44,6 +45,14 @@ pub(crate) fn compare(program: &Program) -> Result<Outcome, String> {
     let verified = start(&host, &bundle).env("PACKED", "verify").run();
 
     let result = same(&expected, &packed, &names).and_then(|()| untouched(&verified));
+    // What running does not need is left out: then it prints the same as with it.
+    if program.slim {
+        let slim = builder.flag("--slim").option("--locales", "all").flag("--strip");
+        let slim = slim.pack_into(&directory.path().join("slim"));
+        let host = Host::new(User::ordinary(), Nix::Absent);
+        let ended = start(&host, host.install(&slim.path)).env("PACKED_MODE", "namespace").run();
+        same(&expected, &ended, &Names::new()).map_err(|error| format!("slim, {error}"))?;
+    }
     let run = match (verdict, &result) {
         (_, Err(_)) => Run::Differs,
         (Verdict::Refused, Ok(())) => Run::Namespace,

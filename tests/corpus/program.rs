@@ -14,6 +14,8 @@ pub(crate) struct Program {
     name: String,
     /// Whether its build writes store paths where they do not bear relocation: then it must not be proven.
     pub(crate) breaks: bool,
+    /// Whether it works without what `--slim` leaves out.
+    pub(crate) slim: bool,
 }
 
 /// A set of programs: an attribute of nix/default.nix, of which `all` has a link to each of them.
@@ -45,8 +47,8 @@ pub(crate) fn all() -> Vec<Program> {
                 continue;
             }
             let kind = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
-            for (name, breaks) in named(&file) {
-                programs.push(Program { set, kind: kind.clone(), name, breaks });
+            for (name, breaks, slim) in named(&file) {
+                programs.push(Program { set, kind: kind.clone(), name, breaks, slim });
             }
         }
     }
@@ -54,12 +56,17 @@ pub(crate) fn all() -> Vec<Program> {
     programs
 }
 
-/// The names of the tables of a TOML file, and their `breaks`.
-fn named(file: &Path) -> Vec<(String, bool)> {
+/// The names of the tables of a TOML file, their `breaks` and `slim`.
+fn named(file: &Path) -> Vec<(String, bool, bool)> {
     let text = fs::read_to_string(file).expect("read a list of programs");
     let table: toml::Table = text.parse().expect("a list of programs is TOML");
-    let breaks = |program: &toml::Value| program.get("breaks").and_then(toml::Value::as_bool);
-    table.iter().map(|(name, program)| (name.clone(), breaks(program).unwrap_or(false))).collect()
+    let is = |program: &toml::Value, key: &str, otherwise| {
+        program.get(key).and_then(toml::Value::as_bool).unwrap_or(otherwise)
+    };
+    let named = |(name, program): (&String, &toml::Value)| {
+        (name.clone(), is(program, "breaks", false), is(program, "slim", true))
+    };
+    table.iter().map(named).collect()
 }
 
 impl Program {
