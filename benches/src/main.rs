@@ -11,6 +11,7 @@
 //!   cluster  the first start from a slow file   slow    the slow file
 //!   compose  services that start together
 //!   image    OCI images
+//!   slim     what --slim saves
 //!   cache    binary caches
 //!   update-http  updates over HTTP
 //!   delta    updates as files
@@ -43,6 +44,7 @@ mod picture;
 mod report;
 mod scale;
 mod size;
+mod slim;
 mod slow;
 mod spawn;
 mod spread;
@@ -64,7 +66,7 @@ use part::Part;
 type Measure = fn() -> Part;
 
 /// The parts, in the order of the report.
-const PARTS: [(&str, Measure); 13] = [
+const PARTS: [(&str, Measure); 14] = [
     ("start", start::measure),
     ("first", first::measure),
     ("entries", entries::measure),
@@ -77,6 +79,7 @@ const PARTS: [(&str, Measure); 13] = [
     ("compose", compose::measure),
     ("image", image::measure),
     ("cache", binary_cache::measure),
+    ("slim", slim::measure),
     ("update-http", update_http::measure),
 ];
 
