@@ -34,8 +34,9 @@ pub(super) fn name(packed: &PackedPath) -> (String, String) {
 /// Store paths with the same name of the package and of the output are a pair: first those that are the same store path,
 /// then those with the same version, then the others in the order of their versions.
 pub(super) fn pair(old: &Manifest, new: &Manifest) -> Vec<Pair> {
-    type Group = [Vec<(String, usize)>; 2];
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    /// A version, and the number of the store path.
+    type One = (String, usize);
+    let mut groups: BTreeMap<String, [Vec<One>; 2]> = BTreeMap::new();
     for (side, manifest) in [old, new].into_iter().enumerate() {
         for (number, packed) in manifest.paths.iter().enumerate() {
             let (name, version) = name(packed);
@@ -45,7 +46,7 @@ pub(super) fn pair(old: &Manifest, new: &Manifest) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (name, [mut olds, mut news]) in groups {
         let path = |manifest: &'_ Manifest, number: usize| manifest.paths[number].path.clone();
-        let mut take = |is_pair: &dyn Fn(&(String, usize), &(String, usize)) -> bool| {
+        let mut take = |is_pair: &dyn Fn(&One, &One) -> bool| {
             olds.retain(|one| {
                 let Some(at) = news.iter().position(|other| is_pair(one, other)) else {
                     return true;
