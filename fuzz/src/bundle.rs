@@ -72,7 +72,7 @@ fn is_small(sections: &Sections, index: &Index<'_>) -> bool {
     for node in &index.nodes {
         depths.push(node.parent.map_or(0, |parent| depths[parent as usize] + 1));
     }
-    unpack::room(index, &sections.names()).bytes <= UNPACKED_LEN
+    unpack::room(index, &sections.names(None)).bytes <= UNPACKED_LEN
         && depths.iter().all(|at| *at < DEPTH)
 }
 
@@ -87,7 +87,7 @@ fn unpack(
     let store = directory.path().join("a/store");
     fs::create_dir_all(&store).expect("make a directory");
     let opened = File::open(&store).expect("open a directory");
-    let names = sections.names();
+    let names = sections.names(None);
     let destination = Destination { directory: opened.as_fd(), names: &names, rewriter };
     let unpacked = unpack::unpack(payload, sections, index, &destination, &Progress::start());
     let is_whole = unpacked.is_ok() && {

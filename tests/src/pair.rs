@@ -90,8 +90,8 @@ fn lock(inputs: &Path) -> Value {
 /// The oldest release of a package that Debian's archive offers, if it is another one.
 fn older(package: &str, version: &str) -> Option<String> {
     let offered = run(Command::new("apt-cache").args(["madison", package])).text();
-    let versions = offered.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim);
-    versions.last().filter(|oldest| *oldest != version).map(str::to_owned)
+    let mut versions = offered.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim);
+    versions.next_back().filter(|oldest| *oldest != version).map(str::to_owned)
 }
 
 /// Downloads a release; returns the name of the file.

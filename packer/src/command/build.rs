@@ -141,7 +141,8 @@ fn release(options: &cli::Build, programs: &[Program]) -> Result<Release> {
         return Err(Error::NoUpdateUrl { url });
     }
     if let Some(text) = [&version, &url].into_iter().find(|text| text.len() > RELEASE_LEN) {
-        return Err(Error::LongRelease { text: show::text(&text[..text.floor_char_boundary(40)]) });
+        let start: String = text.chars().take(40).collect();
+        return Err(Error::LongRelease { text: show::text(&start) });
     }
     let key = options.update_key.as_deref().map(sign::public_key).transpose()?;
     Ok(Release { version, url, key: key.map_or_else(String::new, |key| key.text()) })

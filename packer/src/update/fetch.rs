@@ -1,5 +1,6 @@
 //! The new bundle: frames of the old one and of the cache, and what is missing, in few ranges.
 
+use std::iter;
 use std::ops::Range;
 
 use format::{Digest, Frame};
@@ -45,7 +46,7 @@ impl Plan {
             start..start.saturating_add(frame.compressed_len.into())
         };
         let wanted = missing.iter().map(|(frame, _)| range(frame));
-        let ranges = ranges::merge([0..stub_len].into_iter().chain(wanted));
+        let ranges = ranges::merge(iter::once(0..stub_len).chain(wanted));
         Ok(Plan { frames: frames.len(), missing: missing.len(), ranges })
     }
 

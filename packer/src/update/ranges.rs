@@ -33,6 +33,8 @@ pub(crate) fn end(ranges: &[Range<u64>], at: u64) -> Option<u64> {
     ranges.get(before).filter(|range| range.contains(&at)).map(|range| range.end)
 }
 
+// A list of one range is what is meant.
+#[allow(clippy::single_range_in_vec_init)]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,8 @@ pub(crate) struct Remote {
     pub(crate) asked: u64,
 }
 
+// There is only one.
+#[allow(clippy::large_enum_variant)]
 enum Source {
     File(File),
     Server { server: Server, state: Option<Validator>, open: Option<Open> },

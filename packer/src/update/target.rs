@@ -48,12 +48,10 @@ impl Target {
     pub(crate) fn lock(path: &Path) -> Result<Target> {
         loop {
             let target = Target::open(path)?;
-            match rustix::fs::flock(&target.bundle.file, FlockOperation::NonBlockingLockExclusive) {
-                Err(Errno::WOULDBLOCK) => {
-                    return Err(Error::UpdateRunning { path: show::path(path) });
-                }
-                // Some network file systems have no locks. Then two updates at once do the work twice.
-                Ok(()) | Err(_) => {}
+            let lock = FlockOperation::NonBlockingLockExclusive;
+            // Some network file systems have no locks. Then two updates at once do the work twice.
+            if rustix::fs::flock(&target.bundle.file, lock) == Err(Errno::WOULDBLOCK) {
+                return Err(Error::UpdateRunning { path: show::path(path) });
             }
             // Another update may have replaced the file before it gave up its lock.
             let inode = |meta: io::Result<fs::Metadata>| meta.ok().map(|it| (it.dev(), it.ino()));
