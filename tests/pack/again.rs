@@ -25,9 +25,9 @@ impl Packed {
         store.file(format!("{}/share/link", Store::PATH), other.as_bytes());
         store.file(format!("{}/share/text", Store::OTHER), &noise(3 << 20));
         store.file(format!("{}/share/more", Store::OTHER), b"one line\n");
-        let kept = tempfile::tempdir().unwrap();
+        let kept = tempfile::tempdir().expect("use the file");
         // packer uses no directory that the user does not have.
-        fs::create_dir(kept.path().join("cache")).unwrap();
+        fs::create_dir(kept.path().join("cache")).expect("use the file");
         Packed { store, kept }
     }
 
@@ -51,7 +51,7 @@ impl Packed {
         let [warm, anew] = [("warm", &[][..]), ("anew", &["--no-cache"])].map(|(name, more)| {
             let (ended, output) = self.run(name, &[options, more].concat());
             ended.expect_code(0);
-            fs::read(output).unwrap()
+            fs::read(output).expect("use the file")
         });
         assert!(warm == anew, "other bytes with the cache: {options:?}");
         assert!(!self.frames().is_empty());
@@ -60,7 +60,10 @@ impl Packed {
 
     fn frames(&self) -> Vec<PathBuf> {
         let kept = self.kept.path().join("cache/packer/frames");
-        fs::read_dir(kept).unwrap().map(|entry| entry.unwrap().path()).collect()
+        fs::read_dir(kept)
+            .expect("use the file")
+            .map(|entry| entry.expect("use the file").path())
+            .collect()
     }
 }
 
