@@ -46,7 +46,7 @@ const TOOLS: [Tool; 7] = [
     },
     Tool {
         name: "zsync, bytes fetched",
-        make: "zsyncmake -q -u file -o $patch $new",
+        make: "zsyncmake -u file -o $patch $new",
         apply: "",
         on: On::Bundles,
     },
@@ -159,7 +159,7 @@ fn measure_tool(tool: &Tool, [old, new]: &[PathBuf; 2]) -> Measured {
 /// Runs zsync with a server on this machine; returns what it took and the bytes that it fetched.
 fn zsync(work: &Path, old: &Path, new: &Path) -> (Ended, f64) {
     fs::copy(new, work.join("file")).expect("copy a bundle");
-    shell("cd \"$1\" && zsyncmake -q -u file -o file.zsync file", &[work]);
+    shell("cd \"$1\" && zsyncmake -u file -o file.zsync file", &[work]);
     let served = tests::Served::nginx(work, "");
     let line = "cd \"$work\" && zsync -i \"$old\" -o zsynced \"$url/file.zsync\" >log 2>&1";
     let mut command = Command::new("/bin/sh");
