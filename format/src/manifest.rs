@@ -63,6 +63,8 @@ pub struct Manifest {
     pub left_out: Vec<LeftOut>,
     /// How the bundle is published. Versions 1 to 4 do not say it.
     pub release: Release,
+    /// The digest of the stub, with zeros in place of the descriptor. Versions 1 to 4 do not have it.
+    pub stub: Option<Digest>,
 }
 
 /// What one rule left out of the store paths.
@@ -149,6 +151,8 @@ impl Manifest {
         for text in [version, url, key] {
             writer.short(part, "bytes in what a release is", text.as_bytes())?;
         }
+        writer.count(part, "stubs", self.stub.iter().count())?;
+        self.stub.iter().for_each(|stub| writer.bytes(&stub.0));
         Ok(writer.bytes)
     }
 
@@ -182,18 +186,32 @@ impl Manifest {
             1 | 2 => (false, String::new()),
             _ => (flag(&mut reader)?, long(&mut reader)?),
         };
-        let (subsets, left_out, release) = match version {
-            1..=4 => (Vec::new(), Vec::new(), Release::default()),
+        let (subsets, left_out, release, stub) = match version {
+            1..=4 => (Vec::new(), Vec::new(), Release::default(), None),
             _ => (
                 (0..reader.count(u16::MAX.into(), 4, "subsets")?)
                     .map(|_| reader.rising(count))
                     .collect::<Result<_, Error>>()?,
                 left_out(&mut reader)?,
                 Release { version: reader.text()?, url: reader.text()?, key: reader.text()? },
+                match reader.count(1, 32, "stubs")? {
+                    0 => None,
+                    _ => Some(Digest(reader.array()?)),
+                },
             ),
         };
         reader.finish()?;
-        Ok(Manifest { packer, findings, paths, is_unchecked, sbom, subsets, left_out, release })
+        Ok(Manifest {
+            packer,
+            findings,
+            paths,
+            is_unchecked,
+            sbom,
+            subsets,
+            left_out,
+            release,
+            stub,
+        })
     }
 
     /// Whether store path `number` is in a subset; all are, if none is given.
@@ -271,10 +289,11 @@ mod tests {
         old.findings = Findings { obstacles: vec!["a bare hash".into()], ..Findings::default() };
         old.paths.pop();
         (old.is_unchecked, old.sbom) = (false, String::new());
-        (old.subsets, old.left_out, old.release) = (vec![], vec![], Release::default());
+        (old.subsets, old.left_out, old.release, old.stub) =
+            (vec![], vec![], Release::default(), None);
         let bytes = old.encode().unwrap();
-        // Behind the bill of materials: no subset, no rule, and three texts that are empty.
-        let bytes = &bytes[..bytes.len() - 14];
+        // Behind the bill of materials: no subset, no rule, three texts that are empty, and no stub.
+        let bytes = &bytes[..bytes.len() - 18];
         for version in [3, 4] {
             assert_eq!(Manifest::decode(bytes, version), Ok(old.clone()));
         }
@@ -323,6 +342,7 @@ mod tests {
                 url: "https://example.org/markov".into(),
                 key: "RWQ".into(),
             },
+            stub: Some(Digest::of(b"stub")),
         }
     }
 

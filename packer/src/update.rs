@@ -12,6 +12,7 @@ pub(crate) mod kept;
 pub(crate) mod location;
 pub(crate) mod offer;
 pub(crate) mod old_frames;
+mod old_stub;
 mod pairs;
 mod patch;
 mod prefix;

@@ -139,6 +139,7 @@ def manifest(data, version, last_subset):
         check(is_rising(part.list(lambda: (part.short(), part.bytes(16)))), "manifest: the rules are out of order")
         for _ in range(3):
             part.short().decode()
+        check(len(part.list(lambda: part.bytes(32))) < 2, "manifest: two digests of the stub")
     part.end()
     check(is_rising([path[0] for path in paths]), "manifest: the store paths are out of order")
     return paths

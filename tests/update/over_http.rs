@@ -9,8 +9,8 @@ use tests::{Bundle, Closure, Forge, Host, Served, packer, run};
 
 use crate::made::{Home, change, first, published, second, version};
 
-/// Bytes for what every update fetches besides frames: the stub, and the start of the file once more; the sections.
-const HEAD: u64 = 600 << 10;
+/// Bytes for what every update fetches besides frames: the start of the file and the sections, not the stub.
+const HEAD: u64 = 150 << 10;
 
 /// Bytes that a server sent for the bundle.
 fn sent(served: &Served) -> u64 {
@@ -29,8 +29,8 @@ fn nginx_sends_what_is_new() {
     let text = home.update(&[&url(&served)], &new);
     assert!(text.starts_with("probe: 1.0 -> 2.0, ") && text.ends_with(" fetched\n"), "{text}");
     let requests = served.requests();
-    // The start, the sections, the stub, and two times two frames that follow each other.
-    assert_eq!(requests.len(), 5, "{requests:?}");
+    // The start, the sections, and two times two frames that follow each other.
+    assert_eq!(requests.len(), 4, "{requests:?}");
     assert!(requests.iter().all(|request| request.connection == requests[0].connection));
     let frames: usize = [3, 4, 15, 16].iter().map(|number| new.frames[*number].stored.len()).sum();
     let (sent, frames) = (sent(&served), frames as u64);
@@ -214,10 +214,24 @@ fn a_damaged_bundle_is_repaired_by_its_update() {
     let directory = published(&new);
     let served = Served::nginx(directory.path(), "");
     home.update(&[&url(&served)], &new);
-    assert_eq!(served.requests().len(), 6);
+    assert_eq!(served.requests().len(), 5);
 }
 
-/// markov with a server that is another one: the closure, the stub and the frames of a real bundle.
+/// Another stub is fetched.
+#[test]
+fn another_stub_is_fetched() {
+    let (home, new) = (Home::new(), second());
+    let directory = published(&new);
+    let mut old = fs::read(home.probe()).expect("read it");
+    let middle = tests::regions(&old)[1].1.start / 2;
+    old[middle] ^= 1;
+    fs::write(home.probe(), old).expect("write it");
+    let served = Served::nginx(directory.path(), "");
+    home.update(&[&url(&served)], &new);
+    assert_eq!(served.requests().len(), 5);
+}
+
+/// markov with a server that is another one: the closure and the frames of a real bundle.
 #[test]
 fn markov_gets_a_new_server() {
     let markov = Closure::example("markov");

@@ -72,12 +72,16 @@ fn wrong_signatures_are_refused() {
         fs::write(&signature, text).expect("write it");
         refused("is not a signature of minisign's: ");
     }
-    // The stub's code is under no digest, but under the signature.
+    // The stub's code is under the signature. It is fetched if the old bundle has another one.
     fs::write(&signature, &good).expect("write it");
-    let mut bytes = new.bytes();
-    let stub = tests::regions(&bytes)[1].1.start;
-    bytes[stub / 2] ^= 1;
-    fs::write(directory.path().join("probe"), bytes).expect("write it");
+    let flip = |mut bytes: Vec<u8>, at: usize| {
+        bytes[at] ^= 1;
+        bytes
+    };
+    let middle = tests::regions(&new.bytes())[1].1.start / 2;
+    let old = flip(fs::read(home.probe()).expect("read it"), middle);
+    fs::write(home.probe(), old).expect("write it");
+    fs::write(directory.path().join("probe"), flip(new.bytes(), middle + 1)).expect("write it");
     refused("is not a signature of this bundle");
     fs::write(directory.path().join("probe"), new.bytes()).expect("write it");
     home.update(&[&url, "--public-key", &key], &new);

@@ -87,6 +87,7 @@ pub(crate) fn build(options: &cli::Build) -> Result<()> {
         hidden = Hashes::new(manifest::named(&manifest, &closure.paths));
     }
     manifest.release = release(options, &programs)?;
+    manifest.stub = Some(stub.digest());
     let Subsets { of_entries: subsets, all } =
         subset::choose(&manifest, &programs, common(&rules, graphics.as_ref()));
     manifest.subsets = all;

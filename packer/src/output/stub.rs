@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use format::{DESCRIPTOR_LEN, Descriptor};
+use format::{DESCRIPTOR_LEN, Descriptor, Digest};
 
 use crate::elf::{self, Machine};
 use crate::error::{Error, Result};
@@ -72,6 +72,11 @@ impl Stub {
     /// Bytes of the stub.
     pub(crate) fn len(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// The digest of the stub, whose descriptor is empty.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
     }
 
     /// The processor type that it runs on.

@@ -48,6 +48,7 @@ pub(crate) fn manifest(
         subsets: Vec::new(),
         left_out: Vec::new(),
         release: Release::default(),
+        stub: None,
     }
 }
 

@@ -10,6 +10,7 @@ use super::choice::{Release, Standing};
 use super::kept::Kept;
 use super::offer::{Offer, Sections};
 use super::old_frames::OldFrames;
+use super::old_stub;
 use super::ranges;
 use super::remote::{Opened, Remote};
 use super::target::Target;
@@ -23,12 +24,14 @@ pub(crate) struct Plan {
     /// The number of frames of the new bundle, and of those that are missing.
     pub(crate) frames: usize,
     pub(crate) missing: usize,
-    /// The stub and the missing frames.
+    /// The stub, if the old bundle has it.
+    stub: Option<Vec<u8>>,
+    /// The stub and the frames that are missing.
     ranges: Vec<Range<u64>>,
 }
 
 impl Plan {
-    /// Finds what is missing. The stub always is: no digest in the file is over it.
+    /// Finds what is missing.
     ///
     /// # Errors
     ///
@@ -46,8 +49,12 @@ impl Plan {
             start..start.saturating_add(frame.compressed_len.into())
         };
         let wanted = missing.iter().map(|(frame, _)| range(frame));
-        let ranges = ranges::merge(iter::once(0..stub_len).chain(wanted));
-        Ok(Plan { frames: frames.len(), missing: missing.len(), ranges })
+        let stub = old_stub::find(old.bundle(), new);
+        let ranges = match stub {
+            Some(_) => ranges::merge(wanted),
+            None => ranges::merge(iter::once(0..stub_len).chain(wanted)),
+        };
+        Ok(Plan { frames: frames.len(), missing: missing.len(), stub, ranges })
     }
 
     /// Bytes that are fetched.
@@ -93,12 +100,13 @@ pub(crate) fn fetch(
         return Err(Error::UpdateChanged { url: name });
     };
     let old = OldFrames::new(&target.bundle)?;
-    let plan = Plan::new(&old, &bundle, kept)?;
+    let mut plan = Plan::new(&old, &bundle, kept)?;
+    let own_stub = plan.stub.take();
     progress.start("fetching", Some(plan.len()));
     let stub_len = bundle.header.descriptor.stub_len;
     let mut frames =
         Frames { old, kept, remote: &mut remote, plan: &plan, stub_len, progress, fetched: 0 };
-    let stub = frames.read(0, stub_len)?;
+    let stub = own_stub.map_or_else(|| frames.read(0, stub_len), Ok)?;
     let assembly = Assembly::begin_in(output, &name, &stub, &tail)?;
     if assembly.id() != bundle.header.id {
         return Err(Error::UpdateChanged { url: name });

@@ -41,6 +41,11 @@ impl OldFrames<'_> {
         Ok(OldFrames { bundle, places: frames.map(place).collect() })
     }
 
+    /// The bundle.
+    pub(super) fn bundle(&self) -> &Bundle {
+        self.bundle
+    }
+
     /// Returns where the frame with this digest is; `None` if the bundle does not have it.
     pub(crate) fn place(&self, digest: &Digest) -> Option<Place> {
         self.places.get(digest).copied()
