@@ -90,8 +90,8 @@ pub(crate) enum Error {
     SeveralPrograms { programs: String },
     #[error("{url} is no place for updates")]
     NoUpdateUrl { url: String },
-    #[error("the bundle's version or URL is too long: {text}…")]
-    LongRelease { text: String },
+    #[error("{text}… is no version and no URL of a bundle")]
+    OddRelease { text: String },
     #[error("two entries have the name {name}")]
     SameName { name: String },
     #[error("the entry {entry} contains '..'")]
@@ -390,7 +390,9 @@ impl Error {
                 io::ErrorKind::ReadOnlyFilesystem => "choose another output file with -o",
                 _ => "check the file and the disk it is on",
             },
-            Error::Temporary { .. } => "set TMPDIR to a directory with more room",
+            Error::Temporary { .. } => {
+                "set TMPDIR to a directory that you may write to, with more room"
+            }
             Error::Thread { .. } => "raise the limit on processes (ulimit -u)",
             Error::Stdout { .. } => "check where standard output goes",
             Error::NoStore { .. } => {
@@ -487,7 +489,9 @@ impl Error {
             Error::NoUpdateUrl { .. } => {
                 "give --update-url a URL that begins with https:// or http://"
             }
-            Error::LongRelease { .. } => "give --release and --update-url 2000 bytes at most",
+            Error::OddRelease { .. } => {
+                "give --release and --update-url one line of 2000 bytes at most, without control characters"
+            }
             Error::MalformedRule { .. } => {
                 "write K=V to set a variable, K?=V to set it only if it is unset, K- to remove it, or K to keep the caller's value against a default rule"
             }

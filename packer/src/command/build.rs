@@ -27,6 +27,7 @@ use crate::sbom::{self as bill, Bill, Form, Meta, name};
 use crate::scan::proof::Word;
 use crate::source::exclude::Exclude;
 use crate::source::reference::Hashes;
+use crate::update::location::Location;
 use crate::{cli, show};
 
 /// Bytes of a version or URL at most: far more than any has.
@@ -138,12 +139,14 @@ fn release(options: &cli::Build, programs: &[Program]) -> Result<Release> {
     let first = programs.first().map(|program| program.path.name()).unwrap_or_default();
     let version = options.release.clone().unwrap_or_else(|| name::split(first).1.to_owned());
     let url = options.update_url.clone().unwrap_or_default();
-    if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
-        return Err(Error::NoUpdateUrl { url });
-    }
-    if let Some(text) = [&version, &url].into_iter().find(|text| text.len() > RELEASE_LEN) {
+    let is_odd = |text: &&String| text.len() > RELEASE_LEN || text.contains(char::is_control);
+    if let Some(text) = [&version, &url].into_iter().find(is_odd) {
         let start: String = text.chars().take(40).collect();
-        return Err(Error::LongRelease { text: show::text(&start) });
+        return Err(Error::OddRelease { text: show::text(&start) });
+    }
+    let is_of_server = url.starts_with("https://") || url.starts_with("http://");
+    if !url.is_empty() && (!is_of_server || url.contains(' ') || Location::parse(&url).is_err()) {
+        return Err(Error::NoUpdateUrl { url });
     }
     let key = options.update_key.as_deref().map(sign::public_key).transpose()?;
     Ok(Release { version, url, key: key.map_or_else(String::new, |key| key.text()) })

@@ -84,7 +84,16 @@ fn components(path: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn below_store(path: &[u8]) -> Result<&[u8], Unresolved> {
-    path.strip_prefix(STORE_DIR.as_bytes())
+    // Several slashes are one.
+    let below = |path: &[u8], name: &[u8]| {
+        let slashes = path.iter().take_while(|byte| **byte == b'/').count();
+        let rest = path[slashes..].strip_prefix(name).filter(|_| slashes > 0)?;
+        Some(path.len() - rest.len())
+    };
+    let nix = below(path, b"nix").unwrap_or(0);
+    below(&path[nix..], b"store")
+        .filter(|_| nix > 0)
+        .map(|store| &path[nix + store..])
         .filter(|below| below.starts_with(b"/"))
         .ok_or_else(|| Unresolved::Outside(path.into()))
 }
@@ -108,6 +117,7 @@ mod tests {
         store.link(&format!("{MARKOV}/up"), &format!("../{BASH}/./bin//sh"));
         store.link(&format!("{MARKOV}/out"), "/bin/sh").link(&format!("{MARKOV}/loop"), "loop");
         store.link(&format!("{MARKOV}/escape"), "../../../etc/passwd");
+        store.link(&format!("{MARKOV}/odd"), &format!("//nix///store//{BASH}/bin/sh"));
         store.link(&format!("{MARKOV}/gone"), &format!("/nix/store/{GLIBC}/lib"));
         let store = store.open();
         let tree = Tree::read(&store, &store.paths().unwrap(), &Exclude::default()).unwrap();
@@ -117,6 +127,7 @@ mod tests {
             (format!("{BASH}/bin/sh"), bash()),
             (format!("{MARKOV}/bin/sh"), bash()),
             (format!("{MARKOV}/up"), bash()),
+            (format!("{MARKOV}/odd"), bash()),
             (format!("{MARKOV}/bin/"), Ok(format!("{BASH}/bin"))),
             (format!("{MARKOV}/none"), Err(Unresolved::Missing)),
             (format!("{BASH}/bin/bash/x"), Err(Unresolved::Missing)),

@@ -54,7 +54,8 @@ impl Kept {
         for value in values {
             match value.as_str() {
                 "all" => return Ok(Kept::All),
-                "C" | "POSIX" | "none" => continue,
+                "" | "C" | "POSIX" | "none" => continue,
+                text if text.starts_with("C.") => continue,
                 text => {
                     let unknown = || Error::Language { name: value.clone() };
                     kept.push(split(languages.parse(text).ok_or_else(unknown)?));

@@ -44,7 +44,7 @@ fn stays(path: &str, others: &[&str]) -> bool {
 }
 
 /// For each rule: a path that it leaves out, and paths that look like it.
-const RULES: [(&str, &[&str], &[&str]); 20] = [
+const RULES: [(&str, &[&str], &[&str]); 21] = [
     (
         "documentation",
         &["share/doc/git/README", "share/gtk-doc/html/a.html", "share/help/C/gimp/x.page"],
@@ -163,7 +163,6 @@ const RULES: [(&str, &[&str], &[&str]); 20] = [
         "translations",
         &[
             "share/locale/de/LC_MESSAGES/git.mo",
-            "lib/python3/dist-packages/x/locale/pt_BR/LC_MESSAGES/x.mo",
             "share/qt5/translations/qt_help_de.qm",
             "lib/chromium/locales/de.pak",
         ],
@@ -177,10 +176,12 @@ const RULES: [(&str, &[&str], &[&str]); 20] = [
             "share/icu/72.1/icudt72l.dat",
             "share/x/translations/qt_help.qm",
             "lib/chromium/locales/en-US.pak",
+            "lib/python3.11/site-packages/x/locale/pt_BR/LC_MESSAGES/x.mo",
             "lib/python3/dist-packages/django/conf/locale/de/formats.py",
         ],
     ),
     // Only --locales: see below.
+    ("python-translations", &[], &["lib/python3/dist-packages/x/locale/pt_BR/LC_MESSAGES/x.mo"]),
     ("babel-data", &[], &["lib/python3/dist-packages/babel/locale-data/de.dat"]),
 ];
 
@@ -383,17 +384,20 @@ fn languages_are_those_that_are_asked_for() {
         "share/locale/en_GB/LC_MESSAGES/x.mo",
         "lib/python3/dist-packages/babel/locale-data/de_AT.dat",
         "lib/python3/dist-packages/babel/locale-data/root.dat",
+        "lib/python3/dist-packages/django/conf/locale/de/LC_MESSAGES/django.mo",
+        "lib/python3/dist-packages/django/conf/locale/en/LC_MESSAGES/django.mo",
+        "lib/chromium/locales/en-US.pak",
     ];
     let store = TestStore::new();
     for file in files {
         store.file(&format!("{GLIBC}/{file}"), "");
     }
     for (languages, expected) in [
-        (None, [false, false, true, true, true]),
-        (Some(&["de"][..]), [true, false, false, true, true]),
-        (Some(&["pt_BR", "en"]), [false, true, true, false, true]),
-        (Some(&["all"]), [true; 5]),
-        (Some(&["none"]), [false, false, false, false, true]),
+        (None, [false, false, true, true, true, true, true, true]),
+        (Some(&["de"][..]), [true, false, false, true, true, true, true, true]),
+        (Some(&["pt_BR", "en"]), [false, true, true, false, true, false, true, true]),
+        (Some(&["all"]), [true; 8]),
+        (Some(&["none"]), [false, false, false, false, true, false, true, true]),
     ] {
         let (kept, _) = slimmed(&store, &Case { languages, ..Case::default() });
         let stay = files.map(|file| kept.contains(&format!("{GLIBC}/{file}")));

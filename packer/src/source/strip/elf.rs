@@ -8,8 +8,9 @@
 //! profiler shows is in it.
 
 use object::elf::{
-    self, FileHeader64, ProgramHeader64, SHF_ALLOC, SHF_INFO_LINK, SHT_GROUP, SHT_NOBITS, SHT_REL,
-    SHT_RELA, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STT_SECTION, SectionHeader64, Sym64,
+    self, FileHeader64, ProgramHeader64, SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK, SHT_GROUP,
+    SHT_NOBITS, SHT_REL, SHT_RELA, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STT_SECTION, SectionHeader64,
+    Sym64,
 };
 use object::pod::{bytes_of, from_bytes, slice_from_all_bytes};
 use object::read::ReadRef;
@@ -78,6 +79,14 @@ impl<'a> Stripped<'a> {
         let all: Vec<&SectionHeader64<LE>> = table.iter().collect();
         let end = loaded_len(header, segments)?;
         is_covered(file, header, &all, end).then_some(())?;
+        // A file for a debugger alone (`objcopy --only-keep-debug`) has no code.
+        let has_no_code = |section: &&SectionHeader64<LE>| {
+            section.sh_flags.get(LE).contains(SHF_EXECINSTR)
+                && section.sh_type.get(LE) == SHT_NOBITS
+        };
+        if all.iter().any(has_no_code) {
+            return None;
+        }
 
         let range = |section: &SectionHeader64<LE>| {
             (
