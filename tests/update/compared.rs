@@ -4,6 +4,7 @@ use serde_json::Value;
 use tests::Pair;
 
 use crate::files::Files;
+use crate::made::{Home, second, version};
 
 #[test]
 fn packages_sizes_and_frames_are_told() {
@@ -39,4 +40,14 @@ fn same_bundle_is_said_to_be_the_same() {
     files.write("text", b"#!/bin/sh\n");
     let (what, _) = files.packer(&["diff", "old", "text"]).expect_refusal(1);
     assert_eq!(what, "packer: text is not a bundle");
+}
+
+/// A bundle may say anything of itself.
+#[test]
+fn control_characters_are_not_printed() {
+    let (home, evil) = (Home::new(), version(second(), "2\u{1b}[2J\nevil"));
+    let _ = evil.write(&home.path().join("bin/evil"));
+    let text = home.packer(&["diff", "probe", "evil"]).stdout();
+    assert!(!text.contains('\u{1b}') && !text.contains("\nevil"), "{text}");
+    assert!(text.contains("\\nevil"), "{text}");
 }

@@ -11,6 +11,7 @@ use super::inspect::rule;
 use super::print;
 use crate::cli;
 use crate::error::Result;
+use crate::show;
 use crate::source::bundle::Bundle;
 use crate::update::diff::{Change, Diff, Package};
 
@@ -90,7 +91,8 @@ impl Report {
             writeln!(text, "{:12} + {rule}", "environment")?;
         }
         if release.old != release.new {
-            let [old, new] = [&release.old, &release.new].map(|version| version_or_none(version));
+            let [old, new] =
+                [&release.old, &release.new].map(|version| show::text(version_or_none(version)));
             writeln!(text, "{:12} {old} → {new}", "release")?;
         }
         for (title, Change { old, new }) in
