@@ -1,5 +1,6 @@
 //! Frames that have arrived, in the user's cache until the update is complete: the next run does not fetch them again.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,12 +17,21 @@ const LIMIT: u64 = 2 << 30;
 /// All errors here are ignored: without the directory, an interrupted update begins anew.
 pub(crate) struct Kept {
     dir: Option<PathBuf>,
+    /// Bytes that may be added.
+    room: Cell<u64>,
 }
 
 impl Kept {
     /// Opens the user's directory, if the user has one.
     pub(crate) fn open() -> Kept {
-        Kept { dir: user_cache::open("downloads").ok().flatten() }
+        Kept::of(user_cache::open("downloads").ok().flatten(), LIMIT)
+    }
+
+    fn of(dir: Option<PathBuf>, limit: u64) -> Kept {
+        let entries = dir.as_ref().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten();
+        let used = entries.flatten().filter_map(|entry| Some(entry.metadata().ok()?.len()));
+        let room = limit.saturating_sub(used.fold(0, u64::saturating_add));
+        Kept { dir, room: Cell::new(room) }
     }
 
     /// Whether a frame of this length may be there.
@@ -36,9 +46,11 @@ impl Kept {
         (Digest::of(&frame) == *digest).then_some(frame)
     }
 
-    /// Keeps a frame.
+    /// Keeps a frame, if there is room for it.
     pub(crate) fn keep(&self, digest: &Digest, frame: &[u8]) {
         let Some(path) = self.path(digest) else { return };
+        let Some(room) = self.room.get().checked_sub(frame.len() as u64) else { return };
+        self.room.set(room);
         if fs::write(&path, frame).is_err() {
             let _ = fs::remove_file(&path);
         }
@@ -65,7 +77,7 @@ mod tests {
     #[test]
     fn whole_frames_are_found_again() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept { dir: Some(dir.path().into()) };
+        let kept = Kept::of(Some(dir.path().into()), 12);
         let digest = Digest::of(b"frame");
         assert_eq!(kept.read(&digest), None);
         kept.keep(&digest, b"frame");
@@ -76,8 +88,14 @@ mod tests {
             assert_eq!(kept.read(&digest), None);
         }
         kept.keep(&Digest::of(b"other"), b"other");
+        // There is room for two bytes.
+        for full in [&kept, &Kept::of(Some(dir.path().into()), 7)] {
+            let third = Digest::of(b"third");
+            full.keep(&third, b"third");
+            assert!(!full.has(&third, 5));
+        }
         kept.sweep([digest, Digest::of(b"none")].into_iter());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        Kept { dir: None }.keep(&digest, b"frame");
+        Kept::of(None, 12).keep(&digest, b"frame");
     }
 }
