@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use format::{Digest, Mode};
 use runtime::error::{Escaped, Unusable};
+use rustix::io::Errno;
 
 use crate::elf::Machine;
 use crate::show;
@@ -338,6 +339,14 @@ pub(crate) enum Error {
     UpdateRunning { path: String },
     #[error("cannot replace {path}: {source}")]
     NotReplaced { path: String, source: io::Error },
+    /// Without this error, packer could write into a directory that somebody put in the place of the bundle's.
+    #[error("{path} is another file than the one that packer opened")]
+    UpdateMoved { path: String },
+    #[error("cannot keep the old bundle as {path}: {source}")]
+    OldNotKept { path: String, source: io::Error },
+    /// Without this error, the output would take the place of what it is made of.
+    #[error("{path} is to be read and written at once")]
+    OutputIsInput { path: String },
     #[error("{path} is not a delta")]
     NoDelta { path: String },
     #[error("{path} has {found} bytes instead of {expected}: it is not whole")]
@@ -721,10 +730,26 @@ impl Error {
                 io::ErrorKind::FileTooLarge => {
                     "raise the limit on file sizes (ulimit -f); the bundle is as it was"
                 }
+                io::ErrorKind::ResourceBusy => {
+                    "it is a mount of its own (a bind mount), which cannot be renamed: update the file that is mounted there; the bundle is as it was"
+                }
+                io::ErrorKind::IsADirectory => {
+                    "a directory has the bundle's name by now: look at what was put there, then try again"
+                }
+                _ if source.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
+                    "is it immutable (lsattr), or somebody else's in a directory with the sticky bit? call packer update as its owner; the bundle is as it was"
+                }
                 _ => {
                     "its directory must be writable: call packer update as its owner, or with sudo; the bundle is as it was"
                 }
             },
+            Error::UpdateMoved { .. } => {
+                "somebody else changes its directory: look at what is there, then try again"
+            }
+            Error::OldNotKept { .. } => {
+                "remove what has that name, or leave out --keep-old; the bundle is as it was"
+            }
+            Error::OutputIsInput { .. } => "choose another name with -o",
             Error::NoDelta { .. } => "give a file that packer delta wrote",
             Error::DeltaLength { .. } => "copy or download the delta again",
             Error::OtherBundle { .. } => {

@@ -31,7 +31,7 @@ use crate::update::target::{Keep, Target};
 pub(crate) fn update(options: &cli::Update) -> Result<()> {
     let target = match options.check {
         true => Target::open(&options.bundle)?,
-        false => Target::lock(&options.bundle)?,
+        false => Target::lock(&options.bundle, keep(options))?,
     };
     let asked = Asked::new(options, &target.bundle)?;
     let progress = Progress::new();
@@ -42,6 +42,11 @@ pub(crate) fn update(options: &cli::Update) -> Result<()> {
     }?;
     drop(progress);
     if options.json { print::json(&report) } else { print::text(&report.text(options.check)) }
+}
+
+/// What becomes of the old bundle.
+fn keep(options: &cli::Update) -> Keep {
+    if options.keep_old { Keep::Old } else { Keep::Nothing }
 }
 
 /// What is asked for.
@@ -120,8 +125,7 @@ fn attempt(target: &Target, asked: &Asked<'_>, progress: &Progress) -> Result<Re
     if let Some(signature) = &signature {
         report.signed = Some(signature.verify(whole.file())?.comment);
     }
-    let keep = if asked.options.keep_old { Keep::Old } else { Keep::Nothing };
-    target.replace(whole, keep)?;
+    target.replace(whole, keep(asked.options))?;
     (report.frames, report.fetched_frames) = (digests.len(), fetched);
     (report.standing, report.offered, report.fetched_bytes) = (standing, release, bytes);
     report.update = true;

@@ -26,7 +26,10 @@ const BUFFER_LEN: usize = 1 << 20;
 /// An output file that is not published yet. Dropping it removes it.
 pub(crate) struct OutputFile {
     unfinished: Unfinished,
+    /// Its path, for messages.
     path: PathBuf,
+    /// Where it is put.
+    place: PathBuf,
     len: u64,
     permissions: u32,
     /// While it exists, exceeding the file size limit is an error instead of the signal SIGXFSZ.
@@ -40,7 +43,7 @@ impl OutputFile {
     ///
     /// If the directory cannot be written, or `path` exists and is not a regular file.
     pub(crate) fn create(path: &Path, head: u64) -> Result<OutputFile> {
-        OutputFile::with(path, head, PROGRAM, PREFIX)
+        OutputFile::with(path, path, head, PROGRAM, PREFIX)
     }
 
     /// Creates a file for `path` that is no program.
@@ -49,31 +52,43 @@ impl OutputFile {
     ///
     /// As [`OutputFile::create`].
     pub(crate) fn create_data(path: &Path) -> Result<OutputFile> {
-        OutputFile::with(path, 0, DATA, PREFIX)
+        OutputFile::with(path, path, 0, DATA, PREFIX)
     }
 
-    /// Creates a file that replaces `path`; who calls this sets its permissions. `prefix` is that of its temporary name.
+    /// Creates a file that replaces the one at `place`, which messages call `path`; who calls this sets its permissions.
+    /// `prefix` is that of its temporary name.
     ///
     /// # Errors
     ///
     /// As [`OutputFile::create`].
-    pub(crate) fn create_replacement(path: &Path, prefix: &str) -> Result<OutputFile> {
-        OutputFile::with(path, 0, DATA, prefix)
+    pub(crate) fn create_replacement(
+        place: &Path,
+        path: &Path,
+        prefix: &str,
+    ) -> Result<OutputFile> {
+        OutputFile::with(place, path, 0, DATA, prefix)
     }
 
-    fn with(path: &Path, head: u64, permissions: u32, prefix: &str) -> Result<OutputFile> {
+    fn with(
+        place: &Path,
+        path: &Path,
+        head: u64,
+        permissions: u32,
+        prefix: &str,
+    ) -> Result<OutputFile> {
         // metadata() follows links, so a link to a device, such as /dev/stdout, is refused too.
-        if path.metadata().is_ok_and(|there| !there.is_file()) {
+        if place.metadata().is_ok_and(|there| !there.is_file()) {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
-        if path.file_name().is_none() {
+        if place.file_name().is_none() {
             return Err(Error::OutputTaken { path: show::path(path) });
         }
-        let unfinished = Unfinished::with_prefix(dir(path), permissions, prefix);
+        let unfinished = Unfinished::with_prefix(dir(place), permissions, prefix);
         let unfinished = unfinished.map_err(|error| Error::io("write", path, error))?;
         let mut output = OutputFile {
             unfinished,
             path: path.into(),
+            place: place.into(),
             len: head,
             permissions,
             _errors: FileSizeErrors::begin(),
@@ -102,7 +117,7 @@ impl OutputFile {
         self.len
     }
 
-    /// Where it will be.
+    /// Where it will be, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -151,6 +166,15 @@ impl OutputFile {
     ///
     /// If the file cannot be synced or renamed.
     pub(crate) fn publish(self) -> Result<()> {
+        self.publish_if(|| Ok(()))
+    }
+
+    /// As [`OutputFile::publish`], if `check` permits it directly before.
+    ///
+    /// # Errors
+    ///
+    /// As [`OutputFile::publish`], or that of `check`.
+    pub(crate) fn publish_if(self, check: impl FnOnce() -> Result<()>) -> Result<()> {
         let failed = |error| Error::io("write", &self.path, error);
         // Who makes a program can run it, whatever the umask.
         let needed = self.permissions & 0o100;
@@ -162,10 +186,11 @@ impl OutputFile {
             .map_err(failed)?;
         self.unfinished.file.sync_all().map_err(failed)?;
         let name = self.unfinished.close().map_err(failed)?;
-        name.persist(&self.path).map_err(|error| Error::io("write", &self.path, error.error))?;
+        check()?;
+        name.persist(&self.place).map_err(|error| failed(error.error))?;
         // An error may be ignored: the content is on the disk. After a power loss, the name refers to the old or
         // the new file; both are complete.
-        let _ = File::open(dir(&self.path)).and_then(|dir| dir.sync_all());
+        let _ = File::open(dir(&self.place)).and_then(|dir| dir.sync_all());
         Ok(())
     }
 

@@ -4,15 +4,17 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use format::{
-    Digest, Error as FormatError, Extent, Frame, Index, Part, Recipe, SKIPPABLE_HEADER_LEN,
-    SectionKind, limits,
+    Descriptor, Digest, Error as FormatError, Extent, Frame, Index, Part, Recipe,
+    SKIPPABLE_HEADER_LEN, SectionKind, limits,
 };
 
 use super::assembly::{Assembly, Wanted};
 use super::delta_file::DeltaFile;
 use super::old_frames::OldFrames;
 use super::renames::Renames;
+use super::target::{Keep, Target};
 use super::{patch, stored};
+use crate::elf;
 use crate::error::{Error, Result};
 use crate::output::frame;
 use crate::source::bundle::Bundle;
@@ -20,7 +22,19 @@ use crate::source::bundle::Bundle;
 /// Recipes in front of those of the frames: stub, manifest, index, seek table.
 const HEAD: usize = 4;
 
-/// Applies a delta to `old`, and writes the new bundle to `path`, which may be the old one's. Returns its identity.
+/// Bytes of content for each byte of a zstd frame, at most: 128 KiB of one byte are a block of 4 bytes (RFC 8878).
+const BEST_RATIO: u64 = (128 << 10) / 4;
+
+/// Where the new bundle is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Output<'a> {
+    /// A file that is no input.
+    New(&'a Path),
+    /// The place of the old bundle.
+    Over(&'a Target),
+}
+
+/// Applies a delta to `old`, and writes the new bundle to `output`. Returns its identity.
 ///
 /// # Errors
 ///
@@ -29,7 +43,7 @@ const HEAD: usize = 4;
 pub(crate) fn apply(
     old: &Bundle,
     delta: &Path,
-    path: &Path,
+    output: Output<'_>,
     threads: NonZeroUsize,
 ) -> Result<Digest> {
     let file = DeltaFile::open(delta)?;
@@ -41,15 +55,27 @@ pub(crate) fn apply(
     let frames = OldFrames::new(old)?;
     let applier = Applier { old, file: &file, renames, index, frames };
 
-    let assembly = Assembly::begin(path, &file.path, &applier.stub()?, &applier.tail()?)?;
-    if assembly.id() != file.delta.new {
+    let stub = applier.stub()?;
+    // Before the sections are made: a small delta can make large ones, which take memory and time.
+    let note = elf::note(stub.as_slice());
+    let note = note.ok_or_else(|| Error::NoBundle { path: file.path.clone() })?;
+    let (descriptor, id) = Descriptor::decode(note).map_err(|error| file.damaged(error))?;
+    if id != file.delta.new {
         return Err(invalid("it makes another bundle than it says"));
     }
+    let tail = applier.tail(&descriptor)?;
+    let assembly = match output {
+        Output::New(path) => Assembly::begin(path, &file.path, &stub, &tail),
+        Output::Over(target) => Assembly::begin_in(target.output()?, &file.path, &stub, &tail),
+    }?;
     if assembly.frames().len() != file.delta.frames.len() {
         return Err(invalid("it does not have one recipe for each frame"));
     }
     let whole = assembly.fill_by_threads(threads, |wanted| applier.frame(wanted))?;
-    whole.publish()?;
+    match output {
+        Output::New(_) => whole.publish()?,
+        Output::Over(target) => target.replace(whole, Keep::Nothing)?,
+    }
     Ok(file.delta.new)
 }
 
@@ -107,11 +133,23 @@ impl Applier<'_> {
         }
     }
 
-    /// Makes the bytes behind the frames.
-    fn tail(&self) -> Result<Vec<u8>> {
+    /// Makes the bytes behind the frames, each section checked before the next one is made.
+    fn tail(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let mut tail = Vec::new();
         for (number, kind) in (1..).zip(SectionKind::ALL) {
             let recipe = self.file.delta.section(kind);
+            let expected = descriptor.sections.get(kind);
+            let damaged = |source| Err(self.file.damaged(source));
+            // Of what is compressed again, not even the best ratio can make a short section.
+            let least = match recipe {
+                Recipe::Old => self.old.header.descriptor.sections.get(kind).len,
+                Recipe::Whole(part) => part.len.into(),
+                Recipe::Patched { len, .. } if kind == SectionKind::SeekTable => (*len).into(),
+                Recipe::Patched { len, .. } => u64::from(*len) / BEST_RATIO,
+            };
+            if least > expected.len {
+                return damaged(FormatError::Length(kind.part()));
+            }
             let section = match recipe {
                 Recipe::Old => stored::section(self.old, kind)?,
                 recipe => {
@@ -125,6 +163,12 @@ impl Applier<'_> {
                     }
                 }
             };
+            if section.len() as u64 != expected.len {
+                return damaged(FormatError::Length(kind.part()));
+            }
+            if Digest::of(&section) != expected.digest {
+                return damaged(FormatError::Digest(kind.part()));
+            }
             let len = u32::try_from(section.len()).unwrap_or(u32::MAX);
             tail.reserve(section.len() + SKIPPABLE_HEADER_LEN);
             tail.extend(kind.header(len));

@@ -183,6 +183,15 @@ impl Whole {
     pub(crate) fn publish(self) -> Result<()> {
         self.output.publish()
     }
+
+    /// As [`Whole::publish`], if `check` permits it directly before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Whole::publish`], or that of `check`.
+    pub(crate) fn publish_if(self, check: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.output.publish_if(check)
+    }
 }
 
 /// Checks that bytes are a frame that the bundle needs.
