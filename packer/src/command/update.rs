@@ -17,7 +17,7 @@ use crate::trust::minisign::BundleKey;
 use crate::update::choice::{self, Allowed, Release, Standing};
 use crate::update::fetch::{self, Arrived, Plan};
 use crate::update::kept::Kept;
-use crate::update::location::Location;
+use crate::update::location::{Location, Terms};
 use crate::update::offer::Offer;
 use crate::update::old_frames::OldFrames;
 use crate::update::signature;
@@ -55,7 +55,7 @@ struct Asked<'a> {
     location: Location,
     key: Option<BundleKey>,
     allowed: Allowed,
-    silence: Duration,
+    terms: Terms,
 }
 
 impl<'a> Asked<'a> {
@@ -75,12 +75,14 @@ impl<'a> Asked<'a> {
                 kind: "public",
             })?),
         };
-        if key.is_none() && location.is_open() && !options.transport.plain_http {
+        let may_be_open = key.is_some() || options.transport.plain_http;
+        if location.is_open() && !may_be_open {
             return Err(Error::UpdatePlain { url: location.name() });
         }
         let allowed = if options.allow_older { Allowed::All } else { Allowed::Updates };
         let silence = Duration::from_secs(options.timeout.into());
-        Ok(Asked { options, location, key, allowed, silence })
+        let terms = Terms { silence, may_be_open };
+        Ok(Asked { options, location, key, allowed, terms })
     }
 }
 
@@ -88,7 +90,7 @@ impl<'a> Asked<'a> {
 fn attempt(target: &Target, asked: &Asked<'_>, progress: &Progress) -> Result<Report> {
     let (old, kept) = (&target.bundle, Kept::open());
     progress.start("looking", None);
-    let mut offer = Offer::open(&asked.location, asked.silence, progress)?;
+    let mut offer = Offer::open(&asked.location, asked.terms, progress)?;
     let mut report = Report::up_to_date(old, asked, &offer);
     if offer.id() == old.header.id {
         if !asked.options.check {
@@ -98,13 +100,13 @@ fn attempt(target: &Target, asked: &Asked<'_>, progress: &Progress) -> Result<Re
         return Ok(report);
     }
     let fetch_signature =
-        |key| signature::fetch(&asked.location, key, offer.id(), asked.silence, progress);
+        |key| signature::fetch(&asked.location, key, offer.id(), asked.terms, progress);
     let signature = asked.key.as_ref().map(fetch_signature).transpose()?;
     if asked.options.check {
         let known = offer.known();
         let new = offer.sections(progress)?.bundle;
         choice::check_program(old, &new)?;
-        let plan = Plan::new(&OldFrames::new(old)?, &new, &kept)?;
+        let plan = Plan::new(&OldFrames::new(old)?, &new, &kept, offer.head_len())?;
         report.standing = choice::standing(old, &new);
         report.update = report.standing.is_taken(asked.allowed, signature.is_some());
         report.offered = Release::of(&new);
@@ -120,12 +122,19 @@ fn attempt(target: &Target, asked: &Asked<'_>, progress: &Progress) -> Result<Re
             false => Err(standing.refusal(old, new)),
         }
     };
-    let Arrived { whole, standing, release, digests, fetched, bytes } =
+    let Arrived { whole, standing, release, lost, digests, fetched, bytes } =
         fetch::fetch(target, offer, &kept, check, progress)?;
     if let Some(signature) = &signature {
         report.signed = Some(signature.verify(whole.file())?.comment);
     }
     target.replace(whole, keep(asked.options))?;
+    if !lost.is_empty() {
+        let (lost, bundle) = (lost.join(", "), show::path(&asked.options.bundle));
+        progress.say(&format!(
+            "the new bundle has no entry {lost}: a link with that name runs the first entry now\n\
+             hint: remove the links with that name that lead to {bundle}"
+        ));
+    }
     (report.frames, report.fetched_frames) = (digests.len(), fetched);
     (report.standing, report.offered, report.fetched_bytes) = (standing, release, bytes);
     report.update = true;

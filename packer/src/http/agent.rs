@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, Read as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::Response;
@@ -15,7 +15,10 @@ use crate::error::{Error, Result};
 use crate::show;
 
 /// Bytes of a message that are read for nothing.
-const MESSAGE_LEN: u64 = 64 << 10;
+const MESSAGE_LEN: usize = 4 << 10;
+
+/// The time in which a message has to come.
+const MESSAGE_TIME: Duration = Duration::from_secs(1);
 
 /// What is known of the servers before they are asked.
 #[derive(Clone, Copy, Debug)]
@@ -143,10 +146,19 @@ pub(crate) fn seconds(response: &Response<Body>) -> Option<Duration> {
     text.parse().ok().map(Duration::from_secs)
 }
 
-/// Reads the text of an answer that says no, so that its connection can be used again.
+/// Reads the text of an answer that says no, so that its connection can be used again. If it is long or slow, or its
+/// length is not known, the connection is closed.
 pub(crate) fn drain(response: Response<Body>) {
+    let body = response.into_body();
+    if body.content_length().is_none_or(|len| len > MESSAGE_LEN as u64) {
+        return;
+    }
+    let begin = Instant::now();
+    let (mut reader, mut buffer) = (body.into_reader(), [0; MESSAGE_LEN]);
     // An error may be ignored: the next request is then made over another connection.
-    let _ = io::copy(&mut response.into_body().into_reader().take(MESSAGE_LEN), &mut io::sink());
+    while let Ok(1..) = reader.read(&mut buffer)
+        && begin.elapsed() < MESSAGE_TIME
+    {}
 }
 
 /// Says what a connection failed with, in words.

@@ -20,6 +20,11 @@ impl Pace {
         *self = Pace::new(self.slowest);
     }
 
+    /// Counts a wait in which nothing can come, such as that for an answer.
+    pub(crate) fn wait(&mut self, waited: Duration) {
+        self.waited += waited;
+    }
+
     /// Whether the server was too slow for the whole of the last `period`.
     pub(crate) fn is_too_slow(&mut self, waited: Duration, bytes: usize, period: Duration) -> bool {
         self.waited += waited;

@@ -10,7 +10,7 @@ use crate::http::agent;
 use crate::http::pace::Pace;
 
 /// The slowest transfer that is waited for, in bytes a second.
-const SLOWEST: u64 = 1 << 10;
+pub(super) const SLOWEST: u64 = 1 << 10;
 
 /// Bytes after which a server that breaks off has made progress.
 pub(crate) const PROGRESS: usize = 64 << 10;
@@ -18,7 +18,6 @@ pub(crate) const PROGRESS: usize = 64 << 10;
 /// The body of an answer.
 pub(crate) struct Body {
     reader: BodyReader<'static>,
-    pace: Pace,
     silence: Duration,
 }
 
@@ -26,15 +25,19 @@ impl Body {
     /// Takes an answer. `silence` is the longest one that is waited for.
     pub(crate) fn of(response: Response<Sent>, silence: Duration) -> Body {
         let reader = response.into_body().into_reader();
-        Body { reader, pace: Pace::new(SLOWEST), silence }
+        Body { reader, silence }
     }
 
-    /// Reads some bytes; 0 at the end. An error is the reason, in words: another request may have another answer.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+    /// Reads some bytes; 0 at the end. `pace` is that of the whole transfer, over all its requests.
+    ///
+    /// # Errors
+    ///
+    /// The reason, in words: another request may have another answer.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], pace: &mut Pace) -> Result<usize, String> {
         let begin = Instant::now();
         let result = self.reader.read(buffer);
         let count = *result.as_ref().unwrap_or(&0);
-        let is_slow = self.pace.is_too_slow(begin.elapsed(), count, self.silence);
+        let is_slow = pace.is_too_slow(begin.elapsed(), count, self.silence);
         match result {
             Err(error) => Err(agent::reason(&ureq::Error::from(error))),
             Ok(_) if is_slow => Err(format!("it sends less than {SLOWEST} bytes a second")),
@@ -43,8 +46,8 @@ impl Body {
     }
 
     /// Whether there is more than was announced. At the end, the connection can be used again.
-    pub(crate) fn has_more(mut self) -> bool {
+    pub(crate) fn has_more(mut self, pace: &mut Pace) -> bool {
         // An error may be ignored: all that was announced has come.
-        matches!(self.read(&mut [0]), Ok(1..))
+        matches!(self.read(&mut [0], pace), Ok(1..))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use format::Digest;
+use format::{Digest, Entry};
 use serde::Serialize;
 
 use super::version;
@@ -123,18 +123,25 @@ pub(crate) fn check_program(old: &Bundle, new: &Bundle) -> Result<()> {
     {
         return Err(Error::UpdateMachine { url: new.path.clone(), found, expected });
     }
-    let name = |bundle: &Bundle| {
-        let descriptor = &bundle.header.descriptor;
-        let first = descriptor.entries.first();
-        show::text(&String::from_utf8_lossy(
-            first.map(|entry| entry.name(&descriptor.paths)).unwrap_or_default(),
-        ))
-    };
+    let name = |bundle: &Bundle| entries(bundle).into_iter().next().unwrap_or_default();
     let (expected, found) = (name(old), name(new));
     match expected == found {
         true => Ok(()),
         false => Err(Error::UpdateProgram { url: new.path.clone(), found, expected }),
     }
+}
+
+/// Returns the names of entries that only the old bundle has. A link with such a name runs the first entry.
+pub(crate) fn lost_entries(old: &Bundle, new: &Bundle) -> Vec<String> {
+    let there = entries(new);
+    entries(old).into_iter().filter(|name| !there.contains(name)).collect()
+}
+
+/// The names of a bundle's entries, for messages.
+fn entries(bundle: &Bundle) -> Vec<String> {
+    let descriptor = &bundle.header.descriptor;
+    let name = |entry: &Entry| show::text(&String::from_utf8_lossy(entry.name(&descriptor.paths)));
+    descriptor.entries.iter().map(name).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use format::{Digest, Frame};
 
 use super::assembly::{Assembly, Wanted, Whole};
-use super::choice::{Release, Standing};
+use super::choice::{self, Release, Standing};
 use super::kept::Kept;
 use super::offer::{Offer, Sections};
 use super::old_frames::OldFrames;
@@ -31,12 +31,12 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Finds what is missing.
+    /// Finds what is missing. `head` bytes of the new bundle have come already.
     ///
     /// # Errors
     ///
     /// If one of the bundles is damaged.
-    pub(crate) fn new(old: &OldFrames<'_>, new: &Bundle, kept: &Kept) -> Result<Plan> {
+    pub(crate) fn new(old: &OldFrames<'_>, new: &Bundle, kept: &Kept, head: u64) -> Result<Plan> {
         let index = new.sections.index().map_err(|error| new.error(error))?;
         let frames = new.sections.seek_table.data_frames();
         let is_missing = |(frame, digest): &(&Frame, &Digest)| {
@@ -52,7 +52,8 @@ impl Plan {
         let stub = old_stub::find(old.bundle(), new);
         let ranges = match stub {
             Some(_) => ranges::merge(wanted),
-            None => ranges::merge(iter::once(0..stub_len).chain(wanted)),
+            None if head >= stub_len => ranges::merge(wanted),
+            None => ranges::merge(iter::once(head..stub_len).chain(wanted)),
         };
         Ok(Plan { frames: frames.len(), missing: missing.len(), stub, ranges })
     }
@@ -68,6 +69,8 @@ pub(crate) struct Arrived {
     pub(crate) whole: Whole,
     pub(crate) standing: Standing,
     pub(crate) release: Release,
+    /// Names of entries that only the old bundle has.
+    pub(crate) lost: Vec<String>,
     /// The digests of its frames.
     pub(crate) digests: Vec<Digest>,
     /// The number of frames that were fetched.
@@ -92,7 +95,7 @@ pub(crate) fn fetch(
     target.reserve(&output, offer.len())?;
     let Sections { bundle, tail } = match &offer.way {
         Opened::Ranges(_) => offer.sections(progress)?,
-        Opened::Stream(_) => return all(output, offer, check, progress),
+        Opened::Stream(_) => return all(target, output, offer, check, progress),
     };
     let standing = check(&bundle)?;
     let name = offer.name;
@@ -100,13 +103,13 @@ pub(crate) fn fetch(
         return Err(Error::UpdateChanged { url: name });
     };
     let old = OldFrames::new(&target.bundle)?;
-    let mut plan = Plan::new(&old, &bundle, kept)?;
+    let mut plan = Plan::new(&old, &bundle, kept, offer.head.len() as u64)?;
     let own_stub = plan.stub.take();
     progress.start("fetching", Some(plan.len()));
     let stub_len = bundle.header.descriptor.stub_len;
     let mut frames =
         Frames { old, kept, remote: &mut remote, plan: &plan, stub_len, progress, fetched: 0 };
-    let stub = own_stub.map_or_else(|| frames.read(0, stub_len), Ok)?;
+    let stub = own_stub.map_or_else(|| frames.stub(offer.head), Ok)?;
     let assembly = Assembly::begin_in(output, &name, &stub, &tail)?;
     if assembly.id() != bundle.header.id {
         return Err(Error::UpdateChanged { url: name });
@@ -115,11 +118,13 @@ pub(crate) fn fetch(
     let whole = assembly.fill(|wanted| frames.get(wanted, &name))?;
     let fetched = frames.fetched;
     let release = Release::of(&bundle);
-    Ok(Arrived { whole, standing, release, digests, fetched, bytes: remote.asked })
+    let lost = choice::lost_entries(&target.bundle, &bundle);
+    Ok(Arrived { whole, standing, release, lost, digests, fetched, bytes: remote.received })
 }
 
 /// Takes all bytes as they come. The index is behind the frames, so these are checked when all are there.
 fn all(
+    target: &Target,
     mut output: OutputFile,
     offer: Offer,
     check: impl Fn(&Bundle) -> Result<Standing>,
@@ -136,7 +141,9 @@ fn all(
     let frames = assembly.frames().len();
     let digests = assembly.frames().iter().map(|wanted| wanted.digest).collect();
     let release = Release::of(assembly.bundle());
-    Ok(Arrived { whole: assembly.check()?, standing, release, digests, fetched: frames, bytes })
+    let lost = choice::lost_entries(&target.bundle, assembly.bundle());
+    let whole = assembly.check()?;
+    Ok(Arrived { whole, standing, release, lost, digests, fetched: frames, bytes })
 }
 
 /// Where the frames of the new bundle come from.
@@ -152,6 +159,14 @@ struct Frames<'a> {
 }
 
 impl Frames<'_> {
+    /// Returns the stub, whose first bytes have come.
+    fn stub(&mut self, mut head: Vec<u8>) -> Result<Vec<u8>> {
+        head.truncate(usize::try_from(self.stub_len).unwrap_or(usize::MAX));
+        let at = head.len() as u64;
+        head.extend(self.read(at, self.stub_len - at)?);
+        Ok(head)
+    }
+
     /// Returns a frame, checked.
     fn get(&mut self, wanted: &Wanted, name: &str) -> Result<Vec<u8>> {
         let (digest, number) = (&wanted.digest, wanted.number);

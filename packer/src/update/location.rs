@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
@@ -15,6 +16,15 @@ use crate::show;
 pub(crate) enum Location {
     Server(Address),
     File(PathBuf),
+}
+
+/// On which terms packer takes what a server sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// The longest silence in a transfer.
+    pub(crate) silence: Duration,
+    /// Whether everybody on the way may change what is sent: a key checks it, or the user said so.
+    pub(crate) may_be_open: bool,
 }
 
 impl Location {
@@ -35,7 +45,7 @@ impl Location {
             scheme @ ("http" | "https") => {
                 // What is behind # is for browsers.
                 let rest = rest.split('#').next().unwrap_or(rest);
-                Address::parse(scheme, rest, wrong).map(Location::Server)
+                Address::parse(scheme, &with_path(rest), wrong).map(Location::Server)
             }
             "file" if rest.starts_with('/') => {
                 let path = percent_decode_str(rest).collect::<Vec<u8>>();
@@ -83,6 +93,13 @@ impl Location {
     }
 }
 
+/// Puts the path `/` behind a host that has none: an ending of the URL would become one of the host's name.
+fn with_path(rest: &str) -> String {
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{authority}{slash}{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +110,8 @@ mod tests {
             ("https://a.example/b", "https://a.example/b", "https://a.example/b.minisig"),
             ("HTTPS://a.example:1/b#c", "https://a.example:1/b", "https://a.example:1/b.minisig"),
             ("http://me:pass@a/b?c=/d", "http://a/b?c=/d", "http://a/b.minisig?c=/d"),
+            ("https://me:pass@a.example", "https://a.example/", "https://a.example/.minisig"),
+            ("https://a.example?b", "https://a.example/?b", "https://a.example/.minisig?b"),
             ("file:///a%20b", "/a b", "/a b.minisig"),
         ] {
             let location = Location::parse(url).unwrap();
@@ -104,8 +123,16 @@ mod tests {
         {
             assert!(matches!(Location::parse(url), Err(Error::UpdateUrl { .. })), "{url}");
         }
-        let error = Location::parse("ftp://me:secret@a/b").unwrap_err().to_string();
-        assert!(!error.contains("secret"), "{error}");
+        for url in [
+            "ftp://me:secret@a/b",
+            "me:secret@a/b",
+            "ftp://me:secret/x@a/b",
+            "http://me:secret@b@:x/b",
+            "http:me:secret@a",
+        ] {
+            let error = Location::parse(url).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

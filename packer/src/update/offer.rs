@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::time::Duration;
 
 use format::{Digest, SKIPPABLE_HEADER_LEN, SectionKind, limits};
 use runtime::payload;
 
-use super::location::Location;
+use super::location::{Location, Terms};
 use super::remote::Opened;
 use crate::elf;
 use crate::error::{Error, Result};
@@ -41,18 +40,14 @@ pub(crate) struct Sections {
 }
 
 impl Offer {
-    /// Asks for the start of a bundle. `silence` is the longest one of a server that is waited for.
+    /// Asks for the start of a bundle. `terms` are those for what a server sends.
     ///
     /// # Errors
     ///
     /// If there is no bundle, or it is damaged.
-    pub(crate) fn open(
-        location: &Location,
-        silence: Duration,
-        progress: &Progress,
-    ) -> Result<Offer> {
+    pub(crate) fn open(location: &Location, terms: Terms, progress: &Progress) -> Result<Offer> {
         let name = location.name();
-        let (head, way) = Opened::open(location, silence, HEAD_LEN, progress)?;
+        let (head, way) = Opened::open(location, terms, HEAD_LEN, progress)?;
         let note = elf::note(head.as_slice());
         let note = note.ok_or_else(|| Error::NoBundle { path: name.clone() })?;
         let header = bundle::header(&name, note)?;
@@ -86,6 +81,11 @@ impl Offer {
     /// Bytes of the file.
     pub(crate) fn len(&self) -> u64 {
         self.header.descriptor.file_len
+    }
+
+    /// Bytes at the start of the file that have come.
+    pub(crate) fn head_len(&self) -> u64 {
+        self.head.len() as u64
     }
 
     /// Whether the server knows ranges.

@@ -5,10 +5,9 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use super::body::{Body, PROGRESS};
-use super::location::Location;
+use super::location::{Location, Terms};
 use super::server::{Server, Validator};
 use super::stream::Stream;
 use crate::error::{Error, Result};
@@ -35,8 +34,8 @@ pub(crate) struct Remote {
     name: String,
     /// Bytes of the whole file, if the server says it.
     len: Option<u64>,
-    /// Bytes that were asked for.
-    pub(crate) asked: u64,
+    /// Bytes that have come.
+    pub(crate) received: u64,
 }
 
 // There is only one.
@@ -60,7 +59,7 @@ impl Opened {
     /// If it cannot be read.
     pub(crate) fn open(
         location: &Location,
-        silence: Duration,
+        terms: Terms,
         head: u64,
         progress: &Progress,
     ) -> Result<(Vec<u8>, Opened)> {
@@ -70,12 +69,12 @@ impl Opened {
             Location::File(path) => {
                 let (file, len) = open_file(path)?;
                 let source = Source::File(file);
-                let mut remote = Remote { source, name, len: Some(len), asked: 0 };
+                let mut remote = Remote { source, name, len: Some(len), received: 0 };
                 let head = remote.range(0..head.min(len), progress)?;
                 return Ok((head, Opened::Ranges(remote)));
             }
         };
-        let mut server = Server::new(address, silence)?;
+        let mut server = Server::new(address, terms)?;
         let mut patience = Patience::default();
         let response = server.get(Some(0..head), None, &mut patience)?;
         let state = Validator::of(&response);
@@ -89,17 +88,19 @@ impl Opened {
             // An empty file has no range.
             _ => {
                 let source = Source::Server { server, state, open: None };
-                let remote = Remote { source, name, len: Some(0), asked: 0 };
+                let remote = Remote { source, name, len: Some(0), received: 0 };
                 return Ok((Vec::new(), Opened::Ranges(remote)));
             }
         };
         let Some(sent) = sent.filter(|sent| sent.range.start == 0 && sent.range.end <= head) else {
             return Err(server.lie("another range than it was asked for".to_owned()));
         };
-        let open = Open { body: Body::of(response, silence), rest: sent.range.clone() };
+        let open = Open { body: Body::of(response, terms.silence), rest: sent.range.clone() };
         let source = Source::Server { server, state, open: Some(open) };
-        let mut remote = Remote { source, name, len: sent.total, asked: sent.range.end };
-        let head = remote.range(sent.range, progress)?;
+        let mut remote = Remote { source, name, len: sent.total, received: 0 };
+        // RFC 9110, section 15.3.7: a server may send less than it is asked for.
+        let end = sent.total.map_or(sent.range.end, |total| total.min(head));
+        let head = remote.range(0..end, progress)?;
         Ok((head, Opened::Ranges(remote)))
     }
 
@@ -140,7 +141,7 @@ impl Remote {
     ) -> Result<()> {
         let (server, state, open) = match &mut self.source {
             Source::File(file) => {
-                self.asked += buffer.len() as u64;
+                self.received += buffer.len() as u64;
                 progress.advance(buffer.len());
                 let failed = |error: io::Error| match error.kind() {
                     io::ErrorKind::UnexpectedEof => Error::UpdateChanged { url: self.name.clone() },
@@ -159,12 +160,11 @@ impl Remote {
             let Some(current) = open.as_mut().filter(is_open) else {
                 if let Some(before) = open.take()
                     && before.rest.is_empty()
-                    && before.body.has_more()
+                    && before.body.has_more(&mut server.pace)
                 {
                     return Err(server.lie("more than it was asked for".to_owned()));
                 }
                 let range = next..end.max(at + buffer.len() as u64);
-                self.asked += range.end - range.start;
                 *open = Some(request(server, state, range, self.len, &mut patience)?);
                 continue;
             };
@@ -173,21 +173,20 @@ impl Remote {
             let result = match gap {
                 0 => {
                     let len = rest.min(buffer.len() - done);
-                    current.body.read(&mut buffer[done..][..len])
+                    current.body.read(&mut buffer[done..][..len], &mut server.pace)
                 }
-                gap => current.body.read(&mut skipped[..gap.min(SKIPPED)]),
+                gap => current.body.read(&mut skipped[..gap.min(SKIPPED)], &mut server.pace),
             };
             match result {
                 Ok(0) | Err(_) => {
                     let reason = result.err();
-                    // What has come is not asked for again.
-                    self.asked -= current.rest.end - current.rest.start;
                     (*open, since) = (None, 0);
                     let reason = reason.unwrap_or_else(|| "it ends too early".to_owned());
                     server.wait(&mut patience, &reason, None)?;
                 }
                 Ok(count) => {
                     current.rest.start += count as u64;
+                    self.received += count as u64;
                     done += if gap == 0 { count } else { 0 };
                     progress.advance(count);
                     since += count;
@@ -224,7 +223,7 @@ fn request(
     if sent.total.is_some_and(|total| len.is_some_and(|len| total != len)) {
         return changed(server);
     }
-    Ok(Open { body: Body::of(response, server.silence), rest: sent.range })
+    Ok(Open { body: Body::of(response, server.terms.silence), rest: sent.range })
 }
 
 /// Opens a file that is none of a device, a pipe or a directory; returns its length.

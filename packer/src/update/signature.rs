@@ -1,11 +1,10 @@
 //! The signature of a new file: fetched first, so that a missing one or one of somebody else costs little.
 
 use std::io;
-use std::time::Duration;
 
 use format::Digest;
 
-use super::location::Location;
+use super::location::{Location, Terms};
 use super::remote::Opened;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -20,12 +19,12 @@ pub(crate) fn fetch(
     location: &Location,
     key: &BundleKey,
     id: Digest,
-    silence: Duration,
+    terms: Terms,
     progress: &Progress,
 ) -> Result<Signed> {
     let location = location.beside(ENDING);
     let name = location.name();
-    let bytes = match Opened::open(&location, silence, FILE_LEN, progress) {
+    let bytes = match Opened::open(&location, terms, FILE_LEN, progress) {
         Ok((bytes, _)) => bytes,
         Err(Error::NotAtUrl { .. }) => return Err(Error::UpdateUnsigned { url: name }),
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

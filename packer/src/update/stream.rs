@@ -33,7 +33,7 @@ impl Stream {
         state: Option<Validator>,
     ) -> Stream {
         let len = response.body().content_length();
-        let body = Body::of(response, server.silence);
+        let body = Body::of(response, server.terms.silence);
         Stream { server, state, body, len, at: 0, since: 0, patience: Patience::default() }
     }
 
@@ -88,7 +88,7 @@ impl Stream {
     /// If it sends nothing, or the file is another one by now.
     fn read(&mut self, buffer: &mut [u8], progress: &Progress) -> Result<usize> {
         loop {
-            let reason = match self.body.read(buffer) {
+            let reason = match self.body.read(buffer, &mut self.server.pace) {
                 Ok(0) if self.len.is_some_and(|len| self.at < len) => {
                     "it ends too early".to_owned()
                 }
@@ -119,11 +119,11 @@ impl Stream {
             if !is_same || response.body().content_length() != self.len {
                 return Err(Error::UpdateChanged { url: self.server.name() });
             }
-            self.body = Body::of(response, self.server.silence);
+            self.body = Body::of(response, self.server.terms.silence);
             let mut left = self.at;
             while left > 0 {
                 let len = usize::try_from(left).unwrap_or(BUFFER_LEN).min(BUFFER_LEN);
-                reason = match self.body.read(&mut buffer[..len]) {
+                reason = match self.body.read(&mut buffer[..len], &mut self.server.pace) {
                     Ok(0) => "it ends too early".to_owned(),
                     Err(reason) => reason,
                     Ok(count) => {
