@@ -367,6 +367,81 @@ fn who_stalls_or_drips_is_given_up() {
     });
 }
 
+/// The texts of errors and redirects, and ranges that are too short: a server cannot hold packer longer by them.
+#[test]
+fn drips_are_given_up_wherever_they_are() {
+    let slow = |status| {
+        let answer = Answer::new(status).header("Location", "/probe").header("Retry-After", "0");
+        answer.body(vec![0; 4000]).dripped(Duration::from_millis(200))
+    };
+    let bytes = second().bytes();
+    let short =
+        move |request: &Request, before: usize, it: Answer| match range(request, bytes.len()) {
+            Some(range) if before > 0 => {
+                std::thread::sleep(Duration::from_millis(100));
+                let (start, total) = (range.start, bytes.len());
+                let header = format!("bytes {start}-{start}/{total}");
+                it.replace("Content-Range", &header).body(&bytes[start..=start])
+            }
+            _ => it,
+        };
+    type Dripping = Box<dyn Fn(&Request, usize, Answer) -> Answer + Send + Sync>;
+    let cases: [(Dripping, &str); 3] = [
+        (Box::new(move |_, _, _| slow(500)), "it answers 500 Internal Server Error (5 attempts)"),
+        (Box::new(move |_, _, _| slow(302)), "it sends from one URL to the next without end"),
+        (Box::new(short), "it sends less than 1024 bytes a second (5 attempts)"),
+    ];
+    std::thread::scope(|scope| {
+        for (change, expected) in cases {
+            scope.spawn(move || {
+                let home = Home::new();
+                let (_server, url) = serve(second().bytes(), change);
+                let begin = Instant::now();
+                let (what, _) = home.refused(&[&url, "--timeout", "1"]);
+                assert_eq!(what, format!("packer: cannot get {url}: {expected}"));
+                assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
+            });
+        }
+    });
+}
+
+/// RFC 9110 lets a server send less than it is asked for.
+#[test]
+fn short_ranges_are_put_together() {
+    let (home, new) = (Home::new(), second());
+    let bytes = new.bytes();
+    let (server, url) =
+        serve(new.bytes(), move |request, _, it| match range(request, bytes.len()) {
+            Some(range) => {
+                let end = range.end.min(range.start + 5000);
+                let header = format!("bytes {}-{}/{}", range.start, end - 1, bytes.len());
+                it.replace("Content-Range", &header).body(&bytes[range.start..end])
+            }
+            None => it,
+        });
+    let ended = home.packer(&["update", "probe", &url, "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout()).expect("it is JSON");
+    home.expect(&new);
+    // What came, not what was asked for.
+    let len = new.bytes().len();
+    let sent = |it: &Request| range(it, len).expect("a range").len().min(5000);
+    assert_eq!(report["fetched_bytes"], server.requests().iter().map(sent).sum::<usize>());
+}
+
+/// A redirect does not lead past the rule for URLs without TLS.
+#[test]
+fn redirects_to_open_servers_are_refused() {
+    let change: Change =
+        |_, _, _| Answer::new(302).header("Location", "http://packer.invalid/probe");
+    let (what, hint) = refused(second().bytes(), change);
+    assert!(what.starts_with("packer: http://packer.invalid/probe has no TLS, "), "{what}");
+    assert!(hint.contains("--plain-http"), "{hint}");
+    let home = Home::new();
+    let (_server, url) = serve(second().bytes(), change);
+    let (what, _) = home.refused(&[&url, "--plain-http"]);
+    assert!(what.starts_with(&format!("packer: cannot get {url}: ")), "{what}");
+}
+
 #[test]
 fn endless_bodies_are_cut() {
     // Behind a range, and in the place of a file.

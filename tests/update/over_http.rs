@@ -227,8 +227,12 @@ fn another_stub_is_fetched() {
     old[middle] ^= 1;
     fs::write(home.probe(), old).expect("write it");
     let served = Served::nginx(directory.path(), "");
-    home.update(&[&url(&served)], &new);
+    let report = home.packer(&["update", "probe", &url(&served), "--json"]).stdout();
+    home.expect(&new);
     assert_eq!(served.requests().len(), 5);
+    // The start of the file comes once, and what is counted is what came.
+    let report: serde_json::Value = serde_json::from_str(&report).expect("it is JSON");
+    assert_eq!(report["fetched_bytes"], sent(&served));
 }
 
 /// markov with a server that is another one: the closure and the frames of a real bundle.

@@ -158,3 +158,62 @@ fn damaged_old_bundle_is_named() {
     files.write("old", &old);
     assert!(refusal(&files).0.starts_with("packer: old is damaged: "), "{:?}", refusal(&files));
 }
+
+/// What is read is not written over, unless the new bundle takes the place of the old one.
+#[test]
+fn inputs_are_not_the_output() {
+    let files = Files::small();
+    files.delta(&[]);
+    let (names, old) = (files.names(), files.read("old"));
+    std::os::unix::fs::symlink("new", files.path("link")).expect("make a link");
+    for arguments in [
+        &["delta", "old", "new", "-o", "old"][..],
+        &["delta", "old", "new", "-o", "./new"],
+        &["delta", "old", "new", "-o", "link"],
+        &["apply", "old", "delta", "-o", "delta"],
+    ] {
+        let (what, hint) = files.packer(arguments).expect_refusal(1);
+        assert!(what.ends_with(" is to be read and written at once"), "{what}");
+        assert_eq!(hint, "hint: choose another name with -o");
+    }
+    fs::remove_file(files.path("link")).expect("remove it");
+    assert!(files.names() == names && files.read("old") == old);
+}
+
+/// A small delta can make long sections: they are not made if they are not those of the bundle.
+#[test]
+fn sections_of_another_bundle_are_not_made() {
+    let files = Files::small();
+    let (good, _) = split(&files.delta(&[]));
+    let old = files.read("old");
+    let (_, frame) = tests::regions(&old).swap_remove(1);
+    let part = DeltaPart { len: 0, digest: Digest::of(b"") };
+    let long = Recipe::Patched { part, len: 400 << 20, from: Vec::new(), breaks: Vec::new() };
+    let mut delta = good;
+    delta.stub = (Recipe::Old, Digest::of(&old[..frame.start]));
+    delta.sections = [long, Recipe::Old, Recipe::Old];
+    (delta.frames, delta.renames) = (Vec::new(), Vec::new());
+    files.write("delta", &delta.encode().unwrap());
+    assert!(refusal(&files).0.ends_with("it makes another bundle than it says"));
+    delta.new = delta.old;
+    files.write("delta", &delta.encode().unwrap());
+    assert!(refusal(&files).0.ends_with("manifest: wrong length"), "{:?}", refusal(&files));
+}
+
+/// The new bundle in the place of the old one: as an update, it keeps links, permissions and the owner.
+#[test]
+fn permissions_links_and_owner_stay() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+    let files = Files::small();
+    files.delta(&[]);
+    let new = files.read("new");
+    symlink("old", files.path("link")).expect("make a link");
+    chown(files.path("old"), Some(1234), Some(5678)).expect("give it to somebody");
+    fs::set_permissions(files.path("old"), fs::Permissions::from_mode(0o750)).expect("set it");
+    files.packer(&["apply", "old", "delta", "-o", "link"]).expect_quiet();
+    assert!(fs::symlink_metadata(files.path("link")).expect("look at it").is_symlink());
+    assert!(files.read("old") == new);
+    let meta = fs::metadata(files.path("old")).expect("look at it");
+    assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.gid()), (0o750, 1234, 5678));
+    assert_eq!(files.names(), ["delta", "link", "new", "old"]);
+}

@@ -43,6 +43,124 @@ fn the_old_bundle_is_kept() {
     assert_eq!(home.names(), ["probe", "probe.old"]);
 }
 
+/// Where the old bundle cannot be kept, nothing is fetched, and an older one of that name stays.
+#[test]
+fn what_cannot_be_kept_is_said_first() {
+    let (home, directory) = (Home::new(), published(&second()));
+    fs::create_dir(home.path().join("bin/probe.old")).expect("make a directory");
+    let (what, hint) = home.refused(&[&url(&directory), "--keep-old"]);
+    assert!(what.starts_with("packer: cannot keep the old bundle as "), "{what}");
+    assert!(what.contains("/bin/probe.old: Is a directory"), "{what}");
+    assert!(hint.contains("leave out --keep-old"), "{hint}");
+    let name = "x".repeat(253);
+    fs::rename(home.probe(), home.path().join("bin").join(&name)).expect("rename it");
+    let (what, _) =
+        home.packer(&["update", &name, &url(&directory), "--keep-old"]).expect_refusal(1);
+    assert!(what.contains(".old: File name too long"), "{what}");
+}
+
+/// Each renaming fails once: either all is as it was, or the new bundle and its predecessor are there.
+#[test]
+fn an_older_bundle_stays_until_the_new_one_has_its_place() {
+    let directory = published(&second());
+    for when in 1..=2 {
+        let home = Home::new();
+        fs::write(home.path().join("bin/probe.old"), "an older one").expect("write it");
+        let inject = format!("inject=renameat:error=EPERM:when={when}");
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-q", "-o", "/dev/null", "-e", &inject]);
+        let url = url(&directory);
+        let arguments = ["update", "probe", &url, "--keep-old"];
+        strace.arg(packer());
+        let (what, hint) = run(&mut home.around(strace, &arguments)).expect_refusal(1);
+        assert!(what.starts_with("packer: cannot "), "{what}");
+        assert!(hint.ends_with("the bundle is as it was"), "{hint}");
+        assert_eq!(home.names(), ["probe", "probe.old"]);
+        assert!(fs::read(home.probe()).expect("read it") == first().bytes(), "{when}");
+        let old = fs::read(home.path().join("bin/probe.old")).expect("read it");
+        assert_eq!(old, b"an older one", "{when}");
+    }
+}
+
+/// A user exchanges a directory above the bundle while root updates it: the directory that was opened gets it.
+#[test]
+fn directories_that_are_exchanged_do_not_lead_elsewhere() {
+    let home = Home::new();
+    let (bin, moved) = (home.path().join("bin"), home.path().join("moved"));
+    let other = tempfile::tempdir().expect("make a directory");
+    fs::write(other.path().join("probe"), "another's").expect("write it");
+    let (from, to, link) = (bin.clone(), moved.clone(), other.path().to_owned());
+    let (_server, url) = crate::made::serve(second().bytes(), move |_, number, answer| {
+        if number == 1 {
+            fs::rename(&from, &to).expect("rename it");
+            symlink(&link, &from).expect("make a link");
+        }
+        answer
+    });
+    let path = home.probe();
+    let mut command = home.command(&["update"]);
+    run(command.arg(path).arg(url)).expect_quiet();
+    assert_eq!(fs::read(other.path().join("probe")).expect("read it"), b"another's");
+    assert_eq!(names(other.path()), ["probe"]);
+    assert!(fs::read(moved.join("probe")).expect("read it") == second().bytes());
+}
+
+/// The file is exchanged while it is updated.
+#[test]
+fn a_file_that_is_exchanged_is_not_replaced() {
+    let home = Home::new();
+    let probe = home.probe();
+    let (_server, url) = crate::made::serve(second().bytes(), move |_, number, answer| {
+        if number == 1 {
+            fs::remove_file(&probe).expect("remove it");
+            fs::write(&probe, "another").expect("write it");
+        }
+        answer
+    });
+    let (what, _) = home.packer(&["update", "probe", &url]).expect_refusal(1);
+    assert!(what.ends_with("/probe is another file than the one that packer opened"), "{what}");
+    assert_eq!(fs::read(home.probe()).expect("read it"), b"another");
+    assert_eq!(home.names(), ["probe"]);
+}
+
+#[test]
+fn a_bind_mount_is_noticed_before_anything_is_fetched() {
+    let home = Home::new();
+    let (server, url) = crate::made::serve(second().bytes(), |_, _, answer| answer);
+    let script =
+        format!("mount --bind probe probe && exec {} update probe {url}", packer().display());
+    let mut unshare = home.around(Command::new("unshare"), &["--mount", "sh", "-c", &script]);
+    let (what, hint) = run(&mut unshare).expect_refusal(1);
+    assert!(what.contains("/probe: Device or resource busy"), "{what}");
+    assert!(hint.contains("a bind mount"), "{hint}");
+    assert_eq!(server.requests().len(), 0);
+    home.expect(&first());
+}
+
+/// A link with the name of an entry that is gone runs the first entry.
+#[test]
+fn entries_that_are_gone_are_named() {
+    let pack = |entries: &[&str], release: &str| {
+        let store = Store::new();
+        let bundle = entries.iter().fold(Bundle::of_store(&store, Store::PATH), |bundle, entry| {
+            store.program(format!("{}{entry}", Store::PATH), &tests::probe());
+            bundle.entry(entry)
+        });
+        let bundle = bundle.option("--release", release).option("--level", "1");
+        fs::read(bundle.pack_into(store.root()).path).expect("read it")
+    };
+    let (home, directory) = (Home::new(), published(&second()));
+    fs::write(home.probe(), pack(&["/bin/one", "/bin/two"], "1")).expect("write it");
+    fs::write(directory.path().join("probe"), pack(&["/bin/one"], "2")).expect("write it");
+    let ended = home.packer(&["update", "probe", &url(&directory)]);
+    ended.expect_code(0);
+    let said = ended.stderr();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].starts_with("packer: the new bundle has no entry two: "), "{said}");
+    assert!(lines[1].starts_with("hint: remove the links with that name"), "{said}");
+}
+
 #[test]
 fn permissions_and_owner_are_kept() {
     for mode in [0o755, 0o700, 0o775, 0o555, 0o444, 0o6755] {
@@ -188,9 +306,11 @@ fn leftovers_of_this_bundle_are_removed() {
 #[test]
 fn bundles_of_every_format_are_updated() {
     let store = Store::new();
-    store.program(format!("{}/bin/one", Store::PATH), &tests::probe());
-    let new = Bundle::of_store(&store, Store::PATH).entry("/bin/one").option("--release", "9");
-    let new = new.pack_into(store.root());
+    for name in ["one", "two"] {
+        store.program(format!("{}/bin/{name}", Store::PATH), &tests::probe());
+    }
+    let new = Bundle::of_store(&store, Store::PATH).entry("/bin/one").entry("/bin/two");
+    let new = new.option("--release", "9").pack_into(store.root());
     for version in format::OLDEST_VERSION..format::BUNDLE_VERSION {
         let home = Home::new();
         let old = source().join(format!("tests/docs/golden/version-{version}"));
