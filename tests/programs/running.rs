@@ -58,8 +58,10 @@ fn python() -> Bundle {
 
 /// A program with Python beside it, which starts it without a lease.
 fn with_python(package: &str, entries: &[&str], more: &[PathBuf]) -> Bundle {
-    let python = Closure::example("pkgs.python3").path;
-    let builder = Bundle::of(&Closure::example(package)).entries(entries).entry("/bin/python3");
+    let (package, python) = (Closure::example(package), Closure::example("pkgs.python3").path);
+    // A rule names the program, so Python needs it too: it is unpacked before it is started by its path.
+    let rule = format!("PROGRAM={}", package.path.display());
+    let builder = Bundle::of(&package).entries(entries).entry("/bin/python3").option("--env", rule);
     let closures = more.iter().chain([&python]);
     let builder = closures.fold(builder, |builder, path| builder.option("--closure", path));
     builder.option("--level", "3").pack()
