@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use format::{Descriptor, Index, Kind, Manifest, Mode};
+use format::{DESCRIPTOR_LEN, Descriptor, Index, Kind, Manifest, Mode};
 use serde::Serialize;
 
 use super::old_frames::OldFrames;
+use super::old_stub;
 use super::pairs;
 use crate::error::Result;
 use crate::source::bundle::Bundle;
@@ -53,7 +54,7 @@ pub(crate) struct Frames {
     pub(crate) all: usize,
     /// Those that the old bundle has.
     pub(crate) same: usize,
-    /// Bytes of the new bundle that the old one does not have: other frames, the sections, the stub.
+    /// Bytes of the new bundle that the old one does not have: other frames, the sections, another stub.
     pub(crate) bytes_to_bring: u64,
 }
 
@@ -166,7 +167,9 @@ fn frames(old: &Bundle, new: &Bundle, index: &Index<'_>) -> Result<Frames> {
     let is_old = |digest| places.place(digest).is_some();
     let same = all.iter().zip(&index.frames).filter(|(_, digest)| is_old(digest));
     let same: Vec<u64> = same.map(|(frame, _)| frame.compressed_len.into()).collect();
+    // Of the same stub, only the descriptor is new.
+    let same_stub = old_stub::find(old, new).map_or(0, |stub| stub.len() - DESCRIPTOR_LEN);
     let bytes = new.header.descriptor.file_len;
-    let bytes_to_bring = bytes.saturating_sub(same.iter().sum());
+    let bytes_to_bring = bytes.saturating_sub(same.iter().sum::<u64>() + same_stub as u64);
     Ok(Frames { all: all.len(), same: same.len(), bytes_to_bring })
 }
