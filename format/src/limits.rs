@@ -43,5 +43,5 @@ pub const DELTA_HEAD_LEN: u32 = 64 << 20;
 /// Bytes of the old bundle's tar stream from which a delta makes one frame. A reader holds them in memory.
 pub const PREFIX_LEN: u32 = FRAME_LEN;
 
-/// Bytes of a stub that a delta makes.
+/// Bytes of a stub that a delta makes or an update fetches. It is held in memory.
 pub const STUB_LEN: u32 = 64 << 20;

@@ -54,10 +54,10 @@ pub(crate) fn choose<'a>(
 /// subsets have them.
 pub(crate) fn groups(manifest: &Manifest) -> Vec<u32> {
     let subsets = &manifest.subsets;
-    let has = |number: u32| move |subset: &Vec<u32>| subset.binary_search(&number).is_err();
+    let lacks = |number: u32| move |subset: &Vec<u32>| subset.binary_search(&number).is_err();
     let lacking: Vec<Vec<bool>> = (0..)
         .zip(&manifest.paths)
-        .map(|(number, _)| subsets.iter().map(has(number)).collect())
+        .map(|(number, _)| subsets.iter().map(lacks(number)).collect())
         .collect();
     let count = |lacking: &Vec<bool>| lacking.iter().filter(|lacks| **lacks).count();
     let distinct: BTreeSet<(usize, &Vec<bool>)> =

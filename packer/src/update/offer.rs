@@ -17,9 +17,6 @@ use crate::source::bundle::{self, Bundle};
 /// Bytes at the start of the file that are fetched first: packer's stubs have the descriptor in the first 9 KiB.
 const HEAD_LEN: u64 = 16 << 10;
 
-/// Bytes of the largest stub. Packer's have less than a mebibyte; this one is held in memory.
-const STUB_LEN: u64 = 64 << 20;
-
 /// A bundle behind a URL.
 pub(crate) struct Offer {
     /// The URL, for messages.
@@ -71,7 +68,7 @@ impl Offer {
         let tail = self.tail();
         let is_whole = tail.end.checked_sub(tail.start) == Some(sum);
         let is_small = sections.iter().all(|section| section.len <= limits::SECTION_LEN);
-        if descriptor.stub_len > STUB_LEN || !is_whole || !is_small {
+        if descriptor.stub_len > limits::STUB_LEN.into() || !is_whole || !is_small {
             let what = "a bundle whose stub or sections are longer than any packer writes";
             return Err(Error::UpdateLie { url: self.name.clone(), what: what.to_owned() });
         }

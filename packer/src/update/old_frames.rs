@@ -1,11 +1,10 @@
 //! The frames that an old bundle has, by digest.
 
 use std::collections::HashMap;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 
 use format::{Digest, Error as FormatError, Part};
 
+use super::stored;
 use crate::error::{Error, Result};
 use crate::source::bundle::Bundle;
 
@@ -58,11 +57,7 @@ impl OldFrames<'_> {
     /// If it cannot be read, or is damaged.
     pub(crate) fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
         let Some(Place { number, offset, len }) = self.place(digest) else { return Ok(None) };
-        let mut bytes = vec![0; len as usize];
-        self.bundle
-            .file
-            .read_exact_at(&mut bytes, offset)
-            .map_err(|error| Error::io("read", Path::new(&self.bundle.path), error))?;
+        let bytes = stored::bytes(self.bundle, offset, len.into())?;
         if Digest::of(&bytes) != *digest {
             let (path, part) = (self.bundle.path.clone(), Part::Frame(number));
             return Err(Error::Damaged { path, source: FormatError::Digest(part) });

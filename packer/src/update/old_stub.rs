@@ -1,9 +1,8 @@
 //! The stub of the new bundle, made of the old one's: mostly only the descriptor in it is new.
 
-use std::os::unix::fs::FileExt as _;
-
 use format::{DESCRIPTOR_LEN, Digest};
 
+use super::stored;
 use crate::elf;
 use crate::source::bundle::Bundle;
 
@@ -12,12 +11,10 @@ use crate::source::bundle::Bundle;
 /// The digest of the stub is in the new manifest. Bundles of format version 4 or earlier do not have it.
 pub(super) fn find(old: &Bundle, new: &Bundle) -> Option<Vec<u8>> {
     let expected = new.sections.manifest.stub?;
-    let len = old.header.descriptor.stub_len;
-    if len != new.header.descriptor.stub_len {
+    if old.header.descriptor.stub_len != new.header.descriptor.stub_len {
         return None;
     }
-    let mut bytes = vec![0; usize::try_from(len).ok()?];
-    old.file.read_exact_at(&mut bytes, 0).ok()?;
+    let mut bytes = stored::head(old).ok()?;
     let at = elf::note(bytes.as_slice())?.as_ptr().addr() - bytes.as_ptr().addr();
     let place = at..at + DESCRIPTOR_LEN;
     bytes.get_mut(place.clone())?.fill(0);
